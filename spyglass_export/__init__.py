@@ -1,0 +1,1 @@
+"""Turn a Spyglass export into containers that anyone can run."""

@@ -1,0 +1,1 @@
+"""One frozen Settings, read from .env and overridden by the process environment."""
