@@ -1,0 +1,56 @@
+"""Start of the hub's container: configure DataJoint, then run the command (JupyterLab).
+
+Runs on the base image's Python, as the user whose notebooks are mounted. With GRANT_SUDO=yes the
+container starts as root, and the base image's start.sh comes back here as the user.
+"""
+
+import json
+import os
+import pwd
+import sys
+from pathlib import Path
+
+HOME = Path("/home/jovyan")
+DATA = HOME / "data"
+# https://lorenfranklab.github.io/spyglass/latest/notebooks/00_Setup/ names the folders of a base directory.
+DATA_FOLDERS = ("raw", "analysis", "recording", "sorting", "waveforms", "temp", "video", "export")
+
+
+def name_the_user() -> None:
+    """Give the user id a name where it has none, because git, ssh and others refuse to run without."""
+    try:
+        pwd.getpwuid(os.getuid())
+    except KeyError:
+        with Path("/etc/passwd").open("a", encoding="utf-8") as passwd:
+            passwd.write(f"author:x:{os.getuid()}:{os.getgid()}::{HOME}:/bin/bash\n")
+
+
+def configure_datajoint() -> None:
+    """Write ~/.datajoint_config.json: the template, with the connection that the environment names."""
+    config = json.loads(Path("/opt/paper/.datajoint_config.json").read_text(encoding="utf-8"))
+    config["database.host"] = os.environ["DJ_HOST"]
+    config["database.port"] = int(os.environ["DJ_PORT"])
+    config["database.user"] = os.environ["DJ_USER"]
+    config["database.password"] = os.environ["DJ_PASS"]
+    file = HOME / ".datajoint_config.json"
+    file.touch(mode=0o600)
+    file.write_text(json.dumps(config, indent=2), encoding="utf-8")
+
+
+def make_data_folders() -> None:
+    """Make the folders that Spyglass expects, where the mounted data may be written."""
+    for name in DATA_FOLDERS:
+        try:
+            (DATA / name).mkdir(exist_ok=True)
+        except OSError as error:
+            print(f"data folder {name} is missing and cannot be made: {error.strerror}", flush=True)
+
+
+if os.getuid() == 0 and os.environ.get("GRANT_SUDO") == "yes":
+    os.execvp("start.sh", ["start.sh", sys.executable, __file__, *sys.argv[1:]])  # noqa: S606
+# New files in the home are the group's too, like all of it.
+os.umask(0o002)
+name_the_user()
+configure_datajoint()
+make_data_folders()
+os.execvp(sys.argv[1], sys.argv[1:])  # noqa: S606

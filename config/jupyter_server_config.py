@@ -1,0 +1,58 @@
+"""JupyterLab of one paper: its password, and its environment as the kernel of every notebook."""
+
+import os
+from typing import Any
+
+from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
+from jupyter_server.auth import passwd
+from jupyter_server.services.contents.largefilemanager import AsyncLargeFileManager
+from traitlets.config import get_config
+
+PAPER_ID = os.environ["PAPER_ID"]
+PAPER_KERNEL = PAPER_ID.lower()
+
+
+class PaperKernels(KernelSpecManager):
+    """Answers with the paper's kernel where a notebook names one that is not here."""
+
+    def get_kernel_spec(self, kernel_name: str) -> KernelSpec:
+        """Return the kernel of that name, or the paper's."""
+        return super().get_kernel_spec(kernel_name if kernel_name in self.find_kernel_specs() else PAPER_KERNEL)
+
+
+class PaperNotebooks(AsyncLargeFileManager):
+    """Opens a notebook that was saved with another machine's kernel on the paper's.
+
+    JupyterLab would stop and ask for a kernel. The file is as it was until its reader saves it.
+    """
+
+    async def get(self, *arguments: Any, **options: Any) -> dict[str, Any]:
+        """Return the model of a file or folder; see jupyter_server's ContentsManager."""
+        model: dict[str, Any] = await super().get(*arguments, **options)
+        if model["type"] == "notebook" and model["content"] is not None:
+            kernel = model["content"]["metadata"].get("kernelspec", {}).get("name")
+            if kernel not in self.parent.kernel_spec_manager.find_kernel_specs():
+                model["content"]["metadata"]["kernelspec"] = {
+                    "name": PAPER_KERNEL,
+                    "display_name": PAPER_ID,
+                    "language": "python",
+                }
+        return model
+
+
+c = get_config()
+c.ServerApp.ip = "0.0.0.0"  # noqa: S104 - in the container; compose chooses the host's address
+c.ServerApp.port = 8888
+c.ServerApp.open_browser = False
+c.ServerApp.root_dir = "/home/jovyan"
+c.ServerApp.preferred_dir = "/home/jovyan/notebooks"
+# The author may be root on the host; the container has no privileges to lose.
+c.ServerApp.allow_root = True
+c.PasswordIdentityProvider.hashed_password = passwd(os.environ["JUPYTER_SERVER_APP_PASSWORD"])
+c.PasswordIdentityProvider.password_required = True
+c.ServerApp.kernel_spec_manager_class = PaperKernels
+c.KernelSpecManager.ensure_native_kernel = False
+c.KernelSpecManager.allowed_kernelspecs = {PAPER_KERNEL}
+c.MultiKernelManager.default_kernel_name = PAPER_KERNEL
+c.ServerApp.contents_manager_class = PaperNotebooks
+c.ServerApp.terminado_settings = {"shell_command": ["/bin/bash"]}

@@ -1,0 +1,48 @@
+# JupyterLab for one paper. Layers go from what rarely changes to what often does.
+ARG HUB_BASE_IMAGE=quay.io/jupyter/base-notebook:python-3.12
+FROM ${HUB_BASE_IMAGE}
+
+SHELL ["/bin/bash", "-o", "pipefail", "-c"]
+USER root
+
+# The names are Debian's and Ubuntu's; HUB_APT_PACKAGES in .env has another list, or none.
+ARG HUB_APT_PACKAGES="git ffmpeg libsm6 libxext6 libgl1 libglib2.0-0 build-essential g++"
+# The cache mounts keep what was downloaded from one build to the next, and out of the image. The base's
+# docker-clean would empty them.
+# hadolint ignore=DL3008,SC2086
+RUN --mount=type=cache,target=/var/cache/apt,sharing=locked \
+    --mount=type=cache,target=/var/lib/apt/lists,sharing=locked \
+  if [ -n "$HUB_APT_PACKAGES" ]; then \
+    rm -f /etc/apt/apt.conf.d/docker-clean \
+    && apt-get update \
+    && DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends $HUB_APT_PACKAGES; \
+  fi
+
+# Any user id may run the container, so that notebooks belong to their author on the host: what the hub
+# writes is the group's (users, 100), as everywhere in the base image.
+RUN install -d -m 2775 -o 1000 -g 100 /opt/paper /opt/paper/packages /home/jovyan/data /home/jovyan/notebooks
+
+USER 1000:100
+ARG PAPER_ID
+COPY export_data/environment.yml /opt/paper/environment.yml
+RUN --mount=type=secret,id=ca_bundle,mode=0444 \
+    --mount=type=bind,source=docker/with_ca_bundle.sh,target=/tmp/with_ca_bundle.sh \
+    --mount=type=cache,target=/opt/conda/pkgs,uid=1000,gid=100,sharing=locked \
+    --mount=type=cache,target=/home/jovyan/.cache,uid=1000,gid=100,sharing=locked \
+  umask 002 \
+  && bash /tmp/with_ca_bundle.sh mamba env create --yes --name "$PAPER_ID" --file /opt/paper/environment.yml
+
+ENV PAPER_ID=${PAPER_ID}
+COPY config/activate.sh config/.datajoint_config.json config/write_kernel.py /opt/paper/
+COPY config/jupyter_server_config.py /opt/conda/etc/jupyter/
+COPY --chmod=755 config/entrypoint.py /usr/local/bin/
+RUN /opt/conda/bin/python /opt/paper/write_kernel.py \
+  && echo '. /opt/paper/activate.sh' >> /home/jovyan/.bashrc
+
+COPY notebooks /home/jovyan/notebooks
+
+WORKDIR /home/jovyan
+ENTRYPOINT ["tini", "-g", "--", "/opt/conda/bin/python", "/usr/local/bin/entrypoint.py"]
+CMD ["start-notebook.py"]
+HEALTHCHECK --interval=3s --timeout=10s --start-period=120s --retries=3 CMD ["/opt/conda/bin/python", "-c", \
+  "import urllib.request; urllib.request.urlopen('http://127.0.0.1:8888/api', timeout=5)"]

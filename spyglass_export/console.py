@@ -1,0 +1,64 @@
+"""What the terminal shows: results on standard output, errors and warnings on standard error."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.markup import escape as escape
+from rich.table import Table
+
+from .errors import UserError
+
+# Text is printed as it is: no colours from its content, no line breaks of our own where output is no terminal.
+out = Console(highlight=False, soft_wrap=True)
+err = Console(highlight=False, soft_wrap=True, stderr=True)
+
+
+def say(text: str) -> None:
+    """Print a result line."""
+    out.print(text, markup=False)
+
+
+def warn(text: str) -> None:
+    """Print a warning line."""
+    err.print(f"[yellow]warning:[/] {escape(text)}")
+
+
+def show_table(title: str, columns: list[str], rows: list[list[str]]) -> None:
+    """Print rows of text under their column names."""
+    table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*(escape(cell) for cell in row))
+    # A table is laid out for the terminal's width; where there is none, nothing is folded.
+    out.print(table, soft_wrap=False, width=None if out.is_terminal else 200)
+
+
+@contextmanager
+def errors_as_lines(*, debug: bool = False) -> Iterator[None]:
+    """Turn what goes wrong inside into one `error:` line, one `hint:` line and exit status 1.
+
+    With ``debug`` the exception goes on, so that its traceback is seen.
+    """
+    try:
+        yield
+    except (UserError, KeyboardInterrupt, OSError, UnicodeError) as error:
+        if debug:
+            raise
+        what, hint = _explain(error)
+        err.print(f"[bold red]error:[/] {escape(what)}\n[bold]hint:[/] {escape(hint)}")
+        raise SystemExit(1) from None
+
+
+def _explain(error: BaseException) -> tuple[str, str]:
+    match error:
+        case UserError():
+            return error.what, error.hint
+        case KeyboardInterrupt():
+            return "interrupted", "nothing was lost; run the same command again to go on"
+        case OSError(strerror=str(reason)):
+            where = f"{error.filename}: " if error.filename else ""
+            return f"{where}{reason}", "free the disk, or check the path and your permission; then run it again"
+        case _:
+            return str(error), "run it again with `invoke --debug` and report what it prints"

@@ -1,0 +1,171 @@
+"""The one door to docker and docker compose."""
+
+import os
+import shlex
+import shutil
+import subprocess
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from . import console
+from .errors import UserError
+
+INSTALL_HINT = "run `invoke bootstrap`; it installs Docker where it can, and says what to install elsewhere"
+
+# What Docker's error contains, and what to tell the user instead. In lower case, first match wins.
+KNOWN_TROUBLES = (
+    (
+        "permission denied while trying to connect",
+        "you have no permission to use Docker",
+        "ask to be added to the group `docker` and log in again, or set DOCKER=sudo docker in .env",
+    ),
+    (
+        "cannot connect to the docker daemon",
+        "Docker is not running",
+        "start Docker; `invoke bootstrap` does it on Debian",
+    ),
+    ("error during connect", "Docker is not running", "start Docker Desktop and wait until it says that it runs"),
+    ("is not a docker command", "Docker Compose v2 or buildx is missing", INSTALL_HINT),
+    (
+        "no space left on device",
+        "the disk is full",
+        "free some space: `docker system prune` removes what Docker can spare",
+    ),
+    (
+        "already allocated",
+        "a port is in use by another program",
+        "set HUB_PORT or DB_PORT in .env to a free port; `invoke build` names one",
+    ),
+    (
+        "failed to resolve source metadata",
+        "a base image cannot be fetched: its registry does not answer",
+        "check the network; without a registry `invoke bootstrap` builds stand-ins for the base images",
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Docker:
+    """Runs docker as the settings say; with ``dry`` it prints the commands and runs none.
+
+    ``environment`` is what docker compose fills its variables from, on top of this process' own. Extra
+    ``compose_files`` are read after docker-compose.yml.
+    """
+
+    command: tuple[str, ...]
+    root: Path
+    environment: Mapping[str, str] = field(default_factory=dict)
+    compose_files: tuple[str, ...] = ()
+    dry: bool = False
+
+    def ask(self, *arguments: str) -> str:
+        """Run docker, show nothing and return what it printed; raise UserError where it fails."""
+        if self.dry:
+            self._print(arguments)
+            return ""
+        done = self._run(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL)
+        if done.returncode:
+            raise explain(done.stderr, f"docker {arguments[0]} failed")
+        return done.stdout
+
+    def succeeds(self, *arguments: str) -> bool:
+        """Run docker, show nothing and tell whether it ended with exit status 0."""
+        if self.dry:
+            self._print(arguments)
+            return True
+        null = subprocess.DEVNULL
+        return self._run(arguments, stdout=null, stderr=null, stdin=null).returncode == 0
+
+    def attach(self, *arguments: str) -> int:
+        """Run docker on the user's terminal and return its exit status."""
+        if self.dry:
+            self._print(arguments)
+            return 0
+        return self._run(arguments).returncode
+
+    def follow(self, *arguments: str) -> Iterator[str]:
+        """Run docker and yield its lines, of output and errors alike, as they come.
+
+        Raises CalledProcessError at the end where docker failed.
+        """
+        if self.dry:
+            self._print(arguments)
+            return
+        command = self._command(arguments)
+        with subprocess.Popen(
+            command,
+            cwd=self.root,
+            env=self._environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            encoding="utf-8",
+            errors="replace",
+        ) as process:
+            try:
+                yield from (line.rstrip("\n") for line in process.stdout or ())
+            except BaseException:
+                process.terminate()
+                raise
+        if process.returncode:
+            raise subprocess.CalledProcessError(process.returncode, command)
+
+    def check(self) -> None:
+        """Raise UserError unless Docker Engine answers and has compose v2 and buildx."""
+        if self.dry:
+            return
+        if not shutil.which(self.command[0]):
+            raise UserError(f"Docker is not installed: there is no program `{self.command[0]}`", INSTALL_HINT)
+        self.ask("version", "--format", "{{.Server.Version}}")
+        if not self.succeeds("compose", "version"):
+            raise UserError("Docker Compose v2 is missing: `docker compose` does not work", INSTALL_HINT)
+        if not self.succeeds("buildx", "version"):
+            raise UserError("Docker buildx is missing: `docker buildx` does not work", INSTALL_HINT)
+
+    def _command(self, arguments: tuple[str, ...]) -> list[str]:
+        # sudo drops the environment unless it is told what to keep.
+        kept = [f"--preserve-env={','.join(self.environment)}"] if self.command[0] == "sudo" else []
+        if arguments[0] == "compose" and self.compose_files:
+            files = [part for name in ("docker-compose.yml", *self.compose_files) for part in ("--file", name)]
+            arguments = ("compose", *files, *arguments[1:])
+        return [self.command[0], *kept, *self.command[1:], *arguments]
+
+    def _environment(self) -> dict[str, str]:
+        return {**os.environ, **self.environment}
+
+    def _print(self, arguments: tuple[str, ...]) -> None:
+        console.say(shlex.join(self._command(arguments)))
+
+    def _run(
+        self, arguments: tuple[str, ...], stdin: int | None = None, stdout: int | None = None, stderr: int | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            self._command(arguments),
+            cwd=self.root,
+            env=self._environment(),
+            stdin=stdin,
+            stdout=stdout,
+            stderr=stderr,
+            text=True,
+            encoding="utf-8",
+            errors="replace",
+            check=False,
+        )
+
+
+def known_trouble(message: str) -> UserError | None:
+    """Recognise what docker printed, if it is one of the troubles that users meet."""
+    for sign, what, hint in KNOWN_TROUBLES:
+        if sign in message.lower():
+            return UserError(what, hint)
+    return None
+
+
+def explain(message: str, otherwise: str) -> UserError:
+    """Turn what docker printed into an error that says what to do."""
+    lines = [line.strip() for line in message.splitlines() if line.strip()]
+    return known_trouble(message) or UserError(
+        f"{otherwise}: {lines[-1]}" if lines else otherwise, "`invoke status` and `invoke logs` tell more"
+    )

@@ -1,0 +1,259 @@
+"""The two containers: build, start, wait, pause, remove, and tell how they are."""
+
+import errno
+import hashlib
+import json
+import re
+import socket
+import sys
+import time
+from dataclasses import dataclass
+
+from . import console
+from .docker import Docker
+from .errors import UserError
+from .settings import Settings
+
+SERVICES = ("db", "hub")
+HUB_START_SECONDS = 300
+LOG_LINES = 15
+# Where the database's image keeps the row count and size of each table; see docs/database.md.
+SEED_TABLES = "/opt/seed/tables.tsv"
+
+
+def connect(settings: Settings, *, dry: bool = False) -> Docker:
+    """Give the door to docker, with all that docker compose fills its files from."""
+    files = []
+    if settings.spyglass_data_dir:
+        files.append("docker/compose.data.yml")
+    if settings.grant_sudo:
+        files.append("docker/compose.sudo.yml")
+    return Docker(settings.docker, settings.root, _compose_environment(settings), tuple(files), dry)
+
+
+def _compose_environment(settings: Settings) -> dict[str, str]:
+    environment = {
+        "COMPOSE_PROJECT_NAME": settings.project,
+        # Compose would read .env by rules of its own.
+        "COMPOSE_DISABLE_ENV_FILE": "1",
+        "PAPER_ID": settings.paper_id,
+        "HUB_IMAGE_NAME": settings.hub_image_name,
+        "DB_IMAGE_NAME": settings.db_image_name,
+        "HUB_BASE_IMAGE": settings.hub_base_image,
+        "DB_BASE_IMAGE": settings.db_base_image,
+        "HUB_APT_PACKAGES": settings.hub_apt_packages,
+        "JUPYTER_SERVER_APP_PASSWORD": settings.jupyter_server_app_password,
+        "MYSQL_USER": settings.mysql_user,
+        "MYSQL_HOST": settings.mysql_host,
+        "MYSQL_ROOT_PASSWORD": settings.mysql_root_password,
+        "MYSQL_ROOT_HOST": settings.mysql_root_host,
+        "DJ_SUPPORT_FILEPATH_MANAGEMENT": settings.dj_support_filepath_management,
+        "DANDI_API_KEY": settings.dandi_api_key,
+        "HUB_PORT": str(settings.hub_port),
+        "DB_PORT": str(settings.db_port),
+        "BIND_ADDRESS": f"[{settings.bind_address}]" if ":" in settings.bind_address else settings.bind_address,
+        "CA_BUNDLE": str(settings.ca_bundle or ""),
+        "SPYGLASS_DATA_DIR": str(settings.spyglass_data_dir or ""),
+        **_volume_hashes(settings),
+    }
+    if sys.platform == "linux":
+        # Docker Desktop maps ids by itself; on Linux the hub writes as whoever owns the notebooks.
+        owner = settings.notebooks.stat()
+        environment |= {"HOST_UID": str(owner.st_uid), "HOST_GID": str(owner.st_gid)}
+    return environment
+
+
+def _volume_hashes(settings: Settings) -> dict[str, str]:
+    """Name what each volume belongs to; nothing before copy_files has run."""
+    manifest, environment = settings.export_data / "manifest.json", settings.export_data / "environment.yml"
+    if not (manifest.is_file() and environment.is_file()):
+        return {}
+    export_hash = json.loads(manifest.read_text(encoding="utf-8"))["export_hash"]
+
+    def short(*parts: str) -> str:
+        return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:12]
+
+    return {
+        "DB_DATA_HASH": short(export_hash, settings.db_base_image),
+        "CONDA_HASH": short(environment.read_text(encoding="utf-8"), settings.hub_base_image),
+    }
+
+
+def check_ports(settings: Settings, docker: Docker) -> None:
+    """Raise UserError where a port is taken by anything but this paper's own containers."""
+    own = docker.ask("ps", "--filter", f"label=com.docker.compose.project={settings.project}", "--format", "{{.Ports}}")
+    held = {int(port) for port in re.findall(r":(\d+)->", own)}
+    for name, port in (("HUB_PORT", settings.hub_port), ("DB_PORT", settings.db_port)):
+        if docker.dry or port in held or _is_free(settings.bind_address, port):
+            continue
+        taken = (settings.hub_port, settings.db_port)
+        free = next(p for p in range(port + 1, 65536) if p not in taken and _is_free(settings.bind_address, p))
+        raise UserError(
+            f"port {port} ({name}) is in use by another program", f"set {name}={free} in .env: port {free} is free"
+        )
+
+
+def _is_free(address: str, port: int) -> bool:
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        if sys.platform == "win32":
+            # Windows lets a second program bind a port that is in use, unless asked not to.
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
+        else:
+            # A port that was just given up may be bound again at once, as Docker does.
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((address, port))
+        except PermissionError:
+            return True  # a low port, which Docker Engine may open where this user may not
+        except OSError as error:
+            if error.errno == errno.EADDRNOTAVAIL:
+                raise UserError(
+                    f"BIND_ADDRESS {address} is no address of this machine", "set BIND_ADDRESS=127.0.0.1 in .env"
+                ) from error
+            return False
+    return True
+
+
+def start(settings: Settings, docker: Docker) -> None:
+    """Replace the containers by new ones and wait until both are healthy.
+
+    Raises UserError with a container's last log lines printed above it, and leaves none running.
+    """
+    docker.ask("compose", "down", "--remove-orphans")
+    try:
+        with console.out.status("starting the database and JupyterLab"):
+            try:
+                docker.ask("compose", "up", "--detach", "--no-build")
+            except UserError as error:
+                raise _why_not_healthy(docker) or error from error
+            _wait_for_hub(docker)
+    except BaseException:
+        docker.succeeds("compose", "down")
+        raise
+
+
+def _wait_for_hub(docker: Docker) -> None:
+    deadline = time.monotonic() + HUB_START_SECONDS
+    while not docker.dry:
+        containers = containers_of(docker)
+        if {name for name, one in containers.items() if one.health == "healthy"} == set(SERVICES):
+            return
+        if trouble := _why_not_healthy(docker, timed_out=time.monotonic() > deadline):
+            raise trouble
+        time.sleep(0.5)
+
+
+@dataclass(frozen=True)
+class Container:
+    """A service's container: its state and health in Docker's words, exit code and published ports."""
+
+    service: str
+    state: str
+    health: str
+    exit_code: int
+    ports: str
+
+
+def containers_of(docker: Docker) -> dict[str, Container]:
+    """Give this paper's containers, running or not, by service."""
+    found = {}
+    for line in docker.ask("compose", "ps", "--all", "--format", "json").splitlines():
+        # Compose before 2.21 prints one list, later ones a line for each container.
+        parsed = json.loads(line)
+        for one in parsed if isinstance(parsed, list) else [parsed]:
+            ports = ", ".join(
+                sorted({f"{p['URL']}:{p['PublishedPort']}" for p in one["Publishers"] or [] if p["PublishedPort"]})
+            )
+            found[one["Service"]] = Container(one["Service"], one["State"], one["Health"], one["ExitCode"], ports)
+    return found
+
+
+def _why_not_healthy(docker: Docker, *, timed_out: bool = False) -> UserError | None:
+    """Find the container that failed, print its last lines and say what happened; None where none has."""
+    containers = containers_of(docker)
+    for service in SERVICES:
+        one = containers.get(service)
+        if not one or (one.state in ("running", "created") and one.health != "unhealthy" and not timed_out):
+            continue
+        if timed_out and one.health == "healthy":
+            continue
+        log = docker.ask("compose", "logs", "--no-color", "--no-log-prefix", "--tail", str(LOG_LINES), service)
+        lines = log.rstrip().splitlines()
+        console.err.print(f"the last lines of the container {service}:", markup=False)
+        for line in lines:
+            console.err.print(f"  {line}", markup=False)
+        spoken = [line for line in lines if line.startswith("error: ")]
+        hints = [line for line in lines if line.startswith("hint: ")]
+        what = f"the container {service} " + (
+            "does not get healthy" if one.state == "running" else f"stopped right after its start ({one.state})"
+        )
+        return UserError(
+            f"{what}: {spoken[-1].removeprefix('error: ')}" if spoken else what,
+            hints[-1].removeprefix("hint: ") if hints else "the lines above say why",
+        )
+    return None
+
+
+def stop(docker: Docker) -> None:
+    """Pause both containers; nothing is removed."""
+    docker.ask("compose", "stop")
+
+
+def down(docker: Docker) -> None:
+    """Remove both containers and their network; volumes stay."""
+    docker.ask("compose", "down", "--remove-orphans")
+
+
+@dataclass(frozen=True)
+class Volume:
+    """A volume of this paper: its name, what it is for (`conda` or `db_data`) and its size as Docker says it."""
+
+    name: str
+    role: str
+    size: str
+    is_current: bool
+
+
+def volumes_of(settings: Settings, docker: Docker) -> list[Volume]:
+    """Give this paper's volumes, those of an earlier export or environment too."""
+    if docker.dry:
+        return []
+    current = _volume_hashes(settings)
+    names = {f"{settings.project}_{role.lower().removesuffix('_hash')}_{value}" for role, value in current.items()}
+    volumes = json.loads(docker.ask("system", "df", "--verbose", "--format", "json"))["Volumes"]
+    found = []
+    for volume in volumes or []:
+        labels = dict(label.partition("=")[::2] for label in volume["Labels"].split(","))
+        if labels.get("com.docker.compose.project") == settings.project:
+            role = labels.get("com.docker.compose.volume", "")
+            found.append(Volume(volume["Name"], role, volume["Size"], volume["Name"] in names))
+    return sorted(found, key=lambda volume: (volume.role, not volume.is_current, volume.name))
+
+
+def remove_volumes(docker: Docker, volumes: list[Volume]) -> None:
+    """Remove volumes for good."""
+    docker.ask("volume", "rm", *(volume.name for volume in volumes))
+
+
+def enter(docker: Docker, service: str) -> int:
+    """Open a shell in the hub, the paper's environment active, or a `mysql` prompt in the database.
+
+    Returns the exit status of the shell.
+    """
+    terminal = () if sys.stdin.isatty() else ("--no-TTY",)
+    command = {
+        "hub": ("bash", "-c", ". /opt/paper/activate.sh && exec bash"),
+        "db": ("bash", "-c", 'MYSQL_PWD="$MYSQL_ROOT_PASSWORD" exec mysql --user=root'),
+    }[service]
+    return docker.attach("compose", "exec", *terminal, service, *command)
+
+
+def loaded_tables(docker: Docker) -> list[tuple[str, int, int]]:
+    """Give (schema.table, rows, bytes) for every table, as the database's image was checked when it was built."""
+    lines = docker.ask("compose", "exec", "--no-TTY", "db", "cat", SEED_TABLES).splitlines()
+    tables = []
+    for line in lines:
+        name, rows, size = line.split("\t")
+        tables.append((name, int(rows), int(size)))
+    return tables
