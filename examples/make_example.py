@@ -8,7 +8,7 @@ used, and runs the `mysqldump` calls that Spyglass writes. The result goes to `e
 Needs a Docker Engine, and Python 3.11 with Spyglass (1.3 GB), best in an environment of its own:
 
     pip install spyglass-neuro==0.6.0
-    python examples/make_example.py
+    python -m examples.make_example
 
 The rows come out the same each time. The dates, the server's UUID and the GTIDs that `mysqldump` notes do not.
 """
@@ -30,7 +30,7 @@ from uuid import UUID
 
 import pymysql
 
-from made_up_study import SEED, SESSIONS, Session, epochs, ripple_times, write_nwb
+from examples.made_up_study import SEED, SESSIONS, Session, epochs, ripple_times, write_nwb
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -55,10 +55,9 @@ def docker(*arguments: str, stdin: str = "") -> str:
 
     Raises:
         SystemExit: with docker's own words, where it failed.
+
     """
-    done = subprocess.run(
-        ["docker", *arguments], input=stdin, capture_output=True, encoding="utf-8", check=False
-    )
+    done = subprocess.run(["docker", *arguments], input=stdin, capture_output=True, encoding="utf-8", check=False)
     if done.returncode:
         sys.exit(f"error: docker {arguments[0]} failed: {done.stderr.strip()}")
     return done.stdout
@@ -67,7 +66,7 @@ def docker(*arguments: str, stdin: str = "") -> str:
 @contextmanager
 def mysql_server(image: str) -> Iterator[tuple[str, int]]:
     """A throwaway MySQL server from `image`: its container's id, and its port on 127.0.0.1."""
-    start = f"mysqld --initialize-insecure && echo \"$SETUP\" > /tmp/setup.sql && exec mysqld {SERVER_OPTIONS}"
+    start = f'mysqld --initialize-insecure && echo "$SETUP" > /tmp/setup.sql && exec mysqld {SERVER_OPTIONS}'
     container = docker(
         "run", "--detach", "--publish", "127.0.0.1::3306", "--env", f"SETUP={SERVER_SETUP}",
         "--entrypoint", "bash", image, "-c", start,
@@ -85,6 +84,7 @@ def wait_for_server(port: int) -> None:
 
     Raises:
         SystemExit: when it has not within `SERVER_START_SECONDS`.
+
     """
     give_up = time.monotonic() + SERVER_START_SECONDS
     while True:
