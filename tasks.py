@@ -9,8 +9,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from invoke import Collection, Context, Exit, Task
-from invoke import task as invoke_task
+from invoke.context import Context
+from invoke.exceptions import Exit
+from invoke.tasks import Task
+from invoke.tasks import task as invoke_task
 
 from spyglass_export import bootstrap as machine
 from spyglass_export import console, export, images, stack
@@ -92,7 +94,7 @@ def _print_url(settings: Settings) -> None:
 @command()
 def stop(context: Context) -> None:
     """Pause both containers; `invoke up` starts them again."""
-    settings, docker = _load(context)
+    _, docker = _load(context)
     docker.check()
     stack.stop(docker)
     console.say("both containers are stopped; nothing was removed")
@@ -101,7 +103,7 @@ def stop(context: Context) -> None:
 @command()
 def down(context: Context) -> None:
     """Remove both containers; what is in the volumes stays: the database and what you added with pip."""
-    settings, docker = _load(context)
+    _, docker = _load(context)
     docker.check()
     stack.down(docker)
     console.say("both containers are removed; the volumes are still here")
@@ -176,9 +178,7 @@ def logs(context: Context, service: str = "", follow: bool = False, tail: str = 
         raise Exit(f"there is no service {service!r}: it is hub or db", code=2)
     _, docker = _load(context)
     docker.check()
-    docker.attach(
-        "compose", "logs", "--tail", tail, *(["--follow"] if follow else []), *([service] if service else [])
-    )
+    docker.attach("compose", "logs", "--tail", tail, *(["--follow"] if follow else []), *([service] if service else []))
 
 
 @command()
@@ -225,6 +225,3 @@ def lint(context: Context) -> None:
     if failed:
         raise Exit(f"{', '.join(failed)} found something", code=1)
     console.say("all clean")
-
-
-namespace = Collection.from_module(sys.modules[__name__])

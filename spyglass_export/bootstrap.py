@@ -169,9 +169,7 @@ def _start_engine(docker: Docker) -> None:
         _run(["systemctl", "enable", "--now", "docker"], "Docker Engine cannot be started")
     else:
         with DOCKERD_LOG.open("ab") as log:
-            engine = subprocess.Popen(
-                ["dockerd"], stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True
-            )
+            subprocess.Popen(["dockerd"], stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True)
     deadline = time.monotonic() + 60
     while not docker.succeeds("version"):
         if time.monotonic() > deadline:
@@ -206,7 +204,7 @@ def _registry(image: str) -> str:
 def _registries_answer(images: Sequence[str]) -> list[bool]:
     def answers(image: str) -> bool:
         try:
-            urllib.request.urlopen(f"https://{_registry(image)}/v2/", timeout=REGISTRY_TIMEOUT)  # noqa: S310
+            urllib.request.urlopen(f"https://{_registry(image)}/v2/", timeout=REGISTRY_TIMEOUT)
         except urllib.error.HTTPError as error:
             return error.code < 500 and error.code != 403
         except OSError:

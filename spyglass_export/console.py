@@ -1,10 +1,11 @@
 """What the terminal shows: results on standard output, errors and warnings on standard error."""
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
-from rich.markup import escape as escape
+from rich.markup import escape
 from rich.table import Table
 
 from .errors import UserError
@@ -33,6 +34,13 @@ def show_table(title: str, columns: list[str], rows: list[list[str]]) -> None:
         table.add_row(*(escape(cell) for cell in row))
     # A table is laid out for the terminal's width; where there is none, nothing is folded.
     out.print(table, soft_wrap=False, width=None if out.is_terminal else 200)
+
+
+def confirm(question: str) -> bool:
+    """Ask a question; anything but `y` or `yes` is a no. Raises UserError where nobody can answer."""
+    if not sys.stdin.isatty():
+        raise UserError(f"nobody is here to answer: {question}", "say --yes to go ahead without being asked")
+    return out.input(f"{escape(question)} [y/N] ").strip().lower() in ("y", "yes")
 
 
 @contextmanager

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from rich.markup import escape
+
 from . import console
 from .docker import Docker, known_trouble
 from .errors import UserError
@@ -54,7 +56,7 @@ def _steps_shown() -> Iterator[Callable[[str], None]]:
             if step := STEP.match(line):
                 steps[step[1]] = f"{step[2]} {step[3]} {' '.join(step[4].split())[:90]}"
             elif (output := OUTPUT.match(line)) and (title := steps.get(output[1])):
-                status.update(console.escape(f"{title}\n  {output[2][:110]}"))
+                status.update(escape(f"{title}\n  {output[2][:110]}"))
                 if not console.out.is_terminal and output[1] not in shown:
                     shown.add(output[1])
                     console.say(title)
@@ -72,10 +74,8 @@ def _explain(log: list[str]) -> UserError:
         return trouble
     failure = next((match for line in log if (match := FAILURE.match(line))), None)
     if not failure:
-        return UserError(
-            f"the images cannot be built: {next((line for line in reversed(log) if line.strip()), 'Docker gave no reason')}",
-            "build.log has the whole log",
-        )
+        last = next((line for line in reversed(log) if line.strip()), "Docker gave no reason")
+        return UserError(f"the images cannot be built: {last}", "build.log has the whole log")
     step = [output[2] for line in log if (output := OUTPUT.match(line)) and output[1] == failure[1]]
     for text in step[-LOG_LINES:]:
         console.err.print(f"  {text}", markup=False)

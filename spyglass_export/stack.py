@@ -249,11 +249,31 @@ def enter(docker: Docker, service: str) -> int:
     return docker.attach("compose", "exec", *terminal, service, *command)
 
 
-def loaded_tables(docker: Docker) -> list[tuple[str, int, int]]:
-    """Give (schema.table, rows, bytes) for every table, as the database's image was checked when it was built."""
+@dataclass(frozen=True)
+class LoadedTable:
+    """A table as it was counted when the database's image was built: rows, and bytes on disk."""
+
+    name: str
+    rows: int
+    bytes: int
+
+
+def loaded_tables(docker: Docker) -> list[LoadedTable]:
+    """Give every table that the running database was loaded with."""
     lines = docker.ask("compose", "exec", "--no-TTY", "db", "cat", SEED_TABLES).splitlines()
-    tables = []
-    for line in lines:
-        name, rows, size = line.split("\t")
-        tables.append((name, int(rows), int(size)))
-    return tables
+    return [LoadedTable(name, int(rows), int(size)) for name, rows, size in (line.split("\t") for line in lines)]
+
+
+def images_of(settings: Settings, docker: Docker) -> list[list[str]]:
+    """Give name, time of creation and size of this paper's images, as Docker words them."""
+    lines = []
+    for name in (settings.db_image_name, settings.hub_image_name):
+        listed = docker.ask("image", "ls", "--format", "{{.Repository}}:{{.Tag}}\t{{.CreatedSince}}\t{{.Size}}", name)
+        lines += [line.split("\t") for line in listed.splitlines()]
+    return lines
+
+
+def is_running(docker: Docker, service: str) -> bool:
+    """Whether a service's container runs."""
+    container = containers_of(docker).get(service)
+    return container is not None and container.state == "running"

@@ -1,0 +1,73 @@
+"""What tests of all kinds share: the Docker Engine, the base images, and a copy of the project to work in."""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from spyglass_export import stack
+from spyglass_export.docker import Docker
+from spyglass_export.errors import UserError
+from spyglass_export.settings import Settings, load
+
+ROOT = Path(__file__).resolve().parent.parent
+# Real exports with the truth beside them, where this checkout has them.
+SHARED_EXPORTS = ROOT.parent / "shared" / "exports"
+
+
+def missing(what: str) -> None:
+    """Skip the test for want of something; where CI promises to have everything, fail."""
+    if os.environ.get("CI") == "true":
+        pytest.fail(f"{what}, and CI has no excuse")
+    pytest.skip(what)
+
+
+@pytest.fixture(scope="session")
+def settings() -> Settings:
+    """The settings of this checkout, which `invoke bootstrap` makes."""
+    try:
+        return load(ROOT, os.environ)
+    except UserError as error:
+        missing(f"{error.what}: {error.hint}")
+        raise
+
+
+@pytest.fixture(scope="session")
+def docker_engine(settings: Settings) -> Docker:
+    """A Docker Engine that answers."""
+    docker = stack.connect(settings)
+    try:
+        docker.check()
+    except UserError as error:
+        missing(f"{error.what}: {error.hint}")
+    return docker
+
+
+@pytest.fixture(scope="session")
+def db_base_image(settings: Settings, docker_engine: Docker) -> str:
+    """The database's base image, on this machine."""
+    return _present(settings.db_base_image, docker_engine)
+
+
+@pytest.fixture(scope="session")
+def hub_base_image(settings: Settings, docker_engine: Docker) -> str:
+    """The hub's base image, on this machine."""
+    return _present(settings.hub_base_image, docker_engine)
+
+
+def _present(image: str, docker: Docker) -> str:
+    if not docker.succeeds("image", "inspect", image) and not docker.succeeds("pull", image):
+        missing(f"the base image {image} is not here: run `invoke bootstrap`")
+    return image
+
+
+def copy_project(destination: Path) -> Path:
+    """Copy what git tracks to a folder, as a clone would, and give the folder."""
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    for name in filter(None, listed.split("\0")):
+        if (ROOT / name).is_file():
+            (destination / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, destination / name)
+    return destination
