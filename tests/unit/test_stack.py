@@ -1,0 +1,78 @@
+"""Ports, volumes and what docker compose is told, without Docker."""
+
+import json
+import socket
+from pathlib import Path
+
+import pytest
+
+from spyglass_export import stack
+from spyglass_export.docker import Docker
+from spyglass_export.errors import UserError
+from spyglass_export.settings import Settings, load
+
+
+def project(folder: Path, env: str = "PAPER_ID=Gu2026\n") -> Settings:
+    (folder / "notebooks").mkdir(exist_ok=True)
+    (folder / "export_data").mkdir(exist_ok=True)
+    (folder / ".env").write_text(env, encoding="utf-8")
+    return load(folder, {})
+
+
+def export(settings: Settings, export_hash: str, environment: str) -> dict[str, str]:
+    (settings.export_data / "manifest.json").write_text(json.dumps({"export_hash": export_hash}))
+    (settings.export_data / "environment.yml").write_text(environment)
+    found = stack.connect(settings).environment
+    return {name: found[name] for name in ("DB_DATA_HASH", "CONDA_HASH")}
+
+
+def test_a_changed_export_gets_a_fresh_database_volume_and_keeps_the_other(tmp_path: Path) -> None:
+    settings = project(tmp_path)
+
+    before, after = export(settings, "a", "name: x"), export(settings, "b", "name: x")
+
+    assert before["DB_DATA_HASH"] != after["DB_DATA_HASH"]
+    assert before["CONDA_HASH"] == after["CONDA_HASH"]
+    assert export(settings, "a", "name: x") == before
+
+
+def test_a_changed_environment_gets_a_fresh_conda_volume(tmp_path: Path) -> None:
+    settings = project(tmp_path)
+
+    assert export(settings, "a", "name: x")["CONDA_HASH"] != export(settings, "a", "name: y")["CONDA_HASH"]
+
+
+def test_compose_is_told_the_resolved_values_and_no_folder_of_spyglass(tmp_path: Path) -> None:
+    settings = project(tmp_path, "PAPER_ID=Gu2026\nSPYGLASS_BASE_DIR=/lab\nDOCKER_HUB_USER=lab\n")
+
+    environment = stack.connect(settings).environment
+
+    assert environment["COMPOSE_PROJECT_NAME"] == "spyglass-gu2026"
+    assert environment["HUB_IMAGE_NAME"] == "lab/spyglass-hub-gu2026"
+    assert environment["MYSQL_ROOT_PASSWORD"] == "Gu2026"
+    assert not any(
+        "/lab" in value and name != "HUB_IMAGE_NAME" for name, value in environment.items() if value[:1] == "/"
+    )
+
+
+def test_a_busy_port_is_named_with_a_free_one(tmp_path: Path) -> None:
+    nothing_runs = Docker(("true",), tmp_path)
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        settings = project(tmp_path, f"PAPER_ID=a\nHUB_PORT={port}\nDB_PORT=1024\n")
+
+        with pytest.raises(UserError, match=rf"port {port} \(HUB_PORT\) is in use") as error:
+            stack.check_ports(settings, nothing_runs)
+
+    free = int(error.value.hint.rsplit("port ", 1)[1].split()[0])
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", free))
+
+
+def test_an_address_that_is_not_this_machines(tmp_path: Path) -> None:
+    settings = project(tmp_path, "PAPER_ID=a\nBIND_ADDRESS=192.0.2.1\n")
+
+    with pytest.raises(UserError, match=r"BIND_ADDRESS 192\.0\.2\.1 is no address of this machine"):
+        stack.check_ports(settings, Docker(("true",), tmp_path))
