@@ -211,9 +211,9 @@ def lint(context: Context) -> None:
         [sys.executable, "-m", "ruff", "check"],
         [sys.executable, "-m", "ruff", "format", "--check"],
         [sys.executable, "-m", "mypy"],
-        ["shellcheck", "--external-sources", *(name for name in files if name.endswith(".sh"))],
+        ["shellcheck", "--external-sources", *(name for name in files if name.endswith((".sh", ".ci/run")))],
         ["hadolint", *(name for name in files if name.endswith("Dockerfile"))],
-        [sys.executable, "-m", "yamllint", "--strict", "."],
+        [sys.executable, "-m", "yamllint", "--strict", *(name for name in files if name.endswith((".yml", ".yaml")))],
     )
     failed = []
     for check in checks:

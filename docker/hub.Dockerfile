@@ -3,7 +3,7 @@ ARG HUB_BASE_IMAGE=quay.io/jupyter/base-notebook:python-3.12
 FROM ${HUB_BASE_IMAGE}
 
 SHELL ["/bin/bash", "-o", "pipefail", "-c"]
-USER root
+USER 0
 
 # The names are Debian's and Ubuntu's; HUB_APT_PACKAGES in .env has another list, or none.
 ARG HUB_APT_PACKAGES="git ffmpeg libsm6 libxext6 libgl1 libglib2.0-0 build-essential g++"

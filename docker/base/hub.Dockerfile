@@ -26,7 +26,7 @@ RUN useradd --no-log-init --create-home --shell /bin/bash --uid 1000 --gid 100 -
   && install -d -m 2775 -o jovyan -g users /opt/conda \
   && chmod 2775 /home/jovyan
 
-USER jovyan
+USER 1000
 WORKDIR /home/jovyan
 
 # hadolint ignore=DL3013,DL3042
@@ -38,13 +38,13 @@ RUN --mount=type=secret,id=ca_bundle,mode=0444 \
   && bash /tmp/with_ca_bundle.sh /opt/conda/bin/uv pip install --quiet --python /opt/conda/bin/python \
     jupyterlab nbconvert pyyaml requests
 
-USER root
+USER 0
 COPY --chmod=755 base/mamba.py /opt/conda/bin/mamba
 COPY --chmod=755 base/activate.sh /opt/conda/bin/activate
 COPY --chmod=755 base/start.sh base/start-notebook.py /usr/local/bin/
 RUN ln -s mamba /opt/conda/bin/conda && install -d -m 2775 -o jovyan -g users /opt/conda/envs
 
-USER jovyan
+USER 1000
 EXPOSE 8888
 ENTRYPOINT ["tini", "-g", "--", "start.sh"]
 CMD ["start-notebook.py"]
