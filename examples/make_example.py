@@ -7,7 +7,7 @@ used, and runs the `mysqldump` calls that Spyglass writes. The result goes to `e
 
 Needs a Docker Engine, and Python 3.11 with Spyglass (1.3 GB), best in an environment of its own:
 
-    pip install spyglass-neuro==0.6.0
+    python -m pip install spyglass-neuro==0.6.0
     python -m examples.make_example
 
 The rows come out the same each time. The dates, the server's UUID and the GTIDs that `mysqldump` notes do not.
@@ -102,7 +102,9 @@ def configure_spyglass(base: Path, port: int) -> None:
 
     DataJoint reads its settings when it is imported, so this comes first.
     """
-    # Spyglass writes ~/.my.cnf, and DataJoint reads ~/.datajoint_config.json and ./dj_local_conf.json.
+    # Spyglass writes ~/.my.cnf, and DataJoint reads ~/.datajoint_config.json and ./dj_local_conf.json. Docker still
+    # needs the user's own configuration, which says where its engine is.
+    os.environ.setdefault("DOCKER_CONFIG", str(Path.home() / ".docker"))
     os.environ.update(HOME=str(base), USERPROFILE=str(base))
     os.chdir(base)
     os.environ.update(
