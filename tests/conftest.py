@@ -1,8 +1,6 @@
 """What tests of all kinds share: the Docker Engine, the base images, and a copy of the project to work in."""
 
 import os
-import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -13,11 +11,9 @@ from spyglass_export.errors import UserError
 from spyglass_export.settings import Settings, load
 
 ROOT = Path(__file__).resolve().parent.parent
-# Real exports with the truth beside them, where this checkout has them.
-SHARED_EXPORTS = ROOT.parent / "shared" / "exports"
 
 
-def missing(what: str) -> None:
+def _missing(what: str) -> None:
     """Skip the test for want of something; where CI promises to have everything, fail."""
     if os.environ.get("CI") == "true":
         pytest.fail(f"{what}, and CI has no excuse")
@@ -30,7 +26,7 @@ def settings() -> Settings:
     try:
         return load(ROOT, os.environ)
     except UserError as error:
-        missing(f"{error.what}: {error.hint}")
+        _missing(f"{error.what}: {error.hint}")
         raise
 
 
@@ -41,7 +37,7 @@ def docker_engine(settings: Settings) -> Docker:
     try:
         docker.check()
     except UserError as error:
-        missing(f"{error.what}: {error.hint}")
+        _missing(f"{error.what}: {error.hint}")
     return docker
 
 
@@ -59,15 +55,14 @@ def hub_base_image(settings: Settings, docker_engine: Docker) -> str:
 
 def _present(image: str, docker: Docker) -> str:
     if not docker.succeeds("image", "inspect", image) and not docker.succeeds("pull", image):
-        missing(f"the base image {image} is not here: run `invoke bootstrap`")
+        _missing(f"the base image {image} is not here: run `invoke bootstrap`")
     return image
 
 
-def copy_project(destination: Path) -> Path:
-    """Copy what git tracks to a folder, as a clone would, and give the folder."""
-    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    for name in filter(None, listed.split("\0")):
-        if (ROOT / name).is_file():
-            (destination / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, destination / name)
-    return destination
+@pytest.fixture(scope="session")
+def shared_exports() -> Path:
+    """Real exports with the truth beside them, where this checkout has them."""
+    exports = ROOT.parent / "shared" / "exports"
+    if not exports.is_dir():
+        pytest.skip(f"there are no real exports in {exports}")
+    return exports
