@@ -1,0 +1,51 @@
+"""What a reader sees in a browser: the login, the example notebook, its table and its figure."""
+
+import os
+from pathlib import Path
+
+import pytest
+from conftest import Paper
+from playwright.sync_api import sync_playwright
+
+pytestmark = pytest.mark.end_to_end
+
+# Without these, Chromium as root does not start, and looks for its maker's servers.
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+def test_the_example_notebook_shows_its_table_and_its_figure(paper: Paper, chromium: str, tmp_path: Path) -> None:
+    """With SCREENSHOT=docs/jupyterlab.png the README's picture is taken anew."""
+    screenshot = os.environ.get("SCREENSHOT", str(tmp_path / "jupyterlab.png"))
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
+        page = browser.new_page(viewport={"width": 1440, "height": 1000})
+        page.goto(f"http://127.0.0.1:{paper.settings.hub_port}/lab/tree/notebooks/example.ipynb")
+        page.get_by_label("Password").fill("Gu-2026")
+        page.keyboard.press("Enter")
+
+        notebook = page.locator(".jp-Notebook")
+        notebook.wait_for(timeout=60_000)
+        page.get_by_role("button", name="Gu-2026").first.wait_for(timeout=60_000)
+        page.get_by_role("menuitem", name="Run", exact=True).click()
+        page.get_by_text("Run All Cells", exact=True).click()
+
+        figure = notebook.locator(".jp-OutputArea-output img")
+        figure.first.wait_for(timeout=120_000)
+        tables = notebook.locator(".jp-OutputArea-output table")
+        assert tables.count() >= 2
+        assert "aster" in "".join(tables.all_inner_texts())
+        assert figure.first.evaluate("image => image.naturalWidth") > 500
+        assert notebook.locator(".jp-RenderedText[data-mime-type='application/vnd.jupyter.stderr']").count() == 0
+
+        figure.first.scroll_into_view_if_needed()
+        page.screenshot(path=screenshot)
+        browser.close()
+    assert Path(screenshot).stat().st_size > 20_000
