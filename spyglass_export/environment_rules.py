@@ -1,0 +1,346 @@
+"""What becomes of one line of environment.yml on a Linux machine without a GPU, as plain functions on text.
+
+A *spec* is a line of conda's part (``jaxlib=0.4.23=cuda120py39h8c47b65_202``), a *requirement* a line of the
+``pip:`` part (``torch==2.3.1+cu121``). A rule looks at one line and at what it must know of the others.
+"""
+
+import re
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import NamedTuple
+
+PYTORCH_CPU_INDEX = "--extra-index-url https://download.pytorch.org/whl/cpu"
+PYTORCH_WHEELS = frozenset({"torch", "torchaudio", "torchtext", "torchvision"})
+
+# The hub cannot do without these, so no pattern of ENV_EXCLUDE takes them out.
+NEEDED = frozenset({"ipykernel", "pip"})
+
+GPU_ONLY = (
+    *("*-cuda", "*-cuda[0-9]*", "*-cu[0-9][0-9]*", "*-rocm", "cuda*", "cudnn*", "jax-cuda*", "jax-rocm*"),
+    *("cub", "cucim*", "cudf*", "cugraph*", "cuml*", "cupti*", "cupy*", "cuquantum*", "cuspatial*"),
+    *("cusparselt*", "cutensor*", "cuvs*", "dask-cudf*", "flash-attn", "gds-tools", "gpustat", "gputil"),
+    *("libcublas*", "libcudf*", "libcudnn*", "libcufft*", "libcufile*", "libcuml*", "libcurand*"),
+    *("libcusolver*", "libcusparse*", "libmagma*", "libnpp*", "libnvfatbin*", "libnvjitlink*", "libnvjpeg*"),
+    *("libnvptxcompiler*", "libraft*", "librmm*", "magma", "magma-cuda*", "nccl", "nsight-*", "nvidia-*"),
+    *("nvtx", "pycuda", "pylibcugraph*", "pylibraft*", "pytorch-triton*", "raft-dask*", "rmm", "tensorrt*"),
+    *("torchtriton", "triton"),
+)
+# Metapackages that steer the solver to the GPU build of another package.
+SELECTORS = ("*-mutex", "*-mutex-*", "-tflow*select", "ucx-proc")
+CPU_TWINS = {
+    "dgl-cuda*": "dgl",
+    "dgl-cu[0-9]*": "dgl",
+    "faiss-gpu*": "faiss-cpu",
+    "mxnet-cu[0-9]*": "mxnet",
+    "onnxruntime-gpu": "onnxruntime",
+    "paddlepaddle-gpu": "paddlepaddle",
+    "py-xgboost-gpu": "py-xgboost",
+    "pytorch-gpu": "pytorch",
+    "tensorflow-gpu": "tensorflow",
+    "tensorflow-gpu-base": "tensorflow-base",
+    "tensorflow-macos": "tensorflow",
+}
+# Packages whose builds for a CPU say so: `cpu_py39h…`, `cpu_generic_…`, `…_3_cpu`; channel pytorch: `py3.9_cpu_0`.
+CPU_BUILDS = (
+    *("arrow-cpp", "faiss", "jaxlib", "libarrow*", "libfaiss*", "libtensorflow*", "libtorch", "parquet-cpp"),
+    *("pyarrow*", "pytorch", "tensorflow", "tensorflow-base", "tensorflow-estimator"),
+    *("torchaudio", "torchtext", "torchvision"),
+)
+PYTORCH_CONDA = frozenset({"pytorch", "torchaudio", "torchtext", "torchvision"})
+# Builds of the channel pytorch without a build string: one of these beside them tells that a GPU was meant.
+PYTORCH_GPU_MARKS = frozenset({"pytorch-cuda", "cudatoolkit"})
+
+LINUX = frozenset({"-libgcc-mutex", "ld-impl-linux-64", "libgcc-ng", "libstdcxx", "libstdcxx-ng"})
+OTHER_SYSTEMS = {
+    "macOS": ("*-osx-64", "*-osx-arm64", "appnope", "cctools", "ld64", "libcxx", "pyobjc-*", "python-app"),
+    "Windows": ("m2w64-*", "msys2-*", "pywin32", "pywinpty", "ucrt", "vc", "vc14-runtime", "vs2015-runtime", "winpty"),
+    "Linux on ARM": ("*-linux-aarch64",),
+}
+# On macOS and Windows these hold other files at versions of their own; what needs them on Linux brings them.
+RENUMBERED = ("libcxxabi", "libgfortran", "libwinpthread", "menuinst", "sigtool", "tapi")
+OTHER_SYSTEMS_ONLY = (*sum(OTHER_SYSTEMS.values(), ()), *RENUMBERED)
+NO_LINUX_WHEEL = (
+    *("jax-metal", "pyobjc*", "pypiwin32", "pywin32", "pywinpty", "tensorflow-intel", "tensorflow-metal"),
+)
+
+# Where the lab's own packages are developed (their pages on GitHub).
+REPOSITORIES = {
+    "ndx-franklab-novela": "https://github.com/LorenFrankLab/ndx-franklab-novela",
+    "non-local-detector": "https://github.com/LorenFrankLab/non_local_detector",
+    "position-tools": "https://github.com/LorenFrankLab/position_tools",
+    "replay-trajectory-classification": "https://github.com/Eden-Kramer-Lab/replay_trajectory_classification",
+    "ripple-detection": "https://github.com/Eden-Kramer-Lab/ripple_detection",
+    "spectral-connectivity": "https://github.com/Eden-Kramer-Lab/spectral_connectivity",
+    "spyglass-neuro": "https://github.com/LorenFrankLab/spyglass",
+    "track-linearization": "https://github.com/LorenFrankLab/track_linearization",
+    "trodes-to-nwb": "https://github.com/LorenFrankLab/trodes_to_nwb",
+}
+
+CPU_REASON = "the containers have no GPU; same version, built for a CPU"
+PYTORCH_REASON = f"{CPU_REASON}, or PyPI's build (which needs no GPU) where PyTorch's CPU index is out of reach"
+TWIN_REASON = "this is the same package for Linux without a GPU"
+DISK_ONLY = "is on the lab's disk only"
+
+_GPU_BUILD = re.compile(r"(?<!no)(?<!no_)(cuda|cudnn|gpu|rocm)|(?<![a-z])cu\d\d", re.I)
+_HARDWARE = re.compile(r"(^|\.|\d)(cpu|cu\d|cuda|gpu|rocm)", re.I)
+_GPU_EXTRA = re.compile(r"(and-)?cuda|gpu|rocm", re.I)
+_GPU_INDEX = re.compile(r"jax_cuda_releases|pypi\.(ngc\.)?nvidia\.com|pypi\.anaconda\.org/rapidsai", re.I)
+_PYTORCH_GPU_INDEX = re.compile(r"(download\.pytorch\.org/whl)/(?:nightly/)?(?:cu\d+|rocm[\d.]+)", re.I)
+_PYTORCH_INDEX = re.compile(r"download\.pytorch\.org/whl(?=/torch_stable|/?$)", re.I)
+_SPEC = re.compile(r"(?P<channel>[^\s:\[]+::)?(?P<name>[\w.-]+)(?P<rest>.*)", re.S)
+_BUILD = re.compile(r"(?<=[^=<>!~\s])[=\s]+(?P<plain>[^=<>!~\s,|'\]]+)$|build=['\"]?(?P<listed>[^'\",\]]+)")
+_REQUIREMENT = re.compile(
+    r"(?P<name>[A-Za-z0-9](?:[\w.-]*[A-Za-z0-9])?)\s*(?P<extras>\[[^\]]*\])?(?=\s*(?:[<>=!~;@(]|--|$))\s*(?P<rest>.*)",
+    re.S,
+)
+_PINNED = re.compile(r"(?P<operator>={2,3})\s*(?P<version>[^\s;,+]+)\+(?P<label>[\w.-]+)")
+_OPTION = re.compile(
+    r"(?:(?P<short>-[ercfi])\s*|(?P<long>--(?:editable|requirement|constraint|find-links|(?:extra-)?index-url))[=\s]\s*)"
+    r"(?P<target>.*)",
+    re.S,
+)
+_COMMIT = re.compile(r"(?:^|[.\-])g(?P<commit>[0-9a-f]{7,40})(?:[.\-]|$)")
+_SSH = re.compile(r"git\+(?:(?:ssh|git)://(?:[^@/\s]+@)?|[\w.-]+@)(?P<host>[\w.-]+)(?:/|:(?!\d+/))")
+_ARCHIVE = re.compile(r"(?P<name>.+?)-(?P<version>\d[^-]*)(?:-.*\.whl|\.tar\.gz|\.zip)")
+# Folders in which conda-forge and Anaconda build their packages; pip freeze quotes them.
+_CONDA_BUILT = re.compile(r"file:///.*(feedstock_root|conda-bld|/croots?/|/tmp/build/80754af9|/work/ci_py|ktietz)")
+
+
+class Ruling(NamedTuple):
+    """What becomes of a line: ``after`` is its new text, empty where it is taken out."""
+
+    kind: str
+    after: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What a rule must know of the rest of the file; names are normalised."""
+
+    conda_names: frozenset[str]
+    pip_names: frozenset[str]
+    other_system: str
+    exclude: tuple[str, ...]
+
+
+def normalise(name: str) -> str:
+    """A package's name in the form in which PEP 503 compares names; underscores and case do not count."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def matches(name: str, patterns: tuple[str, ...]) -> bool:
+    """Whether a normalised name is one of the names or shell patterns."""
+    return any(fnmatchcase(name, pattern) for pattern in patterns)
+
+
+def other_system(conda_names: frozenset[str]) -> str:
+    """The system that the environment was exported on where that is surely not Linux on x86, or ``""``."""
+    if conda_names & LINUX:
+        return ""
+    found = (system for system, marks in OTHER_SYSTEMS.items() if any(matches(name, marks) for name in conda_names))
+    return next(found, "")
+
+
+def spec_name(spec: str) -> str:
+    """The normalised name of the package that a conda spec asks for, or ``""``."""
+    match = _SPEC.fullmatch(spec.strip())
+    return normalise(match["name"]) if match else ""
+
+
+def requirement_name(requirement: str) -> str:
+    """The normalised name of the package that a pip requirement asks for, or ``""`` (an index, an option).
+
+    A path or an address names no package; its ``#egg=`` or else its last part stands in for the name.
+    """
+    requirement = requirement.strip()
+    match = _REQUIREMENT.fullmatch(requirement)
+    if match and not _ARCHIVE.fullmatch(requirement):
+        return normalise(match["name"])
+    target = _target(requirement)
+    option = _OPTION.fullmatch(requirement)
+    if not target or (option and option["short"] != "-e" and option["long"] != "--editable" and not is_local(target)):
+        return ""
+    if egg := re.search(r"#(?:.*&)?egg=([\w.-]+)", target):
+        return normalise(egg[1])
+    last = re.split(r"[/\\]", re.sub(r"\[[^\]]*\]$|[?#].*$", "", target).rstrip("/\\"))[-1]
+    archive = _ARCHIVE.fullmatch(last)
+    folder = normalise(archive["name"] if archive else re.sub(r"(\.git)?(@.*)?$", "", last, count=1))
+    packages = {normalise(page.rsplit("/", 1)[1]): package for package, page in REPOSITORIES.items()}
+    return packages.get(folder, folder)
+
+
+def is_local(target: str) -> bool:
+    """Whether what pip or conda is sent to lies on a disk and not on a server."""
+    return not re.match(r"git\+\w+@|(?:[a-z]+\+)?(?!file)[a-z]+\d?://", target.strip("\"' "), re.I)
+
+
+def spec_ruling(spec: str, around: Surroundings) -> Ruling | None:
+    """The next change that a conda spec needs, or ``None`` when it is fine as it is."""
+    match = _SPEC.fullmatch(spec)
+    if not match or ":/" in spec:
+        return None
+    name, rest = normalise(match["name"]), match["rest"]
+    build = _BUILD.search(rest)
+    gpu_build = bool(build and _GPU_BUILD.search(build["plain"] or build["listed"]))
+    if ruling := _name_ruling(name, around.conda_names, around.exclude):
+        return ruling
+    if twin := _twin(name):
+        # A metapackage's build string is not its twin's.
+        after = f"{match['channel'] or ''}{twin}{_with_build(rest, _cpu_build(twin, build) if gpu_build else '')}"
+        return Ruling("GPU package", after, TWIN_REASON)
+    if gpu_build and matches(name, SELECTORS):
+        return Ruling("GPU package", "", "it only makes the solver choose a GPU build")
+    head = spec[: match.start("rest")]
+    if gpu_build:
+        return Ruling("GPU build", head + _with_build(rest, _cpu_build(name, build)), CPU_REASON)
+    version = re.fullmatch(r"\s*={0,2}\s*([\w.*]*)", rest)
+    if version and name in PYTORCH_CONDA and around.conda_names & PYTORCH_GPU_MARKS:
+        reason = "beside pytorch-cuda or cudatoolkit it is a GPU build; " + CPU_REASON
+        return Ruling("GPU build", f"{head}={version[1] or '*'}=*cpu*", reason)
+    if around.other_system and matches(name, OTHER_SYSTEMS_ONLY):
+        reason = f"the environment was exported on {around.other_system}; the containers run Linux, without it"
+        return Ruling("other system", "", reason)
+    if around.other_system and build and (build["plain"] or build["listed"]) != "*":
+        reason = f"this build is for {around.other_system}, where the environment was exported; same version"
+        return Ruling("other system", head + _with_build(rest, ""), reason)
+    return None
+
+
+def requirement_ruling(requirement: str, around: Surroundings) -> Ruling | None:
+    """The next change that a pip requirement needs, or ``None`` when it is fine as it is."""
+    name = requirement_name(requirement)
+    if name and (ruling := _name_ruling(name, around.pip_names, around.exclude)):
+        return ruling
+    if ruling := _address_ruling(requirement):
+        return ruling
+    match = _REQUIREMENT.fullmatch(requirement)
+    if not match:
+        return None
+    if twin := _twin(name):
+        return Ruling("GPU package", twin + requirement[match.end("name") :], TWIN_REASON)
+    if matches(name, NO_LINUX_WHEEL):
+        return Ruling("other system", "", "it exists for macOS or Windows only; the containers run Linux")
+    if _CONDA_BUILT.match(_target(requirement)):
+        return _conda_built_ruling(match, around.conda_names)
+    extras = [extra.strip() for extra in (match["extras"] or "[]")[1:-1].split(",")]
+    kept = [extra for extra in extras if not _GPU_EXTRA.match(extra)]
+    if kept != extras:
+        after = f"{match['name']}{'[' + ','.join(kept) + ']' if kept else ''}{match['rest']}"
+        return Ruling("GPU build", after, "this extra only adds GPU packages")
+    return _label_ruling(name, match)
+
+
+def spec_problem(spec: str) -> str:
+    """Why no other machine can install a conda spec, or ``""``."""
+    local = re.match(r"file:|[/~.\\]|[A-Za-z]:[\\/]", spec.strip())
+    return DISK_ONLY if local else ""
+
+
+def requirement_problem(requirement: str) -> str:
+    """Why no other machine can install a pip requirement, or ``""``."""
+    target = _target(requirement)
+    if target and is_local(target):
+        return DISK_ONLY
+    if re.search(r"git\+ssh://", requirement):
+        return "needs an SSH key that the image does not have"
+    pinned = _PINNED.search(requirement)
+    if pinned and not target and not _HARDWARE.search(pinned["label"]):
+        return "is a development version that no index has"
+    return ""
+
+
+def _name_ruling(name: str, names: frozenset[str], exclude: tuple[str, ...]) -> Ruling | None:
+    """The change that a package's name alone calls for, in conda's part and in pip's."""
+    if name not in NEEDED and matches(name, exclude):
+        return Ruling("excluded", "", "ENV_EXCLUDE names it")
+    twin = _twin(name)
+    if twin in names:
+        return Ruling("GPU package", "", f"{twin} is named beside it")
+    if not twin and matches(name, GPU_ONLY):
+        return Ruling("GPU package", "", "it serves a GPU only, and the containers have none")
+    return None
+
+
+def _twin(name: str) -> str:
+    return next((twin for pattern, twin in CPU_TWINS.items() if fnmatchcase(name, pattern)), "")
+
+
+def _cpu_build(name: str, gpu_build: re.Match[str] | None) -> str:
+    """The build strings of a package's CPU builds, or ``""`` where they are not known and the solver chooses."""
+    if name.startswith("tensorflow") and gpu_build and (gpu_build["plain"] or "").startswith("gpu_"):
+        return "mkl_*"  # the channel defaults names its builds gpu_…, mkl_… and eigen_…
+    return "*cpu*" if matches(name, CPU_BUILDS) else ""
+
+
+def _address_ruling(requirement: str) -> Ruling | None:
+    """The change that an index's or a repository's address calls for."""
+    after = _SSH.sub(r"git+https://\g<host>/", requirement)
+    if after != requirement:
+        return Ruling("address", after, "the image has no SSH key; https reaches every public repository")
+    option = _OPTION.fullmatch(requirement)
+    if option and _GPU_INDEX.search(option["target"]):
+        return Ruling("GPU package", "", "this index has GPU builds only")
+    after = _PYTORCH_INDEX.sub(r"\g<0>/cpu", _PYTORCH_GPU_INDEX.sub(r"\g<1>/cpu", requirement))
+    if option and after != requirement:
+        return Ruling("GPU build", after, "this index has GPU builds; the same versions for a CPU are beside it")
+    return None
+
+
+def _conda_built_ruling(match: re.Match[str], conda_names: frozenset[str]) -> Ruling | None:
+    """`pip freeze` quotes the folder in which a conda package was built; conda's part has the package itself."""
+    if normalise(match["name"]) in conda_names:
+        return Ruling("build path", "", "conda's part has this package")
+    archive = _ARCHIVE.fullmatch(re.split(r"[/\\]", _target(match[0]).split("#")[0])[-1])
+    if not archive:
+        return None
+    after = f"{match['name']}{match['extras'] or ''}=={archive['version']}"
+    return Ruling("build path", after, "this folder existed while conda built the package; same version from PyPI")
+
+
+def _label_ruling(name: str, match: re.Match[str]) -> Ruling | None:
+    """The change for a local version label (PEP 440): `+cu121` of a GPU build, `+g89e3be86` of a commit.
+
+    ``torch==2.3.1`` asks for ``2.3.1+cpu`` where PyTorch's CPU index is searched too, as PEP 440 orders a version
+    with a label after the same one without, and is still found, on PyPI, where that index cannot be reached.
+    """
+    rest = re.sub(r"\s+--hash=\S+", "", match["rest"])
+    pinned = _PINNED.search(rest)
+    if not pinned:
+        return None
+    head = f"{match['name']}{match['extras'] or ''}"
+    if _HARDWARE.search(pinned["label"]):
+        after = head + rest.replace(pinned[0], pinned["operator"] + pinned["version"])
+        return Ruling("GPU build", after, PYTORCH_REASON if name in PYTORCH_WHEELS else CPU_REASON)
+    commit = _COMMIT.search(pinned["label"])
+    if not commit or name not in REPOSITORIES:
+        return None
+    marker = rest.partition(";")[2].strip()
+    after = f"{head} @ git+{REPOSITORIES[name]}@{commit['commit']}{' ; ' + marker if marker else ''}"
+    reason = "no index has this development version; it is installed from its commit"
+    if re.search(r"(^|\.)(d\d{8}|dirty)", pinned["label"]):
+        reason += ", without what was not committed on the lab's machine"
+    return Ruling("development version", after, reason)
+
+
+def _target(requirement: str) -> str:
+    """The path or address that a pip requirement installs from, or ``""`` where it names an index's package."""
+    option = _OPTION.fullmatch(requirement)
+    if option:
+        return option["target"].strip()
+    match = _REQUIREMENT.fullmatch(requirement)
+    if match and not _ARCHIVE.fullmatch(requirement):
+        rest = match["rest"]
+        return re.split(r"\s;|\s--", rest[1:])[0].strip() if rest.startswith("@") else ""
+    return "" if requirement.startswith("-") else requirement
+
+
+def _with_build(rest: str, build: str) -> str:
+    """The part of a spec after the name, asking for another build; for any build where ``build`` is empty."""
+
+    def replaced(match: re.Match[str]) -> str:
+        if match["listed"]:
+            return f"build='{build or '*'}" if "'" in match[0] or '"' in match[0] else f"build={build or '*'}"
+        return f"{match[0].removesuffix(match['plain'])}{build}" if build else ""
+
+    return _BUILD.sub(replaced, rest)
