@@ -86,13 +86,14 @@ def ensure_base_images(settings: Settings, docker: Docker) -> None:
             "check the network, or set HUB_BASE_IMAGE and DB_BASE_IMAGE in .env to images of a mirror that you reach",
         )
     bundle = settings.ca_bundle or _system_ca_bundle()
+    chosen = {name: STAND_INS[name][0] for name in silent if wanted[name] != STAND_INS[name][0]}
     for name in silent:
         _build_stand_in(docker, settings.root / "docker", *STAND_INS[name], source, bundle)
-        if wanted[name] != STAND_INS[name][0]:
-            set_key(settings.root / ".env", name, STAND_INS[name][0], quote_mode="never")
     if bundle and not settings.ca_bundle:
-        set_key(settings.root / ".env", "CA_BUNDLE", str(bundle), quote_mode="auto")
-    console.say(f"set {', '.join([*silent, *(['CA_BUNDLE'] if bundle and not settings.ca_bundle else [])])} in .env")
+        chosen["CA_BUNDLE"] = str(bundle)
+    for name, value in chosen.items():
+        set_key(settings.root / ".env", name, value, quote_mode="auto")
+        console.say(f"set {name}={value} in .env")
 
 
 def _debian_release() -> str | None:

@@ -8,8 +8,12 @@ out of reach) is named on standard error, one line each, and left out.
 
 import argparse
 import os
+import re
 import subprocess
 import sys
+import tempfile
+import urllib.error
+import urllib.request
 from pathlib import Path
 
 import yaml
@@ -20,18 +24,61 @@ ENVIRONMENTS = Path("/opt/conda/envs")
 QUICK = {"UV_HTTP_TIMEOUT": "60", "UV_HTTP_RETRIES": "1", "UV_LINK_MODE": "copy", "GIT_TERMINAL_PROMPT": "0"}
 
 
+# PyPI has these for Linux with gigabytes of CUDA only; their CPU builds are on an index of PyTorch's own.
+PYTORCH = ("torch", "torchvision", "torchaudio")
+
+
 def install(python: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run `uv pip install` for the environment whose interpreter is `python`."""
     command = ["uv", "pip", "install", "--quiet", "--python", str(python), *arguments]
     return subprocess.run(command, env=os.environ | QUICK, capture_output=True, text=True, check=False)
 
 
+def answers(index: str) -> bool:
+    """Whether a package index can be reached at all."""
+    try:
+        urllib.request.urlopen(index, timeout=10)  # noqa: S310 - any scheme that an index may have
+    except urllib.error.HTTPError:
+        return True
+    except (OSError, ValueError):
+        return False
+    return True
+
+
+def install_requirements(python: Path, lines: list[str]) -> dict[str, str]:
+    """Install what can be installed of a `pip:` part; return what was skipped, with the reason."""
+    options = [line for line in lines if line.startswith("-")]
+    requirements = [line for line in lines if not line.startswith("-")]
+    skipped: dict[str, str] = {}
+    for option in [option for option in options if "://" in option]:
+        if not answers(option.replace("=", " ").split()[-1]):
+            options.remove(option)
+            skipped[option] = "it cannot be reached"
+    with tempfile.TemporaryDirectory() as scratch:
+        listed, never = Path(scratch) / "requirements.txt", Path(scratch) / "never.txt"
+        # A requirement that an override says applies nowhere is not installed, whoever asks for it.
+        never.write_text("".join(f"{name} ; sys_platform == 'never'\n" for name in PYTORCH if skipped))
+        if skipped:
+            for requirement in [r for r in requirements if re.split(r"[^a-z]", r, maxsplit=1)[0] in PYTORCH]:
+                requirements.remove(requirement)
+                skipped[requirement] = "its CPU build is on an index that cannot be reached"
+
+        def attempt(wanted: list[str]) -> subprocess.CompletedProcess[str]:
+            listed.write_text("".join(f"{line}\n" for line in [*options, *wanted]), encoding="utf-8")
+            return install(python, "--requirement", str(listed), "--override", str(never))
+
+        if attempt(requirements).returncode:
+            for requirement in requirements:
+                done = attempt([requirement])
+                if done.returncode:
+                    skipped[requirement] = " ".join(done.stderr.split())[:200]
+    return skipped
+
+
 def create(file: Path, name: str | None) -> int:
     """Create the environment that `file` describes; return the exit status."""
     environment = yaml.safe_load(file.read_text(encoding="utf-8"))
     dependencies = environment.get("dependencies", [])
-    conda = [dependency for dependency in dependencies if isinstance(dependency, str)]
-    pip = [line for part in dependencies if isinstance(part, dict) for line in part.get("pip") or []]
     prefix = ENVIRONMENTS / (name or environment["name"])
     python = prefix / "bin" / "python"
     # Debian's own site-packages is empty; seeing it is what lets `pip install --user` work in here.
@@ -41,26 +88,13 @@ def create(file: Path, name: str | None) -> int:
     if done.returncode:
         sys.stderr.write(done.stderr)
         return done.returncode
-
-    options = [line for line in pip if line.startswith("-")]
-    requirements = [line for line in pip if not line.startswith("-")]
-    listed = prefix / "requirements.txt"
-    listed.write_text("".join(f"{line}\n" for line in pip), encoding="utf-8")
-    skipped: dict[str, str] = {}
-    if install(python, "--requirement", str(listed)).returncode:
-        for requirement in requirements:
-            listed.write_text("".join(f"{line}\n" for line in [*options, requirement]), encoding="utf-8")
-            done = install(python, "--requirement", str(listed))
-            if done.returncode:
-                reason = " ".join(done.stderr.split()) or f"uv ended with status {done.returncode}"
-                skipped[requirement] = reason[:300]
-    listed.unlink()
-
-    for package in conda:
-        if package.split("=")[0].strip(" <>!") not in ("python", "pip", "ipykernel"):
-            print(f"stand-in: skipped the conda package {package}", file=sys.stderr)
-    for requirement, reason in skipped.items():
-        print(f"stand-in: skipped {requirement}: {reason}", file=sys.stderr)
+    for dependency in dependencies:
+        if isinstance(dependency, dict):
+            for requirement, reason in install_requirements(python, dependency.get("pip") or []).items():
+                print(f"stand-in: skipped {requirement}: {reason}", file=sys.stderr)
+    conda = [d for d in dependencies if isinstance(d, str) and d.split("=")[0] not in ("python", "pip", "ipykernel")]
+    if conda:
+        print(f"stand-in: skipped {len(conda)} conda packages: {', '.join(conda)}", file=sys.stderr)
     return 0
 
 
