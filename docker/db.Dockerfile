@@ -1,0 +1,22 @@
+# The paper's database: loaded and checked here, once, and kept as a seed that every container copies
+# into its volume. docs/database.md tells how and why.
+ARG DB_BASE_IMAGE=mysql:9.7
+FROM ${DB_BASE_IMAGE}
+
+# Root reads the export, whatever its owner and mode on the author's machine; mysqld itself drops to mysql.
+# hadolint ignore=DL3066
+USER root
+RUN --network=none \
+    --mount=type=bind,source=export_data,target=/export \
+    --mount=type=bind,source=docker/load_export.sh,target=/load_export.sh \
+    bash /load_export.sh /export /opt/seed && chmod 750 /var/lib/mysql
+
+COPY --chmod=644 config/mysqld.cnf /etc/mysql/conf.d/spyglass_export.cnf
+COPY --chmod=755 config/entrypoint_db.sh config/healthcheck_db.sh /usr/local/bin/
+
+# hadolint ignore=DL3066
+USER mysql
+VOLUME /var/lib/mysql
+ENTRYPOINT ["entrypoint_db.sh"]
+CMD []
+HEALTHCHECK --interval=2s --timeout=10s --start-period=10m --retries=5 CMD ["healthcheck_db.sh"]

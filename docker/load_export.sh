@@ -1,0 +1,231 @@
+#!/bin/bash
+# Load an export into a new MySQL data directory and check it; runs while the database image is built.
+#
+# usage: load_export.sh EXPORT SEED [CLIENTS]
+#   EXPORT   folder with manifest.json, sql/schema.sql, sql/rows/*.sql and perhaps sql/after.sql
+#   SEED     folder to make: data/, seed_id, manifest.json, tables.tsv, orphans.tsv, health.sql
+#   CLIENTS  how many files of rows load at once; the number of processors unless told
+#
+# Needs bash, coreutils, findutils and MySQL's programs. Whatever goes wrong ends in one `error:` line and
+# one `hint:` line on standard error, and exit status 1.
+# shellcheck disable=SC2016 # hints quote commands in backticks
+set -euo pipefail
+shopt -s inherit_errexit
+export LC_ALL=C
+
+# Data of another kind than intended is the one thing that must not pass. In rows every warning is taken for
+# that, except that something is deprecated; in definitions those that say cut, changed or left out.
+readonly harmless_in_rows='deprecated|\(Code (1287|1681|3719|3720|3778)\)'
+readonly harmful_elsewhere='\(Code (1048|1062|1071|1246|1263|1264|1265|1266|1292|1300|1364|1366|1406|1411|1452|1526)\)'
+
+fail() { # WHAT HINT; of several clients that fail at once, the first has the word
+  if (set -o noclobber && printf 'error: %s\nhint: %s\n' "$1" "$2" >"$scratch/failure") 2>/dev/null; then
+    cat "$scratch/failure" >&2
+  fi
+  exit 255 # on which xargs starts no further client
+}
+
+client() {
+  mysql --no-defaults --socket="$scratch/mysqld.sock" --user=root --default-character-set=utf8mb4 \
+    --max-allowed-packet=1G --batch --skip-column-names "$@"
+}
+
+one_line() {
+  head -c 300 | tr '\0-\37' ' '
+}
+
+statement_at() { # FILE LINE
+  { tail -n "+$2" -- "$1" || true; } 2>/dev/null | one_line
+}
+
+load_file() { # FILE
+  local file=$1 name=${1#"$export_dir/"} log line="" error="" warning="" number=1 hint
+  log=$(mktemp "$scratch/log.XXXXXXXXXX")
+  if client --binary-mode --show-warnings --init-command='SET SESSION foreign_key_checks = 0' \
+    <"$file" >"$log" 2>&1; then
+    while IFS= read -r line; do
+      [[ $line =~ ^(Warning|Error)\ \(Code ]] || continue
+      if [[ $name == sql/rows/* ]]; then
+        [[ $line =~ $harmless_in_rows ]] || warning=$line
+      else
+        [[ $line =~ $harmful_elsewhere ]] && warning=$line
+      fi
+      [[ -z $warning ]] || break
+    done <"$log"
+    [[ -z $warning ]] || fail "$name: MySQL would change what it loads: $warning" \
+      'the rows do not fit the columns of their table; export the paper again, or see docs/database.md'
+    rm "$log"
+    return
+  fi
+  while IFS= read -r line; do
+    [[ $line == ERROR* ]] && error=$line
+  done <"$log"
+  [[ $error =~ \ at\ line\ ([0-9]+) ]] && number=${BASH_REMATCH[1]}
+  case $error in
+    "ERROR 1114 "* | "ERROR 1021 "* | "ERROR 1030 "* | "ERROR 2013 "*)
+      hint='the server ran out of disk or memory: free some (`docker system df` tells what Docker holds) and build again' ;;
+    "ERROR 1062 "*) hint='two rows have the same key: was it cut? The manifest lists what was changed' ;;
+    *) hint='run `invoke copy_files` again; if this comes back, the export itself is damaged' ;;
+  esac
+  fail "$name: ${error:-$(one_line <"$log")} | statement: $(statement_at "$file" "$number")" "$hint"
+}
+
+if [[ ${1-} == --load-file ]]; then
+  load_file "$2"
+  exit
+fi
+
+export_dir=$1 seed=$2 clients=${3:-$(nproc)}
+server="" scratch=$(mktemp -d)
+export export_dir scratch
+
+finish() {
+  local status=$? line
+  [[ -z $server ]] || kill -KILL "$server" 2>/dev/null || true
+  if ((status)) && [[ ! -e $scratch/failure ]]; then
+    printf 'error: %s\nhint: %s\n' "loading the export failed unexpectedly" "see the lines above" >&2
+  fi
+  rm -rf "$scratch"
+  ((status == 0)) || exit 1
+}
+trap finish EXIT
+
+server_errors() {
+  local line
+  while IFS= read -r line; do
+    [[ $line != *"[ERROR]"* ]] || printf '%s\n' "$line"
+  done <"$scratch/mysqld.log"
+}
+
+start_server() {
+  local memory_kib pool
+  read -r _ memory_kib _ < <(while read -r line; do [[ $line != MemAvailable:* ]] || echo "$line"; done </proc/meminfo)
+  # Data that stays in memory is written once. No more than the export can need, and half of what is free.
+  pool=$((memory_kib * 512))
+  ((pool < 2 * export_bytes)) || pool=$((2 * export_bytes))
+  ((pool > 134217728)) || pool=134217728
+  # Nothing here has to survive a crash: a build that fails is thrown away.
+  mysqld --no-defaults --user=mysql --datadir="$seed/data" --lower-case-table-names=0 \
+    --socket="$scratch/mysqld.sock" --pid-file="$scratch/mysqld.pid" --tmpdir="$scratch" --skip-networking \
+    --mysqlx=OFF --skip-log-bin --performance-schema=OFF --secure-file-priv="$seed" \
+    --auto-generate-certs=OFF --caching-sha2-password-auto-generate-rsa-keys=OFF \
+    --loose-innodb-numa-interleave=OFF --loose-restrict-fk-on-non-standard-key=OFF \
+    --character-set-server=utf8mb4 --max-allowed-packet=1G --group-concat-max-len=1048576 \
+    --sql-mode=STRICT_ALL_TABLES,NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES,NO_ENGINE_SUBSTITUTION \
+    --innodb-buffer-pool-size="$pool" --innodb-buffer-pool-dump-at-shutdown=OFF \
+    --innodb-redo-log-capacity=8M --innodb-doublewrite=OFF --innodb-flush-method=nosync \
+    --innodb-flush-log-at-trx-commit=0 --innodb-io-capacity=10000 --innodb-io-capacity-max=20000 \
+    --innodb-adaptive-hash-index=OFF --innodb-change-buffering=none \
+    2>>"$scratch/mysqld.log" >&2 &
+  server=$!
+  until client --execute='DO 0' 2>/dev/null; do
+    kill -0 "$server" 2>/dev/null || {
+      server_errors >&2
+      fail 'MySQL does not start on the new data directory' 'its messages are above'
+    }
+    sleep 0.05
+  done
+}
+
+stop_server() {
+  client --execute='SHUTDOWN'
+  wait "$server" || {
+    server_errors >&2
+    fail 'MySQL did not shut down cleanly' 'its messages are above'
+  }
+  server=""
+}
+
+[[ -f $export_dir/manifest.json && -f $export_dir/sql/schema.sql ]] ||
+  fail 'export_data/ holds no export' 'run `invoke copy_files`'
+[[ ! -e $seed ]] || fail "$seed exists already" 'start from the plain MySQL image'
+export_bytes=$(find "$export_dir/sql" -type f -printf '%s\n' | { sum=0; while read -r n; do ((sum += n)); done; echo "$sum"; })
+
+mkdir "$seed"
+chown mysql:mysql "$seed" "$scratch"
+install -m 644 "$export_dir/manifest.json" "$seed/manifest.json"
+(cd "$export_dir" && find sql -name '*.sql' -type f -print0 | sort -z | xargs -0 sha256sum) |
+  sha256sum | head -c 64 >"$seed/seed_id"
+
+mysqld --no-defaults --user=mysql --datadir="$seed/data" --lower-case-table-names=0 --initialize-insecure \
+  --innodb-redo-log-capacity=100M --innodb-doublewrite=OFF --innodb-flush-method=nosync \
+  --auto-generate-certs=OFF --caching-sha2-password-auto-generate-rsa-keys=OFF \
+  --loose-innodb-numa-interleave=OFF 2>"$scratch/mysqld.log" || {
+  server_errors >&2
+  fail 'MySQL cannot make a data directory' 'its messages are above'
+}
+start_server
+client --execute='ALTER INSTANCE DISABLE INNODB REDO_LOG'
+
+load_file "$export_dir/sql/schema.sql"
+if [[ -d $export_dir/sql/rows ]]; then
+  find "$export_dir/sql/rows" -name '*.sql' -type f -printf '%s\t%p\0' | sort -z -r -n | cut -z -f 2- |
+    xargs -0 -r -n 1 -P "$clients" bash "${BASH_SOURCE[0]}" --load-file || exit
+fi
+[[ ! -f $export_dir/sql/after.sql ]] || load_file "$export_dir/sql/after.sql"
+
+# Statements are made of what MySQL knows of the tables, and given to it again.
+missing=$(
+  client <<SQL
+SELECT CONCAT(m.table_schema, '.', m.table_name)
+FROM JSON_TABLE(CONVERT(LOAD_FILE('$seed/manifest.json') USING utf8mb4), '\$.tables[*]'
+  COLUMNS (table_schema VARCHAR(64) PATH '\$.schema', table_name VARCHAR(64) PATH '\$.name')) AS m
+LEFT JOIN information_schema.tables AS t
+  ON BINARY t.table_schema = BINARY m.table_schema AND BINARY t.table_name = BINARY m.table_name
+WHERE t.table_name IS NULL
+SQL
+)
+[[ -z $missing ]] || fail "tables of the manifest are not in the database: $(one_line <<<"$missing")" \
+  'run `invoke copy_files` again'
+
+client --raw <<'SQL' | client >"$scratch/analysed"
+SELECT CONCAT('ANALYZE NO_WRITE_TO_BINLOG TABLE ', sys.quote_identifier(table_schema), '.',
+  sys.quote_identifier(table_name), ';')
+FROM information_schema.tables
+WHERE table_schema NOT IN ('information_schema', 'mysql', 'performance_schema', 'sys') AND table_type = 'BASE TABLE'
+SQL
+
+client --raw <<'SQL' | client >"$seed/tables.tsv"
+SET SESSION information_schema_stats_expiry = 0;
+SELECT CONCAT('SELECT ', QUOTE(CONCAT(table_schema, '.', table_name)), ', COUNT(*), ', data_length + index_length,
+  ' FROM ', sys.quote_identifier(table_schema), '.', sys.quote_identifier(table_name), ';')
+FROM information_schema.tables
+WHERE table_schema NOT IN ('information_schema', 'mysql', 'performance_schema', 'sys') AND table_type = 'BASE TABLE'
+ORDER BY table_schema, table_name
+SQL
+[[ -s $seed/tables.tsv ]] || fail 'the export holds no table' 'run `invoke copy_files` on a whole export'
+
+# A foreign key of which a column is NULL refers to nothing. Exports may leave parents out, so that is no error.
+client --raw <<'SQL' | client >"$seed/orphans.tsv"
+SELECT CONCAT('SELECT ', QUOTE(CONCAT(k.table_schema, '.', k.table_name)), ', ', QUOTE(k.constraint_name), ', ',
+  QUOTE(CONCAT(p.table_schema, '.', p.table_name)), ', COUNT(*) FROM ', sys.quote_identifier(k.table_schema), '.',
+  sys.quote_identifier(k.table_name), ' AS c WHERE ',
+  GROUP_CONCAT('c.', sys.quote_identifier(k.column_name), ' IS NOT NULL' SEPARATOR ' AND '),
+  ' AND NOT EXISTS (SELECT 1 FROM ', sys.quote_identifier(p.table_schema), '.', sys.quote_identifier(p.table_name),
+  ' AS p WHERE ', GROUP_CONCAT('p.', sys.quote_identifier(k.referenced_column_name), ' = c.',
+  sys.quote_identifier(k.column_name) SEPARATOR ' AND '), ') HAVING COUNT(*) > 0;')
+FROM information_schema.key_column_usage AS k
+JOIN information_schema.tables AS p
+  ON BINARY p.table_schema = BINARY k.referenced_table_schema AND BINARY p.table_name = BINARY k.referenced_table_name
+WHERE k.table_schema NOT IN ('information_schema', 'mysql', 'performance_schema', 'sys')
+GROUP BY k.table_schema, k.table_name, k.constraint_name, p.table_schema, p.table_name
+SQL
+
+client --raw >"$seed/health.sql" <<'SQL'
+SELECT CONCAT('SELECT COUNT(*) > 0 FROM information_schema.schemata WHERE schema_name IN (',
+  GROUP_CONCAT(QUOTE(schema_name)), ');')
+FROM information_schema.schemata
+WHERE schema_name NOT IN ('information_schema', 'mysql', 'performance_schema', 'sys')
+SQL
+
+client --execute='ALTER INSTANCE ENABLE INNODB REDO_LOG; SET GLOBAL innodb_fast_shutdown = 0'
+stop_server
+# Every container makes its own identity and keys.
+rm -rf "$seed"/data/{auto.cnf,*.pem,ib_buffer_pool,ibtmp1} "$seed"/data/'#innodb_temp'/*
+
+rows=0 tables=0
+while IFS=$'\t' read -r _ n _; do ((rows += n, tables += 1)); done <"$seed/tables.tsv"
+while IFS=$'\t' read -r table key parent n; do
+  echo "note: $n rows of $table have no parent in $parent ($key)"
+done <"$seed/orphans.tsv"
+echo "loaded $tables tables, $rows rows; the data directory has $(du -sm "$seed/data" | cut -f 1) MB"
