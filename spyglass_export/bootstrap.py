@@ -67,17 +67,17 @@ def ensure_engine(docker: Docker) -> None:
 def ensure_base_images(settings: Settings, docker: Docker) -> None:
     """See that both base images are here or can be pulled; build stand-ins for those that cannot."""
     wanted = {"DB_BASE_IMAGE": settings.db_base_image, "HUB_BASE_IMAGE": settings.hub_base_image}
-    source = _source_hash(settings.root / "docker")
-    missing = {name: image for name, image in wanted.items() if not _is_here(docker, image, source)}
+    source = source_hash(settings.root / "docker")
+    missing = {name: image for name, image in wanted.items() if not is_here(docker, image, source)}
     stand_in_names = {image for image, _, _ in STAND_INS.values()}
     silent = [
         name
-        for name, answers in zip(missing, _registries_answer([*missing.values()]), strict=True)
+        for name, answers in zip(missing, registries_answer([*missing.values()]), strict=True)
         if missing[name] in stand_in_names or not answers
     ]
     if not silent:
         return
-    unreachable = sorted({_registry(missing[name]) for name in silent if missing[name] not in stand_in_names})
+    unreachable = sorted({registry(missing[name]) for name in silent if missing[name] not in stand_in_names})
     if unreachable:
         console.say(f"no answer from {' and '.join(unreachable)}: building stand-ins for the base images")
     if not (_debian_release() or "").startswith("debian") or os.geteuid() != 0:
@@ -178,7 +178,7 @@ def _start_engine(docker: Docker) -> None:
         time.sleep(0.5)
 
 
-def _is_here(docker: Docker, image: str, source: str) -> bool:
+def is_here(docker: Docker, image: str, source: str) -> bool:
     """Whether the image is on this machine; a stand-in counts only when it is made of today's files."""
     if not docker.succeeds("image", "inspect", image):
         return False
@@ -188,7 +188,7 @@ def _is_here(docker: Docker, image: str, source: str) -> bool:
     return label.strip() == source
 
 
-def _source_hash(folder: Path) -> str:
+def source_hash(folder: Path) -> str:
     """A hash of the files that stand-ins are built from."""
     digest = hashlib.sha256()
     for file in sorted((*folder.joinpath("base").iterdir(), folder / "with_ca_bundle.sh")):
@@ -196,16 +196,18 @@ def _source_hash(folder: Path) -> str:
     return digest.hexdigest()[:16]
 
 
-def _registry(image: str) -> str:
+def registry(image: str) -> str:
     """The host of an image's registry; a name without one is Docker Hub's."""
     host = image.split("/")[0] if "/" in image else ""
     return host if "." in host or ":" in host or host == "localhost" else "registry-1.docker.io"
 
 
-def _registries_answer(images: Sequence[str]) -> list[bool]:
+def registries_answer(images: Sequence[str]) -> list[bool]:
+    """Ask the registry of each image whether it answers; all at once, 5 seconds at most."""
+
     def answers(image: str) -> bool:
         try:
-            urllib.request.urlopen(f"https://{_registry(image)}/v2/", timeout=REGISTRY_TIMEOUT)
+            urllib.request.urlopen(f"https://{registry(image)}/v2/", timeout=REGISTRY_TIMEOUT)
         except urllib.error.HTTPError as error:
             return error.code < 500 and error.code != 403
         except OSError:

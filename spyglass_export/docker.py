@@ -58,6 +58,7 @@ class Docker:
     environment: Mapping[str, str] = field(default_factory=dict)
     compose_files: tuple[str, ...] = ()
     dry: bool = False
+    patience: float | None = None
 
     def ask(self, *arguments: str) -> str:
         """Run docker, show nothing and return what it printed; raise UserError where it fails."""
@@ -141,18 +142,25 @@ class Docker:
     def _run(
         self, arguments: tuple[str, ...], stdin: int | None = None, stdout: int | None = None, stderr: int | None = None
     ) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            self._command(arguments),
-            cwd=self.root,
-            env=self._environment(),
-            stdin=stdin,
-            stdout=stdout,
-            stderr=stderr,
-            text=True,
-            encoding="utf-8",
-            errors="replace",
-            check=False,
-        )
+        try:
+            return subprocess.run(
+                self._command(arguments),
+                cwd=self.root,
+                env=self._environment(),
+                stdin=stdin,
+                stdout=stdout,
+                stderr=stderr,
+                text=True,
+                encoding="utf-8",
+                errors="replace",
+                check=False,
+                timeout=self.patience,
+            )
+        except subprocess.TimeoutExpired as error:
+            raise UserError(
+                f"`docker {arguments[0]}` gave no answer in {self.patience:g} s",
+                "wait until Docker has started, or start it anew; then run this again",
+            ) from error
 
 
 def known_trouble(message: str) -> UserError | None:

@@ -95,6 +95,17 @@ def load(root: Path, environment: Mapping[str, str]) -> Settings:
 
     Raises UserError where there is no `.env` or a value cannot be right.
     """
+    settings, problems = examine(root, environment)
+    if settings is None:
+        raise next(iter(problems.values()))
+    return settings
+
+
+def examine(root: Path, environment: Mapping[str, str]) -> tuple[Settings | None, dict[str, UserError]]:
+    """Do as ``load``, but give every value's problem, by its setting's name; Settings where there is none.
+
+    Raises UserError where there is no `.env` or it cannot be read.
+    """
     env_file = root / ".env"
     if not env_file.is_file():
         raise UserError(
@@ -111,6 +122,7 @@ def load(root: Path, environment: Mapping[str, str]) -> Settings:
     given |= {name: environment[name] for name in (s.name.upper() for s in known) if name in environment}
 
     texts: dict[str, str] = {}
+    problems: dict[str, UserError] = {}
     for setting in known:
         name, may_be_empty = setting.name.upper(), setting.metadata["may_be_empty"]
         text = given.get(name, "").strip()
@@ -119,9 +131,16 @@ def load(root: Path, environment: Mapping[str, str]) -> Settings:
                 texts, paper_id=texts.get("PAPER_ID", "").lower()
             )
         if any(character in text for character in "\0\r\n"):
-            raise UserError(f"{name} holds more than one line", f"give {name} as one line in .env")
+            problems[name] = UserError(f"{name} holds more than one line", f"give {name} as one line in .env")
         texts[name] = text
-    return Settings(root=root, **{s.name: _parse(s.name.upper(), texts, root) for s in known})
+    values = {}
+    for setting in known:
+        name = setting.name.upper()
+        try:
+            values[setting.name] = _parse(name, texts, root)
+        except UserError as problem:
+            problems.setdefault(name, problem)
+    return (None if problems else Settings(root=root, **values)), problems
 
 
 def _parse(name: str, texts: Mapping[str, str], root: Path) -> Any:

@@ -81,16 +81,24 @@ def _volume_hashes(settings: Settings) -> dict[str, str]:
 
 def check_ports(settings: Settings, docker: Docker) -> None:
     """Raise UserError where a port is taken by anything but this paper's own containers."""
+    for problem in port_problems(settings, docker).values():
+        raise problem
+
+
+def port_problems(settings: Settings, docker: Docker) -> dict[str, UserError]:
+    """Give what is wrong with each port, by its setting's name; raise UserError where no port can be right."""
     own = docker.ask("ps", "--filter", f"label=com.docker.compose.project={settings.project}", "--format", "{{.Ports}}")
     held = {int(port) for port in re.findall(r":(\d+)->", own)}
+    problems = {}
     for name, port in (("HUB_PORT", settings.hub_port), ("DB_PORT", settings.db_port)):
         if docker.dry or port in held or _is_free(settings.bind_address, port):
             continue
         taken = (settings.hub_port, settings.db_port)
         free = next(p for p in range(port + 1, 65536) if p not in taken and _is_free(settings.bind_address, p))
-        raise UserError(
+        problems[name] = UserError(
             f"port {port} ({name}) is in use by another program", f"set {name}={free} in .env: port {free} is free"
         )
+    return problems
 
 
 def _is_free(address: str, port: int) -> bool:
