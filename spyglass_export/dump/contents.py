@@ -1,0 +1,297 @@
+"""What the SQL files of an export hold: schemas, tables, where their rows stand, and what comes last."""
+
+import re
+from array import array
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from spyglass_export.changes import Change
+from spyglass_export.dump.ddl import rewrite_database
+from spyglass_export.dump.session import Session, Settings, UnsafeSettingError
+from spyglass_export.dump.sources import Source
+from spyglass_export.dump.statements import DamagedDumpError, Kind, Statement, read_statements
+from spyglass_export.dump.tables import Cursor, NotUnderstoodError, TableDefinition, parse_table
+from spyglass_export.dump.tokens import meaning, quoted, shown, split_name, tokenize
+from spyglass_export.errors import UserError
+
+COPY_AGAIN = "Copy the file again from the machine that wrote the export, or dump it again."
+_FIRST_WORDS = re.compile(rb"(?P<mark>/\*!\d*\s*)?(?P<first>[A-Za-z]+)\b(?:\s|\*/|/\*!?\d*|\()*(?P<second>[A-Za-z]*)")
+_KEY_TOGGLE = re.compile(rb"(?:DIS|EN)ABLE\s+KEYS\s*(?:\*/)?\s*;\s*\Z", re.I)
+_DATABASE_COMMENT = re.compile(rb"-- Host: .*?\bDatabase: (.+?)\r?\n")
+_STATEMENTS = (
+    "ALTER ANALYZE BEGIN CALL CHECK CHANGE COMMIT CREATE DEALLOCATE DELETE DO DROP EXECUTE FLUSH GRANT INSERT INSTALL LOAD LOCK "
+    "OPTIMIZE PREPARE RENAME REPAIR REPLACE RESET REVOKE ROLLBACK SELECT SET SHOW START STOP TABLE TRUNCATE UNLOCK UPDATE USE "
+    "VALUES WITH XA"
+).split()
+_SOURCE_ONLY = {
+    ("LOCK", "TABLES"),
+    ("LOCK", "TABLE"),
+    ("UNLOCK", "TABLES"),
+    ("UNLOCK", "TABLE"),
+    ("START", "TRANSACTION"),
+    ("CHANGE", "MASTER"),
+    ("CHANGE", "REPLICATION"),
+    ("START", "SLAVE"),
+    ("START", "REPLICA"),
+    ("STOP", "SLAVE"),
+    ("STOP", "REPLICA"),
+    ("STOP", "ALL"),
+    ("DROP", "DATABASE"),
+    ("DROP", "SCHEMA"),
+}
+
+
+@dataclass(slots=True)
+class Rows:
+    """Pieces of one source that hold rows, dumped under the same settings; ``spans`` is start, end, start, end..."""
+
+    source: Source
+    settings: Settings
+    spans: "array[int]" = field(default_factory=lambda: array("Q"))
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        return sum(self.spans[1::2]) - sum(self.spans[::2])
+
+
+@dataclass(slots=True)
+class Table:
+    """A table: its definition, to be edited, and its rows in the order of the sources."""
+
+    schema: str
+    name: str
+    definition: TableDefinition | None = None
+    text: bytes = b""
+    meaning: list[str] = field(default_factory=list)
+    settings: Settings = field(default_factory=Settings)
+    place: str = ""
+    rows: list[Rows] = field(default_factory=list)
+    ascii: bool = True
+
+    @property
+    def where(self) -> str:
+        """The table as SQL names it."""
+        return shown(f"{quoted(self.schema)}.{quoted(self.name)}")
+
+    @property
+    def size(self) -> int:
+        """Bytes of rows."""
+        return sum(rows.size for rows in self.rows)
+
+
+@dataclass(frozen=True, slots=True)
+class Late:
+    """A statement that is executed after all rows are there."""
+
+    schema: str | None
+    settings: Settings
+    text: bytes
+    delimiter: bytes
+
+
+@dataclass(slots=True)
+class Export:
+    """All that an export holds; schemas have their ``CREATE DATABASE``."""
+
+    schemas: dict[str, bytes] = field(default_factory=dict)
+    tables: dict[tuple[str, str], Table] = field(default_factory=dict)
+    late: list[Late] = field(default_factory=list)
+    changes: dict[Change, None] = field(default_factory=dict)  # in order, each once
+
+
+def read_export(sources: Sequence[Source], progress: Callable[[int], None] | None = None) -> Export:
+    """Read the files of one export; ``progress`` is called with the bytes read since the last call.
+
+    Raises `UserError` with file, line and, where there is one, table for anything that cannot be a whole dump.
+    """
+    export = Export()
+    for source in sources:
+        _SourceReader(export, source).read(progress)
+    for table in export.tables.values():
+        if table.definition is None:
+            raise UserError(f"{table.place}: rows of {table.where}, which no file defines", COPY_AGAIN)
+    if not export.tables:
+        names = ", ".join(source.name for source in sources)
+        raise UserError(f"{names}: no table is defined in it", "Is it the export's _Populate_*.sql file?")
+    return export
+
+
+class _SourceReader:
+    def __init__(self, export: Export, source: Source) -> None:
+        self.export = export
+        self.source = source
+        self.session = Session()
+        self.schema: str | None = None
+        self.last_rows: tuple[bytes, Table] | None = None
+        self.open_schema: Statement | None = None  # CREATE DATABASE or USE with no dump after it yet
+
+    def read(self, progress: Callable[[int], None] | None) -> None:
+        table = b""
+        done = 0
+        with self.source.path.open("rb", buffering=0) as stream:
+            try:
+                for statement in read_statements(stream):
+                    self.take(statement)
+                    table = statement.table or table
+                    if progress and statement.end - done >= 1 << 20:
+                        progress(statement.end - done)
+                        done = statement.end
+                    end = statement.end
+            except DamagedDumpError as error:
+                near = f" (after the rows of {shown(table)})" if table else ""
+                raise UserError(f"{self.place(error.offset)}: the dump {error.what}{near}", COPY_AGAIN) from error
+            except UnsafeSettingError as error:
+                raise UserError(
+                    f"{self.source.name}: a dump in {error.setting} cannot be read safely",
+                    "Dump again with --default-character-set=utf8mb4 and no --compatible.",
+                ) from error
+        if progress:
+            progress(end - done)
+        if self.open_schema:
+            raise UserError(
+                f"{self.place(self.open_schema.start)}: the file ends after this, before any table of the schema",
+                COPY_AGAIN,
+            )
+
+    def place(self, offset: int) -> str:
+        return f"{self.source.name}, line {self.source.line(offset)}"
+
+    def take(self, statement: Statement) -> None:
+        if statement.kind is Kind.ROWS:
+            self.take_rows(statement)
+        elif statement.kind is Kind.OTHER:
+            self.take_other(statement)
+        elif statement.kind is Kind.BLANK:
+            if statement.text.startswith(b"-- "):
+                self.open_schema = None
+            name = _DATABASE_COMMENT.match(statement.text)
+            if name and self.schema is None:
+                self.schema = name[1].decode("latin-1")
+
+    def table(self, schema: str | None, name: str, offset: int) -> Table:
+        schema = schema or self.schema
+        if schema is None:
+            raise UserError(
+                f"{self.place(offset)}: no USE says which database {quoted(name)} belongs to",
+                "Dump with --databases, or put CREATE DATABASE and USE statements first.",
+            )
+        self.export.schemas.setdefault(schema, b"")
+        table = self.export.tables.get((schema, name))
+        if table is None:
+            table = self.export.tables[schema, name] = Table(schema, name, place=self.place(offset))
+        return table
+
+    def take_rows(self, statement: Statement) -> None:
+        if self.last_rows and self.last_rows[0] == statement.table:
+            table = self.last_rows[1]
+        else:
+            table = self.table(*split_name(statement.table), statement.start)
+            self.last_rows = statement.table, table
+        table.ascii = table.ascii and statement.ascii
+        settings = self.session.settings
+        if not table.rows or table.rows[-1].source is not self.source or table.rows[-1].settings != settings:
+            table.rows.append(Rows(self.source, settings))
+        spans = table.rows[-1].spans
+        if spans and statement.start - spans[-1] <= 2:  # a line end between two statements
+            spans[-1] = statement.end
+        else:
+            spans.extend((statement.start, statement.end))
+
+    def take_other(self, statement: Statement) -> None:
+        words = _FIRST_WORDS.match(statement.text)
+        first = words["first"].decode().upper() if words else ""
+        second = words["second"].decode().upper() if words else ""
+        if first not in _STATEMENTS:
+            found = shown(statement.text[:40]).split("\n")[0]
+            raise UserError(f"{self.place(statement.start)}: this is no SQL: {found!r}", COPY_AGAIN)
+        versioned = words is not None and words["mark"] is not None
+        if first == "SET":
+            if not self.session.apply(statement.text):
+                self.keep_for_later(statement)
+            elif b"GTID_PURGED" in statement.text or b"SQL_LOG_BIN" in statement.text:
+                self.drop(statement)
+        elif first == "USE":
+            self.use(statement)
+        elif (first, second) in (("CREATE", "DATABASE"), ("CREATE", "SCHEMA")):
+            self.create_database(statement)
+        elif (first, second) in (("ALTER", "DATABASE"), ("ALTER", "SCHEMA")):
+            self.drop(statement, kind="character set")
+        elif (first, second) == ("CREATE", "TABLE") and not versioned:
+            self.create_table(statement)
+        elif (first, second) == ("DROP", "TABLE") and not versioned:
+            pass  # every table is created once, on a server that has none
+        elif (first, second) == ("ALTER", "TABLE") and _KEY_TOGGLE.search(statement.text):
+            self.drop(statement)
+        elif first in ("COMMIT", "BEGIN") or (first, second) in _SOURCE_ONLY:
+            self.drop(statement)
+        else:
+            self.keep_for_later(statement)
+
+    def drop(self, statement: Statement, kind: str = "source server") -> None:
+        text = " ".join(shown(statement.text).split())
+        reason = "only makes sense on the source server, or while the source was read"
+        self.export.changes[Change(kind, self.source.name, text, "", reason)] = None
+
+    def use(self, statement: Statement) -> None:
+        cursor = Cursor(tokenize(statement.text))
+        cursor.expect("USE")
+        self.schema = cursor.name()
+        self.last_rows = None
+        self.export.schemas.setdefault(self.schema, b"")
+        self.open_schema = statement
+
+    def create_database(self, statement: Statement) -> None:
+        tokens = tokenize(statement.text)
+        cursor = Cursor(tokens)
+        cursor.take()
+        cursor.take()
+        cursor.accept("IF", "NOT", "EXISTS")
+        name = cursor.name()
+        text, changes = rewrite_database(tokens, quoted(name))
+        self.export.changes.update(dict.fromkeys(changes))
+        if not self.export.schemas.get(name):
+            collation = text[text.rindex(b" COLLATE ") :] if text.endswith(b" COLLATE utf8mb4_bin") else b""
+            self.export.schemas[name] = collation
+        self.open_schema = statement
+
+    def create_table(self, statement: Statement) -> None:
+        self.open_schema = None
+        try:
+            definition = parse_table(tokenize(statement.text))
+        except NotUnderstoodError:
+            self.keep_for_later(statement)
+            return
+        table = self.table(definition.schema, definition.name, statement.start)
+        says = meaning_of_definition(statement.text)
+        if table.definition is None:
+            table.definition, table.text, table.meaning = definition, statement.text, says
+            table.settings, table.place = self.session.settings, self.place(statement.start)
+        elif table.meaning != says:
+            one, other = _lines_that_differ(table.text, statement.text)
+            raise UserError(
+                f"{table.where} is defined in two ways: {table.place} has {one}, {self.place(statement.start)} has {other}",
+                "Two exports are mixed here; keep the files of one.",
+            )
+
+    def keep_for_later(self, statement: Statement) -> None:
+        self.open_schema = None
+        text = statement.text[: -len(statement.delimiter)]
+        self.export.late.append(Late(self.schema, self.session.settings, text, statement.delimiter))
+
+
+def meaning_of_definition(text: bytes) -> list[str]:
+    """The definition without what may differ between two dumps of one table: its next AUTO_INCREMENT value."""
+    words = meaning(text)
+    for at in range(len(words) - 2):
+        if words[at] == "AUTO_INCREMENT" and words[at + 1] == "=":
+            return words[:at] + words[at + 3 :]
+    return words
+
+
+def _lines_that_differ(one: bytes, other: bytes) -> tuple[str, str]:
+    """The lines of each definition that the other has not, each as one line."""
+    lines = [[line.strip(b" \t\r,") for line in text.split(b"\n")] for text in (one, other)]
+    first = [shown(line) for line in lines[0] if line not in lines[1]]
+    second = [shown(line) for line in lines[1] if line not in lines[0]]
+    return " ".join(first) or "nothing more", " ".join(second) or "nothing more"

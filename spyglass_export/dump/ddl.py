@@ -1,0 +1,199 @@
+"""Rewrite the definitions of tables and databases, token by token, so that they load into any MySQL 8 or newer."""
+
+from collections.abc import Iterable
+
+from spyglass_export.changes import Change
+from spyglass_export.dump.tables import Column, Cursor, TableDefinition
+from spyglass_export.dump.tokens import Token, join, quoted, types, without_empty_marks
+
+BINARY_COLLATION = "utf8mb4_bin"
+DEFAULT_COLLATION = "utf8mb4_0900_ai_ci"  # of utf8mb4 in MySQL 8 and newer
+_CHARACTER_SET_REASON = "everything is utf8mb4, the server's default"
+_SOURCE_ONLY = "only makes sense on the source server"
+_UNKNOWN = "MySQL does not know it"
+_DROPPED_OPTIONS = {
+    "TABLESPACE": _SOURCE_ONLY,
+    "ENCRYPTION": _SOURCE_ONLY,
+    "PAGE_CHECKSUM": _UNKNOWN,
+    "TRANSACTIONAL": _UNKNOWN,
+    "PAGE_COMPRESSED": _UNKNOWN,
+    "PAGE_COMPRESSION_LEVEL": _UNKNOWN,
+    "ENCRYPTED": _UNKNOWN,
+    "ENCRYPTION_KEY_ID": _UNKNOWN,
+}
+_MARIADB_TYPES = {"UUID": "char(36)", "INET6": "varchar(39)", "INET4": "varchar(15)"}
+_BLOB_TYPES = {"TINYTEXT", "TEXT", "MEDIUMTEXT", "LONGTEXT", "TINYBLOB", "BLOB", "MEDIUMBLOB", "LONGBLOB", "JSON"}
+
+
+def keeps_case(character_set: str | None, collation: str | None) -> bool:
+    """Whether text in this collation compares case by case; a character set's own default never does."""
+    return collation is not None and collation.endswith(("_bin", "_cs"))
+
+
+def take_out(tokens: list[Token], indexes: Iterable[int]) -> str:
+    """Empty these tokens and the white space before the first; what stood there, with single spaces."""
+    at = sorted(indexes)
+    text = " ".join("".join(token.text for token in tokens[at[0] : at[-1] + 1]).split())
+    for index in range(at[0], at[-1] + 1):
+        if tokens[index].type not in types.Comment:
+            tokens[index].text = ""
+    if at[0] and tokens[at[0] - 1].type is types.Whitespace:
+        tokens[at[0] - 1].text = ""
+    return text
+
+
+def rewrite_database(tokens: list[Token], where: str) -> tuple[bytes, list[Change]]:
+    """A ``CREATE DATABASE`` or ``ALTER DATABASE`` without character set, collation and encryption.
+
+    A collation that compares case by case becomes ``utf8mb4_bin``.
+    """
+    changes, binary = _rewrite_options(tokens, 0, where)
+    text = join(list(without_empty_marks(tokens))).rstrip().rstrip(b";").rstrip()
+    if binary:
+        text += f" COLLATE {BINARY_COLLATION}".encode()
+    return text, changes
+
+
+def rewrite_table(table: TableDefinition, where: str) -> list[Change]:
+    """Edit the definition's tokens; what was changed.
+
+    Character sets and collations go. ``*_bin`` and ``*_cs`` become ``utf8mb4_bin``, so that keys that differ in case stay
+    apart, and ``binary`` stays. What MySQL does not know but MariaDB writes is said in MySQL's words.
+    """
+    changes, binary = _rewrite_options(table.tokens, table.options_at, where)
+    for column in table.columns:
+        column_where = f"{where}.{quoted(column.name)}"
+        changes += _rewrite_collation(table, column, column_where, table_is_binary=binary)
+        changes += _rewrite_type(table, column, column_where)
+    table.tokens[:] = list(table.tokens)
+    return changes
+
+
+def _rewrite_options(tokens: list[Token], start: int, where: str) -> tuple[list[Change], bool]:
+    """Options of a table or database; whether the default collation has become ``utf8mb4_bin``."""
+    changes: list[Change] = []
+    collation_at: int | None = None
+    found: list[list[int]] = []
+    collation = None
+    cursor = Cursor(tokens, start)
+    while cursor.peek() is not None and cursor.word() != "PARTITION":
+        first = cursor.at
+        cursor.accept("DEFAULT")
+        word = cursor.word()
+        if cursor.accept("CHARACTER", "SET") or cursor.accept("CHARSET"):
+            cursor.accept("=")
+            cursor.take()
+            found.append(cursor.indexes[first : cursor.at])
+        elif cursor.accept("COLLATE"):
+            cursor.accept("=")
+            collation_at = cursor.take()
+            collation = tokens[collation_at].text.strip("'\"`").lower()
+            found.append(cursor.indexes[first : cursor.at])
+        elif word in _DROPPED_OPTIONS or cursor.word(1) == "DIRECTORY":
+            cursor.take()
+            cursor.accept("DIRECTORY")
+            cursor.accept("=")
+            value = cursor.take()
+            if word != "TABLESPACE" or tokens[value].text:
+                before = take_out(tokens, cursor.indexes[first : cursor.at])
+                changes.append(Change("table option", where, before, "", _DROPPED_OPTIONS.get(word, _SOURCE_ONLY)))
+        elif cursor.accept("ENGINE"):
+            cursor.accept("=")
+            engine = cursor.take()
+            if tokens[engine].text.upper() == "ARIA":
+                changes.append(Change("storage engine", where, tokens[engine].text, "InnoDB", _UNKNOWN))
+                tokens[engine].text = "InnoDB"
+        else:
+            cursor.take()
+    binary = keeps_case(None, collation)
+    changes += _replace_collation(tokens, found, BINARY_COLLATION if binary else None, where, option=True)
+    return changes, binary
+
+
+def _replace_collation(
+    tokens: list[Token], found: list[list[int]], collation: str | None, where: str, *, option: bool = False
+) -> list[Change]:
+    """Take out the clauses ``found``, and put ``COLLATE collation`` in the place of the last."""
+    if not found:
+        return []
+    before = []
+    for indexes in found[:-1]:
+        before.append(take_out(tokens, indexes))
+    last = found[-1]
+    space = tokens[last[0] - 1].text
+    before.append(take_out(tokens, last))
+    after = ""
+    if collation:
+        after = f"COLLATE={collation}" if option else f"COLLATE {collation}"
+        tokens[last[0] - 1].text = space
+        tokens[last[0]].text = after
+    text = " ".join(before)
+    if text == after:
+        return []
+    return [Change("character set", where, text, after, _CHARACTER_SET_REASON)]
+
+
+def _rewrite_collation(
+    table: TableDefinition, column: Column, where: str, *, table_is_binary: bool
+) -> list[Change]:
+    if "binary" in (column.character_set, column.collation):
+        return []
+    cursor = Cursor(table.tokens, column.first, column.last)
+    cursor.at = cursor.indexes.index(column.arguments[-1] if column.arguments else column.type_at) + 1
+    found: list[list[int]] = []
+    binary = keeps_case(column.character_set, column.collation)
+    while (token := cursor.peek()) is not None:
+        first = cursor.at
+        if token.text == "(":
+            cursor.skip_parentheses()
+        elif cursor.accept("CHARACTER", "SET") or cursor.accept("CHARSET") or cursor.accept("COLLATE"):
+            cursor.accept("=")
+            cursor.take()
+            found.append(cursor.indexes[first : cursor.at])
+        elif column.is_text and (cursor.accept("BINARY") or cursor.accept("ASCII") or cursor.accept("UNICODE")):
+            binary = binary or token.word == "BINARY"
+            found.append(cursor.indexes[first : cursor.at])
+        else:
+            cursor.take()
+    if not found:
+        return []
+    collation = BINARY_COLLATION if binary else DEFAULT_COLLATION if table_is_binary else None
+    return _replace_collation(table.tokens, found, collation, where)
+
+
+def _rewrite_type(table: TableDefinition, column: Column, where: str) -> list[Change]:
+    """MariaDB's types, and its defaults that MySQL wants in parentheses."""
+    changes = []
+    if column.type in _MARIADB_TYPES:
+        token = table.tokens[column.type_at]
+        changes.append(Change("column type", where, token.text, _MARIADB_TYPES[column.type], _UNKNOWN))
+        token.text = _MARIADB_TYPES[column.type]
+    cursor = Cursor(table.tokens, column.first, column.last)
+    while cursor.peek() is not None:
+        if cursor.word() == "(":
+            cursor.skip_parentheses()
+        elif cursor.accept("DEFAULT"):
+            changes += _rewrite_default(table, column, cursor, where)
+        else:
+            cursor.take()
+    return changes
+
+
+def _rewrite_default(table: TableDefinition, column: Column, cursor: Cursor, where: str) -> list[Change]:
+    start = cursor.at
+    if cursor.word() in ("NULL", "(", "CURRENT_TIMESTAMP", "NOW", "LOCALTIME", "LOCALTIMESTAMP"):
+        return []
+    cursor.take()
+    is_call = cursor.word() == "("
+    if is_call:
+        cursor.skip_parentheses()
+    elif column.type in _BLOB_TYPES:
+        if cursor.word(-1).startswith("_") or cursor.word(-1) in "-+":
+            cursor.take()
+    else:
+        return []
+    first, last = table.tokens[cursor.indexes[start]], table.tokens[cursor.indexes[cursor.at - 1]]
+    before = join(table.tokens[cursor.indexes[start] : cursor.indexes[cursor.at - 1] + 1]).decode("latin-1")
+    first.text = "(" + first.text
+    last.text += ")"
+    return [Change("default", where, before, f"({before})", "MySQL wants an expression in parentheses")]

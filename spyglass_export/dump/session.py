@@ -1,0 +1,206 @@
+"""Follow what the ``SET`` statements of a dump say, so that each output file can say what it needs itself."""
+
+from dataclasses import dataclass
+
+from spyglass_export.dump.tables import Cursor, NotUnderstoodError
+from spyglass_export.dump.tokens import join, tokenize
+
+_FOLLOWED = {
+    "character_set_client",
+    "character_set_connection",
+    "character_set_results",
+    "collation_connection",
+    "time_zone",
+    "sql_mode",
+}
+# Of no meaning to a new server: they speed up the load, or keep it out of the binary log of the source's replicas.
+SOURCE_ONLY = {
+    "sql_log_bin",
+    "gtid_purged",
+    "gtid_next",
+    "sql_notes",
+    "note_verbosity",
+    "unique_checks",
+    "foreign_key_checks",
+    "autocommit",
+    "check_constraint_checks",
+    "system_versioning_insert_history",
+    "sql_quote_show_create",
+    "max_statement_time",
+}
+# In these a byte of a character may be a backslash or a quote, which neither this reader nor mysql's can tell.
+_UNSAFE_CHARACTER_SETS = {"big5", "cp932", "gb18030", "gbk", "sjis"}
+_UNSAFE_MODES = {"NO_BACKSLASH_ESCAPES", "ANSI_QUOTES", "ANSI", "ORACLE", "POSTGRESQL", "MSSQL", "DB2", "MAXDB"}
+# https://dev.mysql.com/doc/refman/9.7/en/sql-mode.html
+_MYSQL_MODES = {
+    "ALLOW_INVALID_DATES",
+    "ERROR_FOR_DIVISION_BY_ZERO",
+    "HIGH_NOT_PRECEDENCE",
+    "IGNORE_SPACE",
+    "NO_AUTO_VALUE_ON_ZERO",
+    "NO_DIR_IN_CREATE",
+    "NO_ENGINE_SUBSTITUTION",
+    "NO_UNSIGNED_SUBTRACTION",
+    "NO_ZERO_DATE",
+    "NO_ZERO_IN_DATE",
+    "ONLY_FULL_GROUP_BY",
+    "PAD_CHAR_TO_FULL_LENGTH",
+    "PIPES_AS_CONCAT",
+    "REAL_AS_FLOAT",
+    "STRICT_ALL_TABLES",
+    "STRICT_TRANS_TABLES",
+    "TIME_TRUNCATE_FRACTIONAL",
+}
+# Strict, so that no value is ever cut; with the zero and odd dates that the source could hold.
+LOADING_MODE = "NO_AUTO_VALUE_ON_ZERO,STRICT_TRANS_TABLES,STRICT_ALL_TABLES,ALLOW_INVALID_DATES"
+
+
+class UnsafeSettingError(Exception):
+    """The dump's settings change how its bytes are read in a way that is not supported."""
+
+    def __init__(self, setting: str) -> None:
+        super().__init__(setting)
+        self.setting = setting
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The session's settings that a statement was dumped under; None is the server's default."""
+
+    character_set: str | None = None
+    time_zone: str | None = None
+    collation: str | None = None
+    sql_mode: str | None = None
+
+    def for_loading(self) -> bytes:
+        """The statements that rows and definitions need before them, in an otherwise fresh session."""
+        time_zone = f"SET TIME_ZONE='{self.time_zone}';\n" if self.time_zone else ""
+        return (
+            f"SET NAMES {self.names};\n{time_zone}SET SQL_MODE='{LOADING_MODE}';\nSET FOREIGN_KEY_CHECKS=0;\n"
+        ).encode()
+
+    def for_program(self) -> bytes:
+        """The statements that a view, trigger or routine needs before it."""
+        collation = "" if self.collation is None else f" COLLATE {known_collation(self.collation)}"
+        if collation and not self.collation.startswith(f"{self.names}_"):  # type: ignore[union-attr]
+            collation = f";\nSET COLLATION_CONNECTION={known_collation(self.collation or '')}"
+        time_zone = self.time_zone or "SYSTEM"
+        mode = "DEFAULT" if self.sql_mode is None else f"'{_known_modes(self.sql_mode)}'"
+        return (
+            f"SET NAMES {self.names}{collation};\nSET TIME_ZONE='{time_zone}';\nSET SQL_MODE={mode};\n"
+            "SET FOREIGN_KEY_CHECKS=0;\n"
+        ).encode()
+
+    @property
+    def names(self) -> str:
+        """The character set that the statements are written in, utf8mb4 where the dump says nothing."""
+        return {None: "utf8mb4", "utf8": "utf8mb3"}.get(self.character_set, self.character_set or "")
+
+
+def known_collation(name: str) -> str:
+    """The collation, or MySQL's nearest to one that only MariaDB has."""
+    if "uca1400" in name or "_nopad_" in name:
+        if name.endswith("_bin"):
+            return "utf8mb4_bin"
+        return "utf8mb4_0900_as_cs" if name.endswith("_as_cs") else "utf8mb4_0900_ai_ci"
+    return name
+
+
+def _known_modes(sql_mode: str) -> str:
+    return ",".join(mode for mode in sql_mode.upper().split(",") if mode in _MYSQL_MODES)
+
+
+class Session:
+    """The settings at one place of a dump; user variables that save them are followed."""
+
+    def __init__(self) -> None:
+        self.values: dict[str, str | None] = {}
+        self.saved: dict[str, str | None] = {}
+
+    @property
+    def settings(self) -> Settings:
+        """The settings that are in force."""
+        get = self.values.get
+        return Settings(get("character_set_client"), get("time_zone"), get("collation_connection"), get("sql_mode"))
+
+    def apply(self, statement: bytes) -> bool:
+        """Follow a ``SET`` statement; false where it sets anything that is not known here.
+
+        Raises `UnsafeSettingError` for character sets and modes in which strings end by other rules.
+        """
+        tokens = tokenize(statement.rstrip(b"; \r\n\t"))
+        cursor = Cursor(tokens)
+        try:
+            cursor.expect("SET")
+            understood = self._assign(cursor)
+            while cursor.accept(","):
+                understood = self._assign(cursor) and understood
+        except NotUnderstoodError:
+            return False
+        if cursor.peek() is not None:
+            return False
+        return understood
+
+    def _assign(self, cursor: Cursor) -> bool:
+        if cursor.accept("NAMES"):
+            self._set_names(_value(cursor))
+            if cursor.accept("COLLATE"):
+                self.values["collation_connection"] = _value(cursor)
+            return True
+        if cursor.accept("CHARACTER", "SET") or cursor.accept("CHARSET"):
+            self._set_names(_value(cursor))
+            return True
+        is_user_variable = cursor.accept("@") and not cursor.accept("@")
+        if cursor.word() in ("GLOBAL", "SESSION", "LOCAL"):
+            cursor.take()
+            cursor.accept(".")
+        name = cursor.name().lower()
+        if not cursor.accept(":", "=") and not cursor.accept("="):
+            return False
+        value = self._read(cursor)
+        if is_user_variable:
+            self.saved[name] = value
+        elif name in _FOLLOWED:
+            self._set(name, value)
+        else:
+            return name in SOURCE_ONLY
+        return True
+
+    def _set_names(self, value: str | None) -> None:
+        self._set("character_set_client", value)
+        self._set("character_set_results", value)
+        self._set("collation_connection", None)
+
+    def _set(self, name: str, value: str | None) -> None:
+        if name == "character_set_client" and value and value.lower() in _UNSAFE_CHARACTER_SETS:
+            raise UnsafeSettingError(f"character set {value}")
+        if name == "sql_mode" and value:
+            unsafe = _UNSAFE_MODES.intersection(value.upper().split(","))
+            if unsafe:
+                raise UnsafeSettingError(f"SQL mode {min(unsafe)}")
+        self.values[name] = value
+
+    def _read(self, cursor: Cursor) -> str | None:
+        """The value on the right of an assignment; a variable's where it is one that is followed."""
+        if cursor.accept("@"):
+            is_system = cursor.accept("@")
+            if is_system and cursor.word() in ("GLOBAL", "SESSION", "LOCAL") and cursor.word(1) == ".":
+                cursor.take()
+                cursor.take()
+            name = cursor.name().lower()
+            return (self.values if is_system else self.saved).get(name)
+        start = cursor.at
+        while cursor.peek() is not None and cursor.word() != ",":
+            if cursor.word() == "(":
+                cursor.skip_parentheses()
+            else:
+                cursor.take()
+        if cursor.at == start:
+            raise NotUnderstoodError
+        used = cursor.tokens[cursor.indexes[start] : cursor.indexes[cursor.at - 1] + 1]
+        text = join(used).decode("latin-1")
+        return None if text.upper() == "DEFAULT" else text.strip("'\"")
+
+
+def _value(cursor: Cursor) -> str:
+    return cursor.tokens[cursor.take()].text.strip("'\"").lower()

@@ -1,0 +1,52 @@
+"""The files of an export, plain or compressed, as regular files that can be read at any place."""
+
+import gzip
+import shutil
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from spyglass_export.errors import UserError
+
+_CHUNK = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One SQL file: ``name`` is what the user calls it, ``path`` holds its text uncompressed."""
+
+    name: str
+    path: Path
+
+    def line(self, offset: int) -> int:
+        """The number of the line, from 1, in which this byte stands."""
+        lines = 1
+        with self.path.open("rb") as file:
+            while offset > 0 and (chunk := file.read(min(_CHUNK, offset))):
+                lines += chunk.count(b"\n")
+                offset -= len(chunk)
+        return lines
+
+
+def open_source(path: Path, name: str, scratch: Path) -> Source:
+    """The file as a `Source`; a ``.gz`` is unpacked into the folder ``scratch``.
+
+    Raises `UserError` where the file is empty or its compression is broken.
+    """
+    if path.stat().st_size == 0:
+        raise UserError(f"{name} is empty", "Copy it again from the machine that wrote the export.")
+    if path.suffix.lower() != ".gz":
+        return Source(name, path)
+    plain = scratch / f"{name}.unpacked"
+    try:
+        with gzip.open(path) as packed, plain.open("wb") as unpacked:
+            shutil.copyfileobj(packed, unpacked, _CHUNK)
+    except (OSError, EOFError, zlib.error) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
+        raise UserError(
+            f"{name} is a broken gzip file ({error})", "Copy it again from the machine that wrote the export."
+        ) from error
+    if plain.stat().st_size == 0:
+        raise UserError(f"{name} is empty", "Copy it again from the machine that wrote the export.")
+    return Source(name, plain)

@@ -1,0 +1,183 @@
+"""copy_files: an export's dump and environment, cleaned, into export_data/ with their manifest."""
+
+import errno
+import hashlib
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from spyglass_export import dump
+from spyglass_export.environment import make_installable
+from spyglass_export.errors import UserError
+from spyglass_export.manifest import ExportedTable, Manifest, SourceFile, read_manifest
+from spyglass_export.staging import recover, replaced_contents
+
+OVERRIDE = "environment.override.yml"  # the author's own, in export_data/
+_ENVIRONMENT = "environment.yml"
+_VERSION = "spyglass_version"
+# In the order in which they are moved into place: the manifest, which vouches for the others, comes last.
+_WRITTEN = ("sql", _ENVIRONMENT, "manifest.json")
+_CHUNK = 1 << 20
+
+
+@dataclass(frozen=True)
+class Copied:
+    """What `copy_files` came to; ``changed`` is false where ``export_data`` was up to date already."""
+
+    manifest: Manifest
+    changed: bool
+
+
+def sql_files(paper_dir: Path) -> list[Path]:
+    """The SQL files of an export, in the order of their names.
+
+    Raises `UserError` where the folder is missing or has none.
+    """
+    if not paper_dir.is_dir():
+        raise UserError(
+            f"the export's folder {paper_dir} does not exist",
+            "Set SPYGLASS_PAPER_DIR in .env to the folder that Spyglass' Export wrote.",
+        )
+    files = sorted(
+        path
+        for path in paper_dir.iterdir()
+        if path.name.lower().endswith((".sql", ".sql.gz")) and not path.name.startswith(".") and path.is_file()
+    )
+    if not files:
+        raise UserError(
+            f"there is no .sql file in {paper_dir}",
+            "Run the _Export_*.sh script that Spyglass wrote there; it makes the dump.",
+        )
+    return files
+
+
+def copy_files(
+    paper_dir: Path,
+    export_data: Path,
+    *,
+    paper_id: str,
+    exclude: Sequence[str] = (),
+    progress: Callable[[int], None] | None = None,
+) -> Copied:
+    """Turn an export into ``export_data``: environment.yml, sql/ and manifest.json.
+
+    ``exclude`` are packages to leave out of the environment. ``progress`` is called with the bytes of the SQL
+    files that were read since the last call. Nothing is done where sources and results are what they were.
+
+    Raises `UserError` for an export that is missing, damaged or cannot be kept without loss; ``export_data``
+    is then as it was.
+    """
+    paths = sql_files(paper_dir)
+    environment_path = paper_dir / _ENVIRONMENT
+    if not environment_path.is_file():
+        raise UserError(
+            f"there is no {_ENVIRONMENT} in {paper_dir}",
+            "Spyglass' Export writes it; make one with `conda env export > environment.yml` in the paper's environment.",
+        )
+    try:
+        export_data.mkdir(parents=True, exist_ok=True)
+        recover(export_data, _WRITTEN)
+        return _copy(paths, environment_path, export_data, paper_id, exclude, progress)
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise UserError(
+                f"the disk of {export_data} is full", "Free some space: the export is copied once, as large as it is."
+            ) from error
+        raise UserError(
+            f"{error.filename or export_data}: {error.strerror or error}", "Check the file's permissions and disk."
+        ) from error
+
+
+def _copy(
+    paths: list[Path],
+    environment_path: Path,
+    export_data: Path,
+    paper_id: str,
+    exclude: Sequence[str],
+    progress: Callable[[int], None] | None,
+) -> Copied:
+    override_path = export_data / OVERRIDE
+    override = _read_text(override_path) if override_path.is_file() else None
+    environment, changes = make_installable(
+        _read_text(environment_path), name=paper_id, exclude=exclude, override=override
+    )
+    version_path = environment_path.with_name(_VERSION)
+    version = _read_text(version_path).strip() if version_path.is_file() else None
+    read = [*paths, *(path for path in (environment_path, version_path, override_path) if path.is_file())]
+    last = read_manifest(export_data)
+    if last and last.paper_id == paper_id and _sizes(read) == [source.bytes for source in last.sources]:
+        sources = _fingerprints(read)
+        if last.export_hash == _export_hash(sources, environment) and _is_whole(export_data, last, environment):
+            return Copied(last, changed=False)
+    with replaced_contents(export_data, _WRITTEN) as folder, ThreadPoolExecutor(max_workers=1) as pool:
+        reading = pool.submit(_fingerprints, read)  # hashing leaves Python's lock to the cleaner
+        cleaned = dump.clean_to_folder(paths, folder / "sql", progress)
+        (folder / _ENVIRONMENT).write_text(environment, encoding="utf-8", newline="\n")
+        sources = reading.result()
+        _refuse_twins(sources[: len(paths)])
+        manifest = Manifest(
+            paper_id=paper_id,
+            spyglass_version=version,
+            export_hash=_export_hash(sources, environment),
+            sources=sources,
+            tables=[
+                ExportedTable(table.schema, table.name, table.file and f"sql/{table.file}", table.size)
+                for table in cleaned.tables
+            ],
+            files={
+                path.relative_to(folder).as_posix(): path.stat().st_size
+                for path in sorted(folder.rglob("*"))
+                if path.is_file()
+            },
+            changes=[*changes, *cleaned.changes],
+        )
+        manifest.write(folder)
+    return Copied(manifest, changed=True)
+
+
+def _read_text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path} is not written in UTF-8", "Save it as UTF-8, or export it again.") from error
+
+
+def _sizes(paths: Sequence[Path]) -> list[int]:
+    return [path.stat().st_size for path in paths]
+
+
+def _fingerprints(paths: Sequence[Path]) -> list[SourceFile]:
+    return [_fingerprint(path) for path in paths]
+
+
+def _fingerprint(path: Path) -> SourceFile:
+    digest = hashlib.sha256()
+    size = 0
+    with path.open("rb", buffering=0) as file:
+        while chunk := file.read(_CHUNK):
+            digest.update(chunk)
+            size += len(chunk)
+    return SourceFile(path.name, size, digest.hexdigest())
+
+
+def _export_hash(sources: Sequence[SourceFile], environment: str) -> str:
+    parts = [str(dump.CLEANER_FORMAT), environment, *(f"{source.name} {source.sha256}" for source in sources)]
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+
+
+def _is_whole(export_data: Path, manifest: Manifest, environment: str) -> bool:
+    """Whether everything that the manifest lists is still there; only the environment is small enough to compare."""
+    for name, size in manifest.files.items():
+        path = export_data / name
+        if not path.is_file() or path.stat().st_size != size:
+            return False
+    return (export_data / _ENVIRONMENT).read_text(encoding="utf-8") == environment
+
+
+def _refuse_twins(sources: Sequence[SourceFile]) -> None:
+    names: dict[str, str] = {}
+    for source in sources:
+        twin = names.setdefault(source.sha256, source.name)
+        if twin != source.name:
+            raise UserError(f"{twin} and {source.name} are the same file", "Remove one of the two.")

@@ -1,0 +1,70 @@
+"""manifest.json: what an export was made from, what it holds, and every change made to it."""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from spyglass_export.changes import Change
+
+FILE = "manifest.json"
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class SourceFile:
+    """A file that was read: ``sha256`` in hexadecimal."""
+
+    name: str
+    bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class ExportedTable:
+    """A table: ``file`` is that of its rows, relative to ``export_data``, with ``bytes`` of them; None where it has none."""
+
+    schema: str
+    name: str
+    file: str | None
+    bytes: int
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """The contents of manifest.json; the same sources give the same bytes.
+
+    ``export_hash`` belongs to what was read and to how it is cleaned; ``files`` are the sizes of what was
+    written, by path in ``export_data``.
+    """
+
+    paper_id: str
+    spyglass_version: str | None
+    export_hash: str
+    sources: list[SourceFile]
+    tables: list[ExportedTable]
+    files: dict[str, int]
+    changes: list[Change]
+
+    def write(self, folder: Path) -> None:
+        """Write manifest.json into ``folder``."""
+        text = json.dumps({"format": FORMAT, **asdict(self)}, indent=1, ensure_ascii=False)
+        (folder / FILE).write_text(text + "\n", encoding="utf-8", newline="\n")
+
+
+def read_manifest(folder: Path) -> Manifest | None:
+    """The manifest of ``folder``; None where there is none that this version can read."""
+    try:
+        values: dict[str, Any] = json.loads((folder / FILE).read_text(encoding="utf-8"))
+        if values.pop("format") != FORMAT:
+            return None
+        return Manifest(
+            **values
+            | {
+                "sources": [SourceFile(**source) for source in values["sources"]],
+                "tables": [ExportedTable(**table) for table in values["tables"]],
+                "changes": [Change(**change) for change in values["changes"]],
+            }
+        )
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
