@@ -11,6 +11,7 @@ from typing import BinaryIO
 from spyglass_export.changes import Change
 from spyglass_export.dump.contents import Export, Late, Table, read_export
 from spyglass_export.dump.ddl import rewrite_table
+from spyglass_export.dump.keys import fit_lengths
 from spyglass_export.dump.late import rewrite_late
 from spyglass_export.dump.session import Settings
 from spyglass_export.dump.sources import Source, open_source
@@ -97,6 +98,7 @@ def prepare(export: Export) -> None:
     for table in export.tables.values():
         if table.definition is not None:
             export.changes.update(dict.fromkeys(rewrite_table(table.definition, table.where)))
+    export.changes.update(dict.fromkeys(fit_lengths(export)))
     export.late = [_rewrite(late, export) for late in export.late]
 
 

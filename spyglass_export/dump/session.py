@@ -97,6 +97,13 @@ class Settings:
         return {None: "utf8mb4", "utf8": "utf8mb3"}.get(self.character_set, self.character_set or "")
 
 
+    def characters(self, text: bytes) -> int:
+        """How many characters these bytes are, or, in character sets that are rarely met, at most are."""
+        if self.names in ("utf8mb4", "utf8mb3"):
+            return len(text.decode("utf-8", "surrogateescape"))
+        return len(text)
+
+
 def known_collation(name: str) -> str:
     """The collation, or MySQL's nearest to one that only MariaDB has."""
     if "uca1400" in name or "_nopad_" in name:

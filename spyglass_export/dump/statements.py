@@ -25,7 +25,7 @@ _COMMENT = re.compile(
 )
 _OPEN_COMMENT = re.compile(rb"(?:--(?=[\s\x00-\x20]|\Z)|#)[^\n]*\Z|/\*(?!M?!)|/\*M!999999\\-", re.S)
 _SPACE = re.compile(rb"\s*")
-_ROWS = re.compile(
+ROWS_HEAD = re.compile(
     rb"(?i:INSERT|REPLACE)\s+(?:(?i:LOW_PRIORITY|DELAYED|HIGH_PRIORITY|IGNORE)\s+)*(?:(?i:INTO)\s+)?"
     rb"(?P<table>" + TABLE_NAME + rb")\s*(?:\((?P<columns>(?:[^()'\"`]|`(?:[^`]|``)*`)*)\)\s*)?(?i:VALUES?)(?=[\s(])"
 )
@@ -215,7 +215,7 @@ class _Reader:
 
     def rows(self) -> Statement | None:
         """Rows of one table, up to the first statement that begins otherwise."""
-        head = _ROWS.match(self.buffer, self.at) if self.delimiter == b";" else None
+        head = ROWS_HEAD.match(self.buffer, self.at) if self.delimiter == b";" else None
         if not head:
             return None
         start = self.offset

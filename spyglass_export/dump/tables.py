@@ -65,6 +65,21 @@ class TableDefinition:
     foreign_keys: list[ForeignKey]
     options_at: int  # index of the first token after the columns
 
+    @property
+    def engine(self) -> str:
+        """The storage engine, in capitals."""
+        return self.option("ENGINE") or "INNODB"
+
+    def option(self, name: str) -> str:
+        """The value of a table option, in capitals, or ''."""
+        cursor = Cursor(self.tokens, self.options_at)
+        while cursor.peek() is not None and cursor.word() != "PARTITION":
+            if cursor.accept(name):
+                cursor.accept("=")
+                return cursor.word()
+            cursor.take()
+        return ""
+
     def column(self, name: str) -> Column | None:
         """The column of this name; MySQL's column names do not depend on case."""
         return next((column for column in self.columns if column.name.lower() == name.lower()), None)

@@ -1,0 +1,245 @@
+"""Fit the lengths of columns: those of today's Spyglass, and whatever MySQL's limits ask for at 4 bytes a character.
+
+No value is ever cut: a column gets at least the length of the longest value that the export holds for it, and
+columns that foreign keys tie together are fitted together.
+"""
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from importlib.resources import files
+
+from spyglass_export.changes import Change
+from spyglass_export.dump.contents import Export, Table
+from spyglass_export.dump.sizes import BYTES_PER_CHARACTER, INDEX_LIMITS, ROW_LIMIT, fixed_size, length_bytes
+from spyglass_export.dump.tables import Column
+from spyglass_export.dump.tokens import quoted, shown, types
+from spyglass_export.dump.values import read_values, text_of
+from spyglass_export.errors import UserError
+
+_FITTED_TYPES = ("VARCHAR", "CHAR", "NVARCHAR", "NCHAR")
+_Place = tuple[str, str, str]  # schema, table, column in lower case
+
+
+@dataclass(slots=True)
+class Group:
+    """Columns that must have the same values, and the longest of them: ``longest`` in characters."""
+
+    columns: list[tuple[Table, Column]] = field(default_factory=list)
+    longest: int = 0
+    example: bytes = b""
+    shorter: int | None = None  # the length that today's Spyglass gives to columns of this name
+    reason: str = ""
+
+
+@dataclass(slots=True)
+class _Limited:
+    """Columns whose bytes together have a limit: an index, or a whole row."""
+
+    table: Table
+    name: str
+    limit: int
+    fixed: int  # bytes that no length can change
+    parts: list[Column]
+
+
+def fit_lengths(export: Export) -> list[Change]:
+    """Shorten columns in the definitions; what was changed.
+
+    A column that Spyglass 0.4.3 shortened gets its new length, and columns of an index or a row over MySQL's
+    limit are cut as far as needed; both only as far as the values allow.
+
+    Raises `UserError`, which names table, index, columns and the longest value, where that is not enough.
+    """
+    tables = [table for table in export.tables.values() if table.definition is not None]
+    groups = _groups(tables)
+    limited = [entry for table in tables for entry in _limited(table)]
+    over = [entry for entry in limited if _excess(entry) > 0]
+    wanted = {id(group): group for group in groups.values() if group.shorter is not None}
+    for entry in over:
+        for column in entry.parts:
+            group = groups[_place(entry.table, column)]
+            wanted[id(group)] = group
+    _measure(wanted.values())
+    before = {(id(table), column.name): column.length for table in tables for column in _fitted(table)}
+    for group in wanted.values():
+        if group.shorter is not None:
+            _cut(group, max(group.shorter, group.longest), "today's Spyglass has this length; all values fit", only_old=True)
+    while over:
+        for entry in over:
+            if _excess(entry) > 0:
+                _share_out(entry, groups)
+        over = [entry for entry in over if _excess(entry) > 0]
+    return [
+        change
+        for table in tables
+        for column in _fitted(table)
+        for change in _apply(table, column, before[id(table), column.name], groups[_place(table, column)].reason)
+    ]
+
+
+def _old_lengths() -> dict[tuple[str, int], int]:
+    """Columns that Spyglass 0.4.3 shortened: by name and old length, the new one."""
+    text = files("spyglass_export.dump").joinpath("key_lengths.json").read_text(encoding="utf-8")
+    return {(name, old): new for name, old, new in json.loads(text)}
+
+
+def _fitted(table: Table) -> list[Column]:
+    columns = table.definition.columns if table.definition else []
+    return [column for column in columns if column.type in _FITTED_TYPES and column.is_text and column.length]
+
+
+def _place(table: Table, column: Column) -> _Place:
+    return table.schema, table.name, column.name.lower()
+
+
+def _groups(tables: Iterable[Table]) -> dict[_Place, Group]:
+    """The group of each text column: joined by foreign keys, also over a parent that was not exported, and by rule."""
+    leader: dict[object, object] = {}
+
+    def find(place: object) -> object:
+        while leader.setdefault(place, place) != place:
+            place = leader[place]
+        return place
+
+    old_lengths = _old_lengths()
+    for table in tables:
+        for key in table.definition.foreign_keys if table.definition else []:
+            for column, parent_column in zip(key.columns, key.parent_columns, strict=False):
+                parent = key.parent_schema or table.schema, key.parent, parent_column.lower()
+                leader[find((table.schema, table.name, column.lower()))] = find(parent)
+        for column in _fitted(table):
+            rule = column.name, column.length
+            if column.type == "VARCHAR" and rule in old_lengths:
+                leader[find(_place(table, column))] = find(rule)
+    groups: dict[object, Group] = defaultdict(Group)
+    result = {}
+    for table in tables:
+        for column in _fitted(table):
+            group = result[_place(table, column)] = groups[find(_place(table, column))]
+            group.columns.append((table, column))
+            new = old_lengths.get((column.name, column.length or 0)) if column.type == "VARCHAR" else None
+            if new is not None:
+                group.shorter = max(new, group.shorter or 0)
+    return result
+
+
+def _limited(table: Table) -> Iterator[_Limited]:
+    """The indexes of a table, and its row."""
+    definition = table.definition
+    if definition is None:
+        return
+    limit = INDEX_LIMITS.get(definition.engine, INDEX_LIMITS["INNODB"])
+    for index in definition.indexes:
+        if index.kind in ("FULLTEXT", "SPATIAL"):
+            continue
+        fixed = 0
+        parts = []
+        for name, prefix in index.parts:
+            column = definition.column(name)
+            if column is None:
+                continue
+            if column in _fitted(table) and prefix is None:
+                parts.append(column)
+            elif prefix is not None:
+                size = int(definition.tokens[prefix].text)
+                fixed += size * (BYTES_PER_CHARACTER if column.is_text else 1)
+            else:
+                fixed += fixed_size(column, definition.tokens)
+        yield _Limited(table, f"index {quoted(index.name)}", limit, fixed, parts)
+    fitted = _fitted(table)
+    fixed = sum(fixed_size(column, definition.tokens) for column in definition.columns if column not in fitted)
+    fixed += (len(definition.columns) + 7) // 8
+    yield _Limited(table, "row", ROW_LIMIT, fixed, fitted)
+
+
+def _excess(entry: _Limited) -> int:
+    """Bytes over the limit."""
+    size = sum((column.length or 0) * BYTES_PER_CHARACTER for column in entry.parts)
+    if entry.name == "row":
+        size += sum(length_bytes(column) for column in entry.parts)
+    return entry.fixed + size - entry.limit
+
+
+def _measure(groups: Iterable[Group]) -> None:
+    """Read the rows of the groups' tables, and set each group's longest value."""
+    by_table: dict[int, list[tuple[Column, Group]]] = defaultdict(list)
+    tables: dict[int, Table] = {}
+    for group in groups:
+        for table, column in group.columns:
+            by_table[id(table)].append((column, group))
+            tables[id(table)] = table
+            default = _default_length(table, column)
+            group.longest = max(group.longest, default)
+    for key, wanted in by_table.items():
+        names = [column.name for column, _ in wanted]
+        for rows, block in read_values(tables[key], names):
+            for column, group in wanted:
+                for literal in _long(block.get(column.name, ()), group.longest):
+                    characters = rows.settings.characters(text_of(literal))
+                    if characters > group.longest:
+                        group.longest, group.example = characters, literal
+
+
+def _long(literals: tuple[bytes, ...], length: int) -> list[bytes]:
+    """The literals that may be longer than this many characters: no literal is shorter than its value."""
+    if not literals or len(max(literals, key=len)) - 2 <= length:
+        return []
+    return sorted((literal for literal in set(literals) if len(literal) - 2 > length), key=len, reverse=True)
+
+
+def _default_length(table: Table, column: Column) -> int:
+    """A cut default would be refused, so it counts as a value."""
+    tokens = table.definition.tokens[column.first : column.last] if table.definition else []
+    words = [token for token in tokens if token.matters]
+    for word, value in zip(words, words[1:], strict=False):
+        if word.word == "DEFAULT" and value.type is types.String:
+            return len(text_of(value.text.encode("latin-1")))
+    return 0
+
+
+def _cut(group: Group, length: int, reason: str, *, only_old: bool = False) -> None:
+    old_lengths = _old_lengths() if only_old else {}
+    for _, column in group.columns:
+        if (column.length or 0) > length and (not only_old or (column.name, column.length) in old_lengths):
+            column.length = length
+            group.reason = reason
+
+
+def _share_out(entry: _Limited, groups: dict[_Place, Group]) -> None:
+    """Cut the columns of what is over its limit, each in proportion to what its values leave free."""
+    own = [(column, groups[_place(entry.table, column)]) for column in entry.parts]
+    free = [max(0, (column.length or 0) - max(1, group.longest)) for column, group in own]
+    excess = -(-_excess(entry) // BYTES_PER_CHARACTER)
+    if excess > sum(free):
+        raise _too_long(entry, own)
+    for (column, group), share in zip(own, free, strict=True):
+        cut = -(-excess * share // max(1, sum(free)))
+        _cut(group, (column.length or 0) - min(share, cut), f"the {entry.name} of {entry.table.where} holds {entry.limit} bytes")
+
+
+def _too_long(entry: _Limited, own: list[tuple[Column, Group]]) -> UserError:
+    columns = ", ".join(f"{quoted(column.name)} up to {group.longest} characters" for column, group in own)
+    longest = max((group for _, group in own), key=lambda group: group.longest, default=Group())
+    value = shown(text_of(longest.example))
+    needed = entry.fixed + sum(max(1, group.longest) for _, group in own) * BYTES_PER_CHARACTER
+    return UserError(
+        f"{entry.table.where}: its {entry.name} needs {needed} bytes in utf8mb4, and MySQL takes {entry.limit}"
+        f" ({shown(columns)}; the longest value is {value!r})",
+        "Shorten these values in the source database, and export again.",
+    )
+
+
+def _apply(table: Table, column: Column, before: int | None, reason: str) -> list[Change]:
+    if table.definition is None or column.length == before:
+        return []
+    tokens = table.definition.tokens
+    tokens[column.arguments[0]].text = str(column.length)
+    for index in table.definition.indexes:
+        for name, prefix in index.parts:
+            if prefix is not None and name.lower() == column.name.lower() and column.length is not None:
+                tokens[prefix].text = str(min(int(tokens[prefix].text), column.length))
+    kind = column.type.lower()
+    where = f"{table.where}.{shown(quoted(column.name))}"
+    return [Change("column length", where, f"{kind}({before})", f"{kind}({column.length})", reason)]

@@ -1,0 +1,108 @@
+"""Read chosen columns of a table's rows, a block of many rows at a time."""
+
+import re
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from typing import BinaryIO
+
+from spyglass_export.dump.contents import COPY_AGAIN, Rows, Table
+from spyglass_export.dump.statements import ROWS_HEAD
+from spyglass_export.dump.tokens import tokenize, unquoted
+from spyglass_export.errors import UserError
+
+Block = dict[str, tuple[bytes, ...]]  # a column's literals, as they stand in the dump, by its name
+
+_READ = 1 << 19
+_HEAD_ROOM = 1 << 17
+_LARGE = 1 << 22
+_VALUE = (
+    rb"(?:[^'\"(),;\s]+|(?:_\w+\s*|[NnXxBb])?(?:'[^'\\]*(?:\\.[^'\\]*)*')+|\"[^\"\\]*(?:\\.[^\"\\]*)*\")(?=\s*[,)])"
+)
+_LONG_HEX = re.compile(rb"(0x[0-9A-Fa-f]{65536})[0-9A-Fa-f]+")
+_ESCAPE = re.compile(rb"\\(.)|''", re.S)
+# https://dev.mysql.com/doc/refman/9.7/en/string-literals.html
+_ESCAPED = {b"0": b"\0", b"b": b"\b", b"n": b"\n", b"r": b"\r", b"t": b"\t", b"Z": b"\x1a", b"%": b"\\%", b"_": b"\\_"}
+
+
+def read_values(table: Table, names: Sequence[str]) -> Iterator[tuple[Rows, Block]]:
+    """Yield the literals of the columns ``names`` in blocks of rows; a column that an INSERT leaves out is missing.
+
+    Raises `UserError` where the rows are written as no dump program writes them.
+    """
+    for rows in table.rows:
+        with rows.source.path.open("rb", buffering=0) as stream:
+            for start, end in zip(rows.spans[::2], rows.spans[1::2], strict=True):
+                stream.seek(start)
+                for block in _read_span(stream, end - start, table, names):
+                    if block is None:
+                        place = f"{rows.source.name}, line {rows.source.line(start)}"
+                        raise UserError(f"{place}: rows of {table.where} are no plain list of values", COPY_AGAIN)
+                    yield rows, block
+
+
+def _read_span(stream: BinaryIO, left: int, table: Table, names: Sequence[str]) -> Iterator[Block | None]:
+    """The blocks of one span of ``left`` bytes; None in place of what cannot be read."""
+    buffer = b""
+    in_order: list[str] = []
+    pattern: re.Pattern[bytes] | None = None
+    while True:
+        if len(buffer) > _LARGE:
+            buffer = _LONG_HEX.sub(rb"\1", buffer)  # of a value far longer than any that is asked for
+        part = stream.read(min(left, max(_READ, len(buffer) if len(buffer) < 8 * _LARGE else _LARGE)))
+        left -= len(part)
+        buffer += part
+        while True:
+            if pattern is None or buffer.startswith(b";"):
+                statement = buffer.lstrip(b"; \t\r\n")
+                if left and len(statement) < _HEAD_ROOM:
+                    break
+                head = ROWS_HEAD.match(statement)
+                if head is None:
+                    if statement:
+                        yield None
+                    return
+                buffer = statement[head.end() :]
+                count, places = _places(table, names, head["columns"])
+                in_order = [name for _, name in sorted(places)]
+                pattern = _row_pattern(head.group(), count, tuple(sorted(at for at, _ in places)))
+            found = pattern.findall(buffer)
+            buffer = found.pop()[-1].lstrip() if found and found[-1][-1] else b""
+            if found:
+                yield dict(zip(in_order, zip(*found, strict=True), strict=False))
+            if not buffer.startswith(b";"):
+                break
+        if not left:
+            if buffer:
+                yield None
+            return
+
+
+def _places(table: Table, names: Sequence[str], columns: bytes | None) -> tuple[int, list[tuple[int, str]]]:
+    """How many values a row has, and where among them the wanted columns are."""
+    if columns is not None:
+        order = [unquoted(token.text) for token in tokenize(columns) if token.matters and token.text != ","]
+    else:
+        order = [column.name for column in table.definition.columns] if table.definition else []
+    at = {name.lower(): place for place, name in enumerate(order)}
+    return len(order), [(at[name.lower()], name) for name in names if name.lower() in at]
+
+
+@lru_cache(maxsize=16)
+def _row_pattern(head: bytes, count: int, places: tuple[int, ...]) -> re.Pattern[bytes]:
+    """One row with what separates it from the one before; or else, in the last group, all that is left."""
+    values = rb"\s*,\s*".join(b"(" + _VALUE + b")" if place in places else _VALUE for place in range(count))
+    separator = rb"(?:\s*(?:,|;\s*" + re.escape(head) + rb"))?\s*"
+    return re.compile(separator + rb"\(\s*" + values + rb"\s*\)|(.+)", re.S)
+
+
+def text_of(literal: bytes) -> bytes:
+    """The bytes that a literal stands for, in the session's character set."""
+    if literal[:2] in (b"0x", b"0X"):
+        return bytes.fromhex(literal[2:].decode())
+    start = literal.find(b"'")
+    if start < 0 or not literal.endswith(b"'"):
+        return literal
+    inner = literal[start + 1 : -1]
+    if b"\\" not in inner and b"''" not in inner:
+        return inner
+    return _ESCAPE.sub(lambda found: _ESCAPED.get(found[1], found[1]) if found[1] else b"'", inner)
