@@ -15,7 +15,7 @@ from invoke.tasks import Task
 from invoke.tasks import task as invoke_task
 
 from spyglass_export import bootstrap as machine
-from spyglass_export import console, export, images, stack
+from spyglass_export import checks, console, export, images, stack
 from spyglass_export.docker import Docker
 from spyglass_export.errors import UserError
 from spyglass_export.settings import Settings
@@ -51,6 +51,14 @@ def bootstrap(context: Context) -> None:
     settings, docker = _load(context)
     machine.ensure_engine(docker)
     machine.ensure_base_images(settings, docker)
+
+
+@command(help={"json": "print what was found as JSON instead of a table"})
+def check(context: Context, json: bool = False) -> None:
+    """Look whether `invoke build` has all it needs, in seconds, and say how to fix what it lacks; changes nothing."""
+    found = checks.run(ROOT, os.environ, dry=bool(context.config.run.dry))
+    (checks.show_as_json if json else checks.show_as_table)(found)
+    checks.require_no_failure(found)
 
 
 @command()
@@ -207,7 +215,7 @@ def lint(context: Context) -> None:
     """Check code, types, shell scripts, Dockerfiles and YAML."""
     listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True)
     files = [name for name in listed.stdout.split("\0") if name and (ROOT / name).is_file()]
-    checks = (
+    linters = (
         [sys.executable, "-m", "ruff", "check"],
         [sys.executable, "-m", "ruff", "format", "--check"],
         [sys.executable, "-m", "mypy"],
@@ -216,11 +224,11 @@ def lint(context: Context) -> None:
         [sys.executable, "-m", "yamllint", "--strict", *(name for name in files if name.endswith((".yml", ".yaml")))],
     )
     failed = []
-    for check in checks:
+    for linter in linters:
         # Tools of this Python's environment come first, whether it is activated or not.
         path = os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", "")))
-        name = next(word for word in check if word not in (sys.executable, "-m"))
-        if subprocess.run(check, cwd=ROOT, env=os.environ | {"PATH": path}, check=False).returncode:
+        name = next(word for word in linter if word not in (sys.executable, "-m"))
+        if subprocess.run(linter, cwd=ROOT, env=os.environ | {"PATH": path}, check=False).returncode:
             failed.append(name)
     if failed:
         raise Exit(f"{', '.join(failed)} found something", code=1)

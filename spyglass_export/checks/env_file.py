@@ -1,0 +1,87 @@
+"""Checks of `.env`: lines, names and values."""
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import fields
+from io import StringIO
+from pathlib import Path
+
+from dotenv.parser import parse_stream
+
+from spyglass_export.checks.check import Check, failed, passed, warned
+from spyglass_export.errors import UserError
+from spyglass_export.settings import Settings, examine
+
+NAME = ".env"
+KNOWN = [setting.name.upper() for setting in fields(Settings) if setting.metadata]
+LOOPBACK = ("127.", "::1")
+
+
+def check_env_file(root: Path, environment: Mapping[str, str]) -> tuple[list[Check], Settings | None]:
+    """Check `.env` in ``root``; give what was found, and settings with defaults in place of wrong values.
+
+    There are no settings where a value is wrong that has no default.
+    """
+    try:
+        settings, problems = examine(root, environment)
+    except UserError as error:
+        return [failed(NAME, error)], None
+    checks = [failed(NAME, problem) for problem in problems.values()]
+    if problems:
+        settings, _ = examine(root, {**environment, **dict.fromkeys(problems, "")})
+    text = (root / NAME).read_text(encoding="utf-8-sig")
+    values = _values(text)
+    checks += _check_lines(text)
+    checks += [_unknown(name) for name in values if name not in KNOWN]
+    if not any(values.get(name) or environment.get(name) for name in ("SPYGLASS_BASE_DIR", "SPYGLASS_PAPER_DIR")):
+        hint = "set SPYGLASS_BASE_DIR, or SPYGLASS_PAPER_DIR to the folder that Spyglass' Export wrote, in .env"
+        checks.append(failed(NAME, UserError("it does not say where the export is", hint)))
+    for name, value in values.items():
+        if name in KNOWN and name in environment and environment[name] != value:
+            what = f"{name} in the environment of this shell overrides the one in .env"
+            checks.append(warned(NAME, what, f"unset {name} in the shell where .env is right"))
+    if settings and _is_open_with_known_password(settings):
+        what = f"{settings.bind_address} is open to the network and a password is the paper's ID"
+        hint = "set JUPYTER_SERVER_APP_PASSWORD and MYSQL_ROOT_PASSWORD in .env, or BIND_ADDRESS=127.0.0.1"
+        checks.append(warned(NAME, what, hint))
+    if not checks and settings:
+        defaults = sum(name not in values and name not in environment for name in KNOWN)
+        checks.append(
+            passed(NAME, f"paper {settings.paper_id}; {len(KNOWN)} settings, {defaults} left at their default")
+        )
+    return checks, settings
+
+
+def _values(text: str) -> dict[str, str | None]:
+    return {line.key: line.value for line in parse_stream(StringIO(text)) if line.key is not None}
+
+
+def _check_lines(text: str) -> list[Check]:
+    checks = []
+    seen: dict[str, int] = {}
+    for line in parse_stream(StringIO(text)):
+        number = line.original.line + len(line.original.string) - len(line.original.string.lstrip("\n"))
+        if line.error:
+            what = f"line {number} cannot be read: {line.original.string.strip()[:40]!r}"
+            checks.append(failed(NAME, UserError(what, "write it as NAME=value; quote a value that holds quotes")))
+        elif line.key is not None:
+            if line.value is None:
+                checks.append(
+                    warned(NAME, f"line {number}: {line.key} has no value", f"write {line.key}=, or take it out")
+                )
+            if line.key in seen:
+                what = f"{line.key} is set twice, in lines {seen[line.key]} and {number}; the last one holds"
+                checks.append(warned(NAME, what, "keep one of the two lines"))
+            seen[line.key] = number
+    return checks
+
+
+def _unknown(name: str) -> Check:
+    nearest = difflib.get_close_matches(name.upper(), KNOWN, n=1)
+    hint = f"did you mean {nearest[0]}?" if nearest else "take it out; env.example has every setting"
+    return warned(NAME, f"{name} is no setting, and nothing reads it", hint)
+
+
+def _is_open_with_known_password(settings: Settings) -> bool:
+    passwords = (settings.jupyter_server_app_password, settings.mysql_root_password)
+    return not settings.bind_address.startswith(LOOPBACK) and settings.paper_id in passwords

@@ -1,0 +1,95 @@
+"""Checks of the paper's conda environment: that it can be made installable, and that its packages are there."""
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import yaml
+
+from spyglass_export.checks.check import Check, failed, passed, run_side_by_side, warned
+from spyglass_export.checks.indexes import Found, look_up_requirements, look_up_specs, pip_configuration
+from spyglass_export.environment import FILE, OVERRIDE_FILE, make_installable
+from spyglass_export.errors import UserError
+from spyglass_export.settings import Settings
+
+NAME = "environment"
+NAMED_AT_MOST = 5
+# The base image's conda looks here too, whatever channels the file names.
+HUB_CHANNEL = "conda-forge"
+
+
+def read_environment(settings: Settings) -> tuple[list[Check], dict[str, Any]]:
+    """Make environment.yml installable as `copy_files` would, and give what was found and its content.
+
+    The content is empty where the file is missing or cannot be used.
+    """
+    file, override = settings.spyglass_paper_dir / FILE, settings.export_data / OVERRIDE_FILE
+    if not file.is_file():
+        hint = "write it with `conda env export > environment.yml` on the machine that the paper was made on"
+        return [failed(NAME, UserError(f"there is no {FILE} in {settings.spyglass_paper_dir}", hint))], {}
+    try:
+        text, changes = make_installable(
+            file.read_text(encoding="utf-8-sig"),
+            name=settings.paper_id,
+            exclude=settings.env_exclude,
+            override=override.read_text(encoding="utf-8-sig") if override.is_file() else None,
+        )
+    except UnicodeDecodeError as error:
+        what = f"{FILE} is no UTF-8 text: {error.reason} at byte {error.start}"
+        return [failed(NAME, UserError(what, "save it as UTF-8"))], {}
+    except UserError as error:
+        return [failed(NAME, error)], {}
+    counts = Counter(change.kind for change in changes)
+    told = ", ".join(f"{count} {kind}" for kind, count in counts.most_common()) or "none needed"
+    content = yaml.safe_load(text)
+    specs, requirements = packages_of(content)
+    what = f"{len(specs)} conda and {len(requirements)} pip packages; changes so that they install: {told}"
+    return [passed(NAME, what)], content
+
+
+def packages_of(content: dict[str, Any]) -> tuple[list[str], list[str]]:
+    """The lines of conda's part and of pip's."""
+    dependencies = content.get("dependencies", [])
+    specs = [line for line in dependencies if isinstance(line, str)]
+    return specs, [line for part in dependencies if isinstance(part, dict) for line in part.get("pip") or ()]
+
+
+def check_packages(settings: Settings, content: dict[str, Any]) -> list[Check]:
+    """Look every package of an installable environment up on its channel or index, as far as they answer."""
+    specs, requirements = packages_of(content)
+    channels = list(dict.fromkeys([*(content.get("channels") or ()), HUB_CHANNEL]))
+    bundle = str(settings.ca_bundle) if settings.ca_bundle else None
+
+    def conda() -> list[Check]:
+        return _told("conda packages", specs, look_up_specs(specs, channels, bundle), "their build is left to conda")
+
+    def pip() -> list[Check]:
+        if not requirements:
+            return []
+        found = look_up_requirements(requirements, pip_configuration(settings.ca_bundle))
+        return _told("pip packages", requirements, found, "they come from an address, or time ran out")
+
+    return run_side_by_side([("conda packages", conda), ("pip packages", pip)])
+
+
+def _told(name: str, lines: Sequence[str], found: Found, why_not: str) -> list[Check]:
+    checks = []
+    if found.missing:
+        what = f"{len(found.missing)} of {len(lines)} cannot be had: {_some([*found.missing.values()], '; ')}"
+        names = ", ".join(line.partition("=")[0] for line in found.missing)
+        hint = f"name a version that exists in export_data/{OVERRIDE_FILE}, or leave it out: ENV_EXCLUDE={names}"
+        checks.append(failed(name, UserError(what, hint)))
+    if found.unreachable:
+        what = f"{', '.join(sorted(found.unreachable))} could not be reached: {len(found.not_looked_up)} not looked up"
+        checks.append(warned(name, what, "check the network; behind a proxy set HTTPS_PROXY and CA_BUNDLE"))
+    elif found.not_looked_up and not found.missing:
+        what = f"{len(found.found)} of {len(lines)} are there; {len(found.not_looked_up)} not looked up, as {why_not}"
+        checks.append(passed(name, f"{what}: {_some(found.not_looked_up, ', ')}"))
+    elif not found.missing:
+        checks.append(passed(name, f"all {len(lines)} are there"))
+    return checks
+
+
+def _some(texts: Sequence[str], between: str) -> str:
+    more = len(texts) - NAMED_AT_MOST
+    return between.join(texts[:NAMED_AT_MOST]) + (f"{between}and {more} more" if more > 0 else "")

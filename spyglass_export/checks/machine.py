@@ -1,0 +1,210 @@
+"""Checks of the machine: Docker, disk space, memory, ports and base images."""
+
+import json
+import re
+import shutil
+import socket
+import sys
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from spyglass_export import bootstrap, stack
+from spyglass_export.checks.check import Check, failed, passed, run_side_by_side, warned
+from spyglass_export.docker import INSTALL_HINT, Docker
+from spyglass_export.errors import UserError
+from spyglass_export.settings import Settings
+
+PATIENCE = 8.0  # seconds for one answer of docker; it takes a tenth of one when it is well
+VERSION = ("version", "--format", "{{.Server.Version}}")
+INFO = ("info", "--format", "{{json .}}")
+PLUGINS = {"compose": ("compose", "version", "--short"), "buildx": ("buildx", "version")}
+# BuildKit builds by default since Engine 23.0: https://docs.docker.com/engine/release-notes/23.0/
+MINIMUM = {"engine": (23, 0), "compose": (2, 20), "buildx": (0, 10)}
+GB = 10**9
+MEMORY_NEEDED, MEMORY_WISHED = 2 * GB, 6 * GB
+# Both base images, the hub's Debian packages and JupyterLab; measured, rounded up.
+IMAGES_BYTES = 3 * GB
+# A conda environment of Spyglass is 5 to 15 GB with some 400 packages, and the package cache of the build
+# keeps them a second time.
+PACKAGE_BYTES = 40 * 10**6
+# What an export takes in all, in its own sizes: the seed in the image, the volume, the load during the build.
+EXPORT_COPIES = 5
+
+
+def check_machine(docker: Docker, settings: Settings | None) -> list[Check]:
+    """Check Docker and what it has to work with; without settings only what needs none."""
+    # A password that sudo asks for takes as long as it takes.
+    docker = docker if docker.command[0] == "sudo" else replace(docker, patience=PATIENCE)
+    if docker.dry:
+        for command in (VERSION, *PLUGINS.values(), INFO):
+            docker.ask(*command)
+        return []
+    checks = _check_engine(docker)
+    if any(check.status == "failure" for check in checks):
+        what = "disk space, memory, ports and base images: not checked, for want of Docker"
+        return [*checks, warned("machine", what, "put Docker right, then run this again")]
+    checks += run_side_by_side(
+        [("compose", lambda: _check_plugins(docker)), ("Docker", lambda: _check_host(docker, settings))]
+    )
+    if settings:
+        checks += run_side_by_side(
+            [
+                ("ports", lambda: _check_ports(docker, settings)),
+                ("base images", lambda: _check_base_images(docker, settings)),
+            ]
+        )
+    return checks
+
+
+def _check_engine(docker: Docker) -> list[Check]:
+    name = "Docker Engine"
+    if not shutil.which(docker.command[0]):
+        what = f"Docker is not installed: there is no program `{docker.command[0]}`"
+        return [failed(name, UserError(what, INSTALL_HINT))]
+    try:
+        version = docker.ask(*VERSION).strip()
+    except UserError as error:
+        return [failed("permission" if "permission" in error.what else name, error)]
+    return [passed("permission", "you may use Docker"), _check_version(name, version, MINIMUM["engine"])]
+
+
+def _check_plugins(docker: Docker) -> list[Check]:
+    checks = []
+    for plugin, command in PLUGINS.items():
+        try:
+            checks.append(_check_version(f"Docker {plugin}", docker.ask(*command).strip(), MINIMUM[plugin]))
+        except UserError:
+            what = f"`docker {plugin}` does not work"
+            checks.append(failed(f"Docker {plugin}", UserError(what, INSTALL_HINT)))
+    return checks
+
+
+def _check_version(name: str, text: str, minimum: tuple[int, int]) -> Check:
+    found = re.search(r"(\d+)\.(\d+)\S*", text)
+    if not found:
+        return warned(name, f"its version is not known: it says {text!r}", INSTALL_HINT)
+    if (int(found[1]), int(found[2])) < minimum:
+        what = f"version {found[0]} is too old: {minimum[0]}.{minimum[1]} or newer is needed"
+        return failed(name, UserError(what, INSTALL_HINT))
+    return passed(name, f"version {found[0]}")
+
+
+def _check_host(docker: Docker, settings: Settings | None) -> list[Check]:
+    info = json.loads(docker.ask(*INFO))
+    checks = [_check_platform(info)]
+    if settings:
+        checks += run_side_by_side([("disk space", lambda: _check_disk(docker, settings, info))])
+    return [*checks, _check_memory(info)]
+
+
+def _check_platform(info: dict[str, Any]) -> Check:
+    name = "platform"
+    if info["OSType"] != "linux":
+        hint = "switch Docker Desktop to Linux containers, in the menu of its icon"
+        return failed(name, UserError(f"Docker runs containers of {info['OSType']}, and these are Linux'", hint))
+    if info["Architecture"] not in ("x86_64", "amd64"):
+        what = f"this machine is {info['Architecture']}; the images are for amd64, and emulated, several times slower"
+        return warned(name, what, "on a Mac turn on Rosetta in Docker Desktop's settings, or build on an x86 machine")
+    return passed(name, f"{info['OperatingSystem']}, {info['Architecture']}, {info['NCPU']} processors")
+
+
+def _check_memory(info: dict[str, Any]) -> Check:
+    name, memory = "memory", int(info["MemTotal"])
+    what = f"{memory / GB:.1f} GB for containers"
+    hint = "give Docker more: in Docker Desktop under Settings, Resources; elsewhere use a larger machine"
+    if memory < MEMORY_NEEDED:
+        return failed(name, UserError(f"{what}; {MEMORY_NEEDED / GB:.0f} GB are needed", hint))
+    if memory < MEMORY_WISHED:
+        return warned(name, f"{what}; large environments and notebooks want {MEMORY_WISHED / GB:.0f} GB", hint)
+    return passed(name, what)
+
+
+def _check_disk(docker: Docker, settings: Settings, info: dict[str, Any]) -> list[Check]:
+    export = sum(file.stat().st_size for file in settings.spyglass_paper_dir.glob("*.sql*"))
+    built = 0
+    for image in (settings.hub_image_name, settings.db_image_name):
+        if docker.succeeds("image", "inspect", image):
+            built += int(docker.ask("image", "inspect", "--format", "{{.Size}}", image))
+    needed = max(IMAGES_BYTES + _packages(settings) * PACKAGE_BYTES + EXPORT_COPIES * export - built, GB)
+    checks = [_check_room("disk of export_data", settings.root, export)]
+    folders, note = _docker_folders(info)
+    if not folders:
+        what = f"the images need about {needed / GB:.0f} GB, and Docker runs on another machine ({info['Name']})"
+        return [*checks, warned("disk of Docker", what, "see to it that it has that much free")]
+    fullest = min(folders, key=lambda folder: shutil.disk_usage(folder).free)
+    return [
+        *checks,
+        _check_room("disk of Docker", fullest, needed, f"; the images need about {needed / GB:.0f} GB{note}"),
+    ]
+
+
+def _check_room(name: str, folder: Path, needed: int, note: str = "") -> Check:
+    free = shutil.disk_usage(folder).free
+    what = f"{free / GB:.1f} GB free in {folder}{note or f'; {needed / GB:.1f} GB are needed'}"
+    hint = "free some space: `docker system prune` removes what Docker can spare"
+    if free < needed // (2 if note else 1):
+        return failed(name, UserError(what, hint))
+    return warned(name, what, hint) if free < needed else passed(name, what)
+
+
+def _packages(settings: Settings) -> int:
+    """How many packages the exported environment lists, as far as can be told without reading it closely."""
+    file = settings.spyglass_paper_dir / "environment.yml"
+    return file.read_bytes().count(b"- ") if file.is_file() else 0
+
+
+def _docker_folders(info: dict[str, Any]) -> tuple[list[Path], str]:
+    """Where Docker keeps images on this machine, and what to add to that; nothing where it is another machine."""
+    root = Path(info["DockerRootDir"])
+    desktop = "Docker Desktop" in info["OperatingSystem"]
+    if sys.platform == "linux" and not desktop:
+        if info["Name"] != socket.gethostname() or not root.is_dir():
+            return [], ""
+        # With the containerd image store, images are not in Docker's own folder.
+        containerd = Path("/var/lib/containerd")
+        snapshots = "containerd" in json.dumps(info["DriverStatus"]) and containerd.is_dir()
+        return [root, *([containerd] if snapshots else [])], ""
+    return [Path.home()], ". Docker keeps them in a virtual disk with a limit of its own: Settings, Resources"
+
+
+def _check_ports(docker: Docker, settings: Settings) -> list[Check]:
+    problems = stack.port_problems(settings, docker)
+    checks = []
+    for name, port in (("HUB_PORT", settings.hub_port), ("DB_PORT", settings.db_port)):
+        if name in problems:
+            checks.append(failed(f"port {name}", problems[name]))
+        else:
+            checks.append(passed(f"port {name}", f"{port} is free, or this paper's own"))
+    return checks
+
+
+def _check_base_images(docker: Docker, settings: Settings) -> list[Check]:
+    images = {"DB_BASE_IMAGE": settings.db_base_image, "HUB_BASE_IMAGE": settings.hub_base_image}
+    source = bootstrap.source_hash(settings.root / "docker")
+    return run_side_by_side(
+        [(name, partial(_check_base_image, docker, name, image, source)) for name, image in images.items()]
+    )
+
+
+def _check_base_image(docker: Docker, name: str, image: str, source: str) -> list[Check]:
+    if bootstrap.is_here(docker, image, source):
+        return [passed(name, f"{image} is on this machine")]
+    if image in {stand_in for stand_in, _, _ in bootstrap.STAND_INS.values()}:
+        if docker.succeeds("image", "inspect", image):
+            return [warned(name, f"the stand-in {image} is of older files than docker/base", "run `invoke bootstrap`")]
+        return [failed(name, UserError(f"the stand-in {image} is not built", "run `invoke bootstrap`"))]
+    [answers] = bootstrap.registries_answer([image])
+    if not answers:
+        what = f"{image} is not on this machine, and {bootstrap.registry(image)} does not answer"
+        hint = "check the network; without a registry `invoke bootstrap` builds stand-ins for the base images"
+        return [failed(name, UserError(what, hint))]
+    try:
+        docker.ask("buildx", "imagetools", "inspect", image)
+    except UserError as error:
+        if re.search(r"not found|denied|unauthorized|manifest unknown", error.what):
+            what = f"{bootstrap.registry(image)} has no {image}, or keeps it from you"
+            return [failed(name, UserError(what, f"correct {name} in .env, or log in with `docker login`"))]
+        return [warned(name, f"{image} could not be looked up: {error.what}", error.hint)]
+    return [passed(name, f"{image} will be pulled; {bootstrap.registry(image)} has it")]

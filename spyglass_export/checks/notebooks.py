@@ -1,0 +1,111 @@
+"""Checks of the paper's notebooks, without running them."""
+
+import json
+import re
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from spyglass_export.checks import code
+from spyglass_export.checks.check import Check, failed, passed, run_side_by_side, warned
+from spyglass_export.checks.environment import packages_of
+from spyglass_export.environment_rules import requirement_name, spec_name
+from spyglass_export.errors import UserError
+
+# What is no notebook of the author's: Jupyter's own copies, and those that `invoke test_notebooks` ran.
+NOT_THE_AUTHORS = {".ipynb_checkpoints", "executed"}
+# Every Python of conda needs these, so that a list with all of them was written by `conda env export`, in full.
+COMPLETE = {"bzip2", "libffi", "openssl", "python"}
+
+
+def check_notebooks(folder: Path, environment: dict[str, Any]) -> list[Check]:
+    """Check each notebook below ``folder`` against an installable environment's content, empty if unknown."""
+    files = sorted(f for f in folder.rglob("*.ipynb") if not NOT_THE_AUTHORS & {*f.relative_to(folder).parts})
+    if not files:
+        return [warned("notebooks", f"there is none in {folder}", "copy the paper's notebooks there")]
+    specs, requirements = packages_of(environment)
+    installed = {*map(spec_name, specs), *map(requirement_name, requirements)} - {""}
+    names = {file: f"notebook {file.relative_to(folder).as_posix()}" for file in files}
+    return run_side_by_side(
+        [(name, partial(_check_notebook, name, file, folder, installed)) for file, name in names.items()]
+    )
+
+
+def _check_notebook(name: str, file: Path, folder: Path, installed: set[str]) -> list[Check]:
+    notebook = _read(file)
+    kernel = _metadata(notebook)
+    cells = _cells(notebook)
+    saved_with = kernel.get("display_name") or kernel.get("name") or "of no name"
+    checks = [passed(name, f"{len(cells)} cells of code, saved with kernel {saved_with}")]
+    checks += _check_paths(name, cells)
+    if installed:
+        checks += _check_imports(name, cells, {file.parent, folder}, installed)
+    return checks
+
+
+def _read(file: Path) -> dict[str, Any]:
+    """The notebook; raises UserError where Jupyter could not open it, or the hub not run it."""
+    try:
+        notebook = json.loads(file.read_text(encoding="utf-8"))
+    except UnicodeDecodeError as error:
+        raise UserError(f"it is no UTF-8 text, at byte {error.start}", "save it again in Jupyter") from error
+    except json.JSONDecodeError as error:
+        what = f"it is no valid JSON, in line {error.lineno}: {error.msg}" if error.doc.strip() else "it is empty"
+        raise UserError(what, "take it from a backup; if git merged it, look for <<<<<<< in it") from error
+    is_notebook = isinstance(notebook, dict) and isinstance(notebook.get("nbformat"), int)
+    if is_notebook and notebook["nbformat"] != 4:
+        hint = f"convert it: jupyter nbconvert --to notebook --inplace {file.name}"
+        raise UserError(f"it is in notebook format {notebook['nbformat']}, and 4 is needed", hint)
+    cells = notebook.get("cells") if is_notebook else None
+    if not isinstance(cells, list) or not all(
+        isinstance(c, dict) and "source" in c and "cell_type" in c for c in cells
+    ):
+        raise UserError("it is JSON, but no notebook", "save it again in Jupyter")
+    language = _metadata(notebook).get("language", "python")
+    if language.lower() not in ("python", "ipython", "python3"):
+        hint = "add a kernel for it to the environment's conda packages yourself, or leave the notebook out"
+        raise UserError(f"it is written in {language}, and the hub runs Python", hint)
+    return dict(notebook)
+
+
+def _metadata(notebook: dict[str, Any]) -> dict[str, str]:
+    metadata = notebook.get("metadata") or {}
+    return {**(metadata.get("language_info") or {}), **(metadata.get("kernelspec") or {})}
+
+
+def _cells(notebook: dict[str, Any]) -> list[tuple[int, str]]:
+    """The code cells: their number as a reader counts cells, from 1, and their text."""
+    numbered = enumerate(notebook["cells"], start=1)
+    return [(number, "".join(cell["source"])) for number, cell in numbered if cell["cell_type"] == "code"]
+
+
+def _check_paths(name: str, cells: list[tuple[int, str]]) -> list[Check]:
+    found = dict.fromkeys((number, path) for number, text in cells for path in code.foreign_paths(text))
+    if not found:
+        return []
+    places = ", ".join(f"{path} (cell {number})" for number, path in found)
+    hint = "read data from /home/jovyan/data (SPYGLASS_DATA_DIR), or use a path relative to the notebook"
+    return [warned(name, f"it uses paths that the hub does not have: {places}", hint)]
+
+
+def _check_imports(name: str, cells: list[tuple[int, str]], folders: set[Path], installed: set[str]) -> list[Check]:
+    checks = []
+    lacking: dict[str, int] = {}
+    for number, text in cells:
+        tree = code.parse(text)
+        if tree is None:
+            checks.append(warned(name, f"cell {number} is not valid Python", "run it in Jupyter, which shows where"))
+            continue
+        for module in code.imports(tree):
+            beside = any((folder / module).is_dir() or (folder / f"{module}.py").is_file() for folder in folders)
+            if not beside and not code.provides(installed, module):
+                lacking.setdefault(module, number)
+    if lacking:
+        modules = ", ".join(f"{module} (cell {number})" for module, number in lacking.items())
+        what = f"it imports what the environment does not list: {modules}"
+        hint = "add them to export_data/environment.override.yml, or put their files beside the notebook"
+        # What a complete export does not list is not there, unless the notebook brings it along.
+        brings_its_own = any(re.search(r"sys\.path|%cd|pip install|(conda|mamba) install", text) for _, text in cells)
+        is_sure = installed >= COMPLETE and not brings_its_own
+        checks.append(failed(name, UserError(what, hint)) if is_sure else warned(name, what, hint))
+    return checks
