@@ -26,11 +26,13 @@ def check_env_file(root: Path, environment: Mapping[str, str]) -> tuple[list[Che
         settings, problems = examine(root, environment)
     except UserError as error:
         return [failed(NAME, error)], None
-    checks = [failed(NAME, problem) for problem in problems.values()]
     if problems:
         settings, _ = examine(root, {**environment, **dict.fromkeys(problems, "")})
     text = (root / NAME).read_text(encoding="utf-8-sig")
     values = _values(text)
+    # A default that is wrong, as an image's name without PAPER_ID, is wrong for what it is made of.
+    given = {"PAPER_ID", *values, *environment}
+    checks = [failed(NAME, problem) for name, problem in problems.items() if name in given]
     checks += _check_lines(text)
     checks += [_unknown(name) for name in values if name not in KNOWN]
     if not any(values.get(name) or environment.get(name) for name in ("SPYGLASS_BASE_DIR", "SPYGLASS_PAPER_DIR")):

@@ -26,7 +26,8 @@ def check_export(settings: Settings) -> list[Check]:
     if not folder.is_dir():
         what = f"there is no folder {folder}"
         return [failed(NAME, UserError(what, "set SPYGLASS_BASE_DIR and PAPER_ID, or SPYGLASS_PAPER_DIR, in .env"))]
-    dumps = sorted(file for file in folder.iterdir() if re.search(r"\.sql(\.gz)?$", file.name, re.IGNORECASE))
+    files = (file for file in folder.iterdir() if file.is_file() and not file.name.startswith("."))
+    dumps = sorted(file for file in files if file.name.lower().endswith((".sql", ".sql.gz")))
     if not dumps:
         scripts = [file.name for file in folder.glob("*.sh")]
         hint = f"have {scripts[0]} run by the database administrator" if scripts else "export the paper with Spyglass"

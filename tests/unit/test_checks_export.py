@@ -1,0 +1,139 @@
+"""`invoke check` on folders of exports that are not what they should be."""
+
+import gzip
+import os
+from pathlib import Path
+
+import pytest
+
+from spyglass_export.checks import export_folder
+from spyglass_export.checks.check import Check
+from spyglass_export.checks.export_folder import check_export
+from spyglass_export.settings import Settings, load
+
+DUMP = b"""--
+-- SPYGLASS VERSION: 0.6.0 --
+--
+CREATE DATABASE IF NOT EXISTS common_lab; USE common_lab;
+-- MySQL dump 10.13  Distrib 9.7.4, for Linux (x86_64)
+INSERT INTO `lab` VALUES (1,'-- Dump completed');
+-- Dump completed on 2026-11-22 20:58:43
+"""
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    folder = tmp_path / "export" / "Gu2026"
+    folder.mkdir(parents=True)
+    (folder / "spyglass_version").write_text("0.6.0")
+    (tmp_path / ".env").write_text("PAPER_ID=Gu2026\nSPYGLASS_BASE_DIR=.\n")
+    return load(tmp_path, {})
+
+
+def check_of(settings: Settings, dump: bytes, name: str = "_Populate_Gu2026.sql") -> Check:
+    (settings.spyglass_paper_dir / name).write_bytes(dump)
+    return check_export(settings)[0]
+
+
+def test_a_whole_export(settings: Settings) -> None:
+    (settings.spyglass_paper_dir / "_Populate_Gu2026.sql").write_bytes(DUMP)
+
+    dump, version = check_export(settings)
+
+    assert (dump.status, version.status) == ("ok", "ok")
+    assert version.what == "0.6.0"
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        b"-- Dump completed on 2026-11-22 20:58:43",
+        b"-- Dump completed\n",
+        b"-- Dump completed on 2026-11-22 20:58:43\r\n\r\n",
+    ],
+)
+def test_ends_that_are_whole(settings: Settings, end: bytes) -> None:
+    assert check_of(settings, DUMP.rpartition(b"-- Dump")[0] + end).status == "ok"
+
+
+@pytest.mark.parametrize("kept", [len(DUMP) - 42, len(DUMP) - 55, 150])
+def test_a_dump_that_is_cut_off(settings: Settings, kept: int) -> None:
+    check = check_of(settings, DUMP[:kept])
+
+    assert check.status == "failure"
+    assert "is cut off" in check.what
+    assert "copy it again" in check.fix
+
+
+@pytest.mark.parametrize(
+    ("dump", "status", "what"),
+    [
+        (b"", "failure", "is empty"),
+        (DUMP.decode().encode("utf-16"), "failure", "is no text in UTF-8"),
+        (b"<html>Sign in</html>", "warning", "does not begin as a dump"),
+    ],
+)
+def test_what_is_no_dump(settings: Settings, dump: bytes, status: str, what: str) -> None:
+    check = check_of(settings, dump)
+
+    assert check.status == status
+    assert what in check.what
+
+
+def test_packed_dumps_are_looked_at_from_both_ends(settings: Settings) -> None:
+    name = "_Populate_Gu2026.sql.gz"
+    long = DUMP.replace(b"INSERT", b"INSERT INTO `lab` VALUES (0,'x');\n" * 9999 + b"INSERT")
+
+    assert check_of(settings, gzip.compress(long), name).status == "ok"
+    assert "is cut off" in check_of(settings, gzip.compress(long[:-60]), name).what
+    assert "cannot be read" in check_of(settings, gzip.compress(long)[:-30], name).what
+
+
+def test_the_end_of_a_large_packed_dump_is_said_to_be_unknown(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(export_folder, "UNPACKED_AT_MOST", 10)
+
+    check = check_of(settings, gzip.compress(DUMP), "_Populate_Gu2026.sql.gz")
+
+    assert check.status == "warning"
+    assert "its end was not looked at" in check.what
+
+
+def test_no_folder(settings: Settings) -> None:
+    (settings.spyglass_paper_dir / "spyglass_version").unlink()
+    settings.spyglass_paper_dir.rmdir()
+
+    [check] = check_export(settings)
+
+    assert check.status == "failure"
+    assert str(settings.spyglass_paper_dir) in check.what
+    assert "SPYGLASS_PAPER_DIR" in check.fix
+
+
+def test_a_script_that_nobody_ran_yet(settings: Settings) -> None:
+    (settings.spyglass_paper_dir / "_ExportSQL_Gu2026.sh").touch()
+
+    [check] = check_export(settings)
+
+    assert check.status == "failure"
+    assert "have _ExportSQL_Gu2026.sh run" in check.fix
+
+
+@pytest.mark.parametrize("text", ["", "unknown"])
+def test_a_version_that_is_missing_is_no_failure(settings: Settings, text: str) -> None:
+    (settings.spyglass_paper_dir / "_Populate_Gu2026.sql").write_bytes(DUMP)
+    (settings.spyglass_paper_dir / "spyglass_version").write_text(text)
+
+    assert check_export(settings)[1].status == "warning"
+
+
+def test_a_large_dump_is_not_read_as_a_whole(settings: Settings) -> None:
+    dump = settings.spyglass_paper_dir / "_Populate_Gu2026.sql"
+    with dump.open("wb") as file:
+        file.write(DUMP[:200])
+        file.truncate(10 * 10**9)  # 10 GB that take no room
+        file.seek(0, os.SEEK_END)
+        file.write(b"\n" + DUMP[-200:])
+
+    assert check_export(settings)[0].status == "ok"
