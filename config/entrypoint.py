@@ -7,11 +7,13 @@ container starts as root, and the base image's start.sh comes back here as the u
 import json
 import os
 import pwd
+import subprocess
 import sys
 from pathlib import Path
 
 HOME = Path("/home/jovyan")
 DATA = HOME / "data"
+NOTEBOOKS = HOME / "notebooks"
 # https://lorenfranklab.github.io/spyglass/latest/notebooks/00_Setup/ names the folders of a base directory.
 DATA_FOLDERS = ("raw", "analysis", "recording", "sorting", "waveforms", "temp", "video", "export")
 
@@ -46,6 +48,19 @@ def make_data_folders() -> None:
             print(f"data folder {name} is missing and cannot be made: {error.strerror}", flush=True)
 
 
+def bring_notebooks() -> None:
+    """Bring the image's notebooks to a reader; the author's are mounted, and are left as they are."""
+    if os.environ.get("READER") == "yes":
+        subprocess.run([sys.executable, "/opt/paper/sync_notebooks.py", "/opt/paper/notebooks", NOTEBOOKS], check=True)
+
+
+def tell_of_emulation() -> None:
+    """Say that it will be slow where x86-64 is emulated: there the processor's own name shows through."""
+    processor = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
+    if "VirtualApple" in processor or "vendor_id" not in processor:
+        print("this machine's processor is no x86-64: it is emulated, which is slow", flush=True)
+
+
 if os.getuid() == 0 and os.environ.get("GRANT_SUDO") == "yes":
     os.execvp("start.sh", ["start.sh", sys.executable, __file__, *sys.argv[1:]])  # noqa: S606
 # New files in the home are the group's too, like all of it.
@@ -53,4 +68,6 @@ os.umask(0o002)
 name_the_user()
 configure_datajoint()
 make_data_folders()
+bring_notebooks()
+tell_of_emulation()
 os.execvp(sys.argv[1], sys.argv[1:])  # noqa: S606

@@ -44,6 +44,8 @@ c = get_config()
 c.ServerApp.ip = "0.0.0.0"  # noqa: S104 - in the container; compose chooses the host's address
 c.ServerApp.port = 8888
 c.ServerApp.open_browser = False
+# What the log calls its address: the one outside of the container.
+c.ServerApp.custom_display_url = os.environ.get("DISPLAY_URL", "")
 c.ServerApp.root_dir = "/home/jovyan"
 c.ServerApp.preferred_dir = "/home/jovyan/notebooks"
 # The author may be root on the host; the container has no privileges to lose.

@@ -33,13 +33,25 @@ RUN --mount=type=secret,id=ca_bundle,mode=0444 \
   && bash /tmp/with_ca_bundle.sh mamba env create --yes --name "$PAPER_ID" --file /opt/paper/environment.yml
 
 ENV PAPER_ID=${PAPER_ID}
-COPY config/activate.sh config/.datajoint_config.json config/write_kernel.py /opt/paper/
+COPY config/activate.sh config/.datajoint_config.json config/write_kernel.py \
+  config/sync_notebooks.py /opt/paper/
 COPY config/jupyter_server_config.py /opt/conda/etc/jupyter/
 COPY --chmod=755 config/entrypoint.py /usr/local/bin/
 RUN /opt/conda/bin/python /opt/paper/write_kernel.py \
   && echo '. /opt/paper/activate.sh' >> /home/jovyan/.bashrc
 
-COPY notebooks /home/jovyan/notebooks
+# What was installed in the end, for anyone to read without starting the image; docs/publishing.md tells how.
+RUN install -d /opt/paper/installed \
+  && pip --python "/opt/conda/envs/$PAPER_ID/bin/python" freeze --all > /opt/paper/installed/pip-freeze.txt \
+  && if conda --version > /dev/null 2>&1; then \
+    conda list --name "$PAPER_ID" --explicit --md5 > /opt/paper/installed/conda-explicit.txt; \
+  else \
+    echo '# The base image is the stand-in: there is no conda, and all packages are in pip-freeze.txt.' \
+      > /opt/paper/installed/conda-explicit.txt; \
+  fi
+
+# Readers have them in a volume, which entrypoint.py keeps up to date; over the author's own are mounted.
+COPY --chown=1000:100 notebooks /opt/paper/notebooks
 
 WORKDIR /home/jovyan
 ENTRYPOINT ["tini", "-g", "--", "/opt/conda/bin/python", "/usr/local/bin/entrypoint.py"]

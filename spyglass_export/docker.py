@@ -85,6 +85,14 @@ class Docker:
             return 0
         return self._run(arguments).returncode
 
+    def show(self, *arguments: str) -> str:
+        """Run docker with its progress on the user's terminal; return its error message, empty where it succeeded."""
+        if self.dry:
+            self._print(arguments)
+            return ""
+        done = self._run(arguments, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        return (done.stderr.strip() or f"docker {arguments[0]} failed") if done.returncode else ""
+
     def follow(self, *arguments: str) -> Iterator[str]:
         """Run docker and yield its lines, of output and errors alike, as they come.
 
@@ -113,8 +121,8 @@ class Docker:
         if process.returncode:
             raise subprocess.CalledProcessError(process.returncode, command)
 
-    def check(self) -> None:
-        """Raise UserError unless Docker Engine answers and has compose v2 and buildx."""
+    def check(self, *, to_build: bool = True) -> None:
+        """Raise UserError unless Docker Engine answers and has compose v2 and, for builds, buildx."""
         if self.dry:
             return
         if not shutil.which(self.command[0]):
@@ -122,7 +130,7 @@ class Docker:
         self.ask("version", "--format", "{{.Server.Version}}")
         if not self.succeeds("compose", "version"):
             raise UserError("Docker Compose v2 is missing: `docker compose` does not work", INSTALL_HINT)
-        if not self.succeeds("buildx", "version"):
+        if to_build and not self.succeeds("buildx", "version"):
             raise UserError("Docker buildx is missing: `docker buildx` does not work", INSTALL_HINT)
 
     def _command(self, arguments: tuple[str, ...]) -> list[str]:

@@ -36,6 +36,8 @@ def _compose_environment(settings: Settings) -> dict[str, str]:
         "COMPOSE_PROJECT_NAME": settings.project,
         # Compose would read .env by rules of its own.
         "COMPOSE_DISABLE_ENV_FILE": "1",
+        # They hold the time, and would make each build another image.
+        "BUILDX_NO_DEFAULT_ATTESTATIONS": "1",
         "PAPER_ID": settings.paper_id,
         "HUB_IMAGE_NAME": settings.hub_image_name,
         "DB_IMAGE_NAME": settings.db_image_name,
@@ -79,6 +81,10 @@ def _volume_hashes(settings: Settings) -> dict[str, str]:
     }
 
 
+def _project(docker: Docker) -> str:
+    return docker.environment["COMPOSE_PROJECT_NAME"]
+
+
 def check_ports(settings: Settings, docker: Docker) -> None:
     """Raise UserError where a port is taken by anything but this paper's own containers."""
     for problem in port_problems(settings, docker).values():
@@ -87,7 +93,7 @@ def check_ports(settings: Settings, docker: Docker) -> None:
 
 def port_problems(settings: Settings, docker: Docker) -> dict[str, UserError]:
     """Give what is wrong with each port, by its setting's name; raise UserError where no port can be right."""
-    own = docker.ask("ps", "--filter", f"label=com.docker.compose.project={settings.project}", "--format", "{{.Ports}}")
+    own = docker.ask("ps", "--filter", f"label=com.docker.compose.project={_project(docker)}", "--format", "{{.Ports}}")
     held = {int(port) for port in re.findall(r":(\d+)->", own)}
     problems = {}
     for name, port in (("HUB_PORT", settings.hub_port), ("DB_PORT", settings.db_port)):
@@ -215,7 +221,7 @@ def down(docker: Docker) -> None:
 
 @dataclass(frozen=True)
 class Volume:
-    """A volume of this paper: its name, what it is for (`conda` or `db_data`) and its size as Docker says it."""
+    """A volume of this paper: its name, what it is for (such as `db_data`) and its size as Docker says it."""
 
     name: str
     role: str
@@ -223,19 +229,20 @@ class Volume:
     is_current: bool
 
 
-def volumes_of(settings: Settings, docker: Docker) -> list[Volume]:
+def volumes_of(docker: Docker) -> list[Volume]:
     """Give this paper's volumes, those of an earlier export or environment too."""
     if docker.dry:
         return []
-    current = _volume_hashes(settings)
-    names = {f"{settings.project}_{role.lower().removesuffix('_hash')}_{value}" for role, value in current.items()}
+    project = _project(docker)
+    hashes = {role: docker.environment.get(f"{role.upper()}_HASH") for role in ("conda", "db_data")}
     volumes = json.loads(docker.ask("system", "df", "--verbose", "--format", "json"))["Volumes"]
     found = []
     for volume in volumes or []:
         labels = dict(label.partition("=")[::2] for label in volume["Labels"].split(","))
-        if labels.get("com.docker.compose.project") == settings.project:
+        if labels.get("com.docker.compose.project") == project:
             role = labels.get("com.docker.compose.volume", "")
-            found.append(Volume(volume["Name"], role, volume["Size"], volume["Name"] in names))
+            is_current = role not in hashes or volume["Name"] == f"{project}_{role}_{hashes[role]}"
+            found.append(Volume(volume["Name"], role, volume["Size"], is_current))
     return sorted(found, key=lambda volume: (volume.role, not volume.is_current, volume.name))
 
 

@@ -56,7 +56,7 @@ def test_compose_is_told_the_resolved_values_and_no_folder_of_spyglass(tmp_path:
 
 
 def test_a_busy_port_is_named_with_a_free_one(tmp_path: Path) -> None:
-    nothing_runs = Docker(("true",), tmp_path)
+    nothing_runs = Docker(("true",), tmp_path, {"COMPOSE_PROJECT_NAME": "spyglass-a"})
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()
@@ -75,4 +75,4 @@ def test_an_address_that_is_not_this_machines(tmp_path: Path) -> None:
     settings = project(tmp_path, "PAPER_ID=a\nBIND_ADDRESS=192.0.2.1\n")
 
     with pytest.raises(UserError, match=r"BIND_ADDRESS 192\.0\.2\.1 is no address of this machine"):
-        stack.check_ports(settings, Docker(("true",), tmp_path))
+        stack.check_ports(settings, Docker(("true",), tmp_path, {"COMPOSE_PROJECT_NAME": "spyglass-a"}))

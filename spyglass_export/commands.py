@@ -1,0 +1,134 @@
+"""The commands that authors and readers share; each parses, calls and prints."""
+
+import functools
+import logging
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from invoke.context import Context
+from invoke.exceptions import Exit
+from invoke.tasks import Task
+from invoke.tasks import task as invoke_task
+
+from . import console, reader, stack
+from .docker import Docker
+from .errors import UserError
+from .settings import Settings
+from .settings import load as load_settings
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def command(**options: Any) -> Callable[[Callable[..., None]], Task[Any]]:
+    """Make a function a command whose problems reach the user as `error:` and `hint:` lines."""
+
+    def decorate(function: Callable[..., None]) -> Task[Any]:
+        @functools.wraps(function)
+        def run(*arguments: Any, **named: Any) -> None:
+            with console.errors_as_lines(debug=logging.getLogger("invoke").isEnabledFor(logging.DEBUG)):
+                function(*arguments, **named)
+
+        made: Task[Any] = invoke_task(**options)(run)
+        return made
+
+    return decorate
+
+
+def _load(context: Context) -> tuple[Settings, Docker]:
+    """Give the stack that this folder has: the author's, or a reader's."""
+    settings, dry = load_settings(ROOT, os.environ), bool(context.config.run.dry)
+    connect = reader.connect if reader.is_readers(settings, dry=dry) else stack.connect
+    docker = connect(settings, dry=dry)
+    docker.check(to_build=False)
+    return settings, docker
+
+
+def print_url(settings: Settings) -> None:
+    """Print where JupyterLab answers, and its password."""
+    console.say(f"JupyterLab: {settings.url}   password: {settings.jupyter_server_app_password}")
+
+
+@command(help={"from_": "a folder that `invoke archive` wrote: its images, and no registry"})
+def run(context: Context, from_: str = "") -> None:
+    """Start the published images, as a reader does; prints JupyterLab's URL and password."""
+    settings, dry = load_settings(ROOT, os.environ), bool(context.config.run.dry)
+    if from_:
+        reader.load_archive(settings, Path(from_).expanduser(), dry=dry)
+    docker = reader.connect(settings, dry=dry)
+    stack.check_ports(settings, docker)
+    reader.fetch(docker)
+    docker = reader.connect(settings, dry=dry)
+    reader.start(settings, docker)
+    if not dry:
+        print_url(settings)
+
+
+@command()
+def stop(context: Context) -> None:
+    """Pause both containers; `invoke up`, or a reader's `invoke run`, starts them again."""
+    _, docker = _load(context)
+    stack.stop(docker)
+    console.say("both containers are stopped; nothing was removed")
+
+
+@command()
+def down(context: Context) -> None:
+    """Remove both containers; what is in the volumes stays: the database, notebooks, what you added with pip."""
+    _, docker = _load(context)
+    stack.down(docker)
+    console.say("both containers are removed; the volumes are still here")
+
+
+@command(help={"service": "hub (default), or db for a mysql prompt"})
+def enter(context: Context, service: str = "hub") -> None:
+    """Open a shell in the running hub with the paper's environment, or with --service db a mysql prompt."""
+    if service not in stack.SERVICES:
+        raise Exit(f"there is no service {service!r}: it is hub or db", code=2)
+    settings, docker = _load(context)
+    if not docker.dry and not stack.is_running(docker, service):
+        console.say(f"{service} is not running: starting it")
+        stack.check_ports(settings, docker)
+        stack.start(settings, docker)
+    if status := stack.enter(docker, service):
+        raise Exit(code=status)
+
+
+@command()
+def status(context: Context) -> None:
+    """Show this paper's containers and their health, images and volumes, with their sizes."""
+    settings, docker = _load(context)
+    containers = stack.containers_of(docker).values()
+    volumes = stack.volumes_of(docker)
+    console.show_table(
+        "containers",
+        ["service", "state", "health", "answers on"],
+        [[one.service, one.state, one.health or "-", one.ports or "-"] for one in containers],
+    )
+    console.show_table("images", ["image", "created", "size"], stack.images_of(settings, docker))
+    console.show_table(
+        "volumes",
+        ["volume", "keeps", "size", ""],
+        [[one.name, one.role, one.size, "in use" if one.is_current else "superseded"] for one in volumes],
+    )
+
+
+@command(
+    help={"service": "hub or db; both when left out", "follow": "go on until Ctrl-C", "tail": "lines of each, or all"}
+)
+def logs(context: Context, service: str = "", follow: bool = False, tail: str = "100") -> None:
+    """Show what the containers print."""
+    if service not in ("", *stack.SERVICES):
+        raise Exit(f"there is no service {service!r}: it is hub or db", code=2)
+    _, docker = _load(context)
+    docker.attach("compose", "logs", "--tail", tail, *(["--follow"] if follow else []), *([service] if service else []))
+
+
+@command()
+def url(context: Context) -> None:
+    """Print the address of JupyterLab and its password."""
+    settings, docker = _load(context)
+    if not docker.dry and not stack.is_running(docker, "hub"):
+        raise UserError("JupyterLab is not running", "start it with `invoke build`, or as a reader with `invoke run`")
+    print_url(settings)

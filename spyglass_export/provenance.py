@@ -1,0 +1,168 @@
+"""What an image says of itself: the paper, and hashes of all that it was built of."""
+
+import hashlib
+import json
+import os
+import subprocess
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime, timezone
+from pathlib import Path
+
+from . import citation
+from .docker import Docker
+from .errors import UserError
+from .settings import Settings
+
+PREFIX = "spyglass-export."
+CREATED, REVISION = "org.opencontainers.image.created", "org.opencontainers.image.revision"
+# Where the hub's image lists what was installed.
+INSTALLED = "/opt/paper/installed"
+# What .dockerignore keeps out of the images' notebooks.
+NOT_NOTEBOOKS = {".env", ".git", ".ipynb_checkpoints", "__pycache__", ".DS_Store"}
+
+
+def notebook_files(settings: Settings) -> list[Path]:
+    """List the files and links below notebooks/ that go into the image."""
+    found = []
+    for parent, folders, files in os.walk(settings.notebooks):
+        top = Path(parent) == settings.notebooks
+        links = [name for name in folders if (Path(parent) / name).is_symlink()]
+        folders[:] = [name for name in folders if name not in NOT_NOTEBOOKS and not (top and name == "executed")]
+        found += [Path(parent) / name for name in [*files, *links] if name not in NOT_NOTEBOOKS]
+    return sorted(found)
+
+
+def hash_of(root: Path, files: Iterable[Path], *more: str) -> str:
+    """Hash the names below `root` and the content of files, and further texts; 16 hex digits."""
+    digest = hashlib.sha256()
+    for file in sorted(files):
+        if file.is_symlink():
+            content = hashlib.sha256(b"link to " + os.fsencode(file.readlink()))
+        else:
+            content = hashlib.sha256()
+            with file.open("rb") as stream:
+                while block := stream.read(1 << 20):
+                    content.update(block)
+        digest.update(file.relative_to(root).as_posix().encode() + b"\0" + content.digest())
+    for text in more:
+        digest.update(text.encode() + b"\0")
+    return digest.hexdigest()[:16]
+
+
+def ingredients(settings: Settings) -> dict[str, dict[str, str]]:
+    """Hash what each service's image is built of, part by part, as it is now.
+
+    The parts are `export` (what it takes from export_data/), `notebooks`, and `recipe`: Dockerfiles, what they
+    copy, and the base image.
+    """
+    root, export = settings.root, settings.export_data
+    recipe = [
+        path
+        for folder in ("config", "docker")
+        for path in (root / folder).rglob("*")
+        if path.is_file() and not {"base", "__pycache__"} & set(path.relative_to(root).parts)
+    ]
+    sql = [path for path in (export / "sql").rglob("*") if path.is_file()]
+    return {
+        "db": {
+            "export": hash_of(export, [export / "manifest.json", *sql]),
+            "recipe": hash_of(root, recipe, settings.db_base_image),
+        },
+        "hub": {
+            "export": hash_of(export, [export / "environment.yml"]),
+            "notebooks": hash_of(settings.notebooks, notebook_files(settings)),
+            "recipe": hash_of(root, recipe, settings.hub_base_image, settings.hub_apt_packages),
+        },
+    }
+
+
+def add_labels(settings: Settings, docker: Docker) -> Docker:
+    """Fill in the labels of docker-compose.yml for a build of what export_data/ and notebooks/ hold now.
+
+    An image of the same ingredients keeps its time of creation and its revision, so that building again what
+    has not changed gives the same image.
+    """
+    if docker.dry:
+        return docker
+    manifest = json.loads((settings.export_data / "manifest.json").read_text(encoding="utf-8"))
+    labels = {
+        "EXPORT_HASH": manifest["export_hash"],
+        "SPYGLASS_VERSION": manifest["spyglass_version"] or "unknown",
+        "LICENCE": citation.read(settings.root, settings.paper_id).licence,
+    }
+    built = built_images(settings, docker)
+    now, revision = datetime.now(timezone.utc).isoformat(timespec="seconds").replace("+00:00", "Z"), _revision(settings)
+    for service, parts in ingredients(settings).items():
+        before = built[service].labels if service in built else {}
+        same = all(before.get(PREFIX + part) == value for part, value in parts.items())
+        labels |= {f"{service.upper()}_{part.upper()}": value for part, value in parts.items()}
+        labels[f"{service.upper()}_CREATED"] = before[CREATED] if same and before.get(CREATED) else now
+        labels[f"{service.upper()}_REVISION"] = before[REVISION] if same and before.get(REVISION) else revision
+    return replace(docker, environment={**docker.environment, **{f"LABEL_{k}": v for k, v in labels.items()}})
+
+
+def _revision(settings: Settings) -> str:
+    """The git commit of the project's folder, with `-dirty` where files differ from it."""
+    command = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+    try:
+        done = subprocess.run(command, cwd=settings.root, capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+    return done.stdout.strip()
+
+
+@dataclass(frozen=True)
+class Image:
+    """An image on this machine: its name without tag, its ID, its labels and its `os/architecture`."""
+
+    name: str
+    id: str
+    labels: dict[str, str]
+    platform: str
+
+    @property
+    def tag(self) -> str:
+        """A tag that names the content: it can never come to mean another image."""
+        return self.id.removeprefix("sha256:")[:12]
+
+
+def inspect(docker: Docker, reference: str) -> Image | None:
+    """Look an image up; None where it is not on this machine."""
+    if docker.dry or not docker.succeeds("image", "inspect", reference):
+        return None
+    one = json.loads(docker.ask("image", "inspect", reference))[0]
+    name = reference.partition("@")[0]
+    name = name.rpartition(":")[0] if ":" in name.rpartition("/")[2] else name
+    return Image(name, one["Id"], one["Config"].get("Labels") or {}, f"{one['Os']}/{one['Architecture']}")
+
+
+def built_images(settings: Settings, docker: Docker) -> dict[str, Image]:
+    """Give the images that `invoke build` made, by service, as far as they are here."""
+    names = {"db": settings.db_image_name, "hub": settings.hub_image_name}
+    found = {service: inspect(docker, f"{name}:latest") for service, name in names.items()}
+    return {service: image for service, image in found.items() if image}
+
+
+def images_as_tested(settings: Settings, docker: Docker) -> dict[str, Image]:
+    """Give both images, or raise UserError where one is missing or is not of what the folders hold now."""
+    if docker.dry:
+        names = {"db": settings.db_image_name, "hub": settings.hub_image_name}
+        return {service: Image(name, "IMAGE_ID", {}, "linux/amd64") for service, name in names.items()}
+    images = built_images(settings, docker)
+    missing = [service for service in ("db", "hub") if service not in images]
+    if missing:
+        raise UserError(f"there is no image of {' and '.join(missing)} yet", "run `invoke build` first")
+    if not (settings.export_data / "manifest.json").is_file():
+        raise UserError("export_data/ is empty, so nothing tells whether the images are of it", "run `invoke build`")
+    for service, parts in ingredients(settings).items():
+        for part, folder in (("export", "export_data/"), ("notebooks", "notebooks/")):
+            known = images[service].labels.get(PREFIX + part)
+            if part in parts and known != parts[part]:
+                raise UserError(
+                    f"{images[service].name} is older than {folder}, which has changed since it was built"
+                    if known
+                    else f"{images[service].name} was not built by `invoke build`",
+                    "run `invoke build`, try the notebooks, then run this again: others get only what was tested",
+                )
+    return images
