@@ -5,7 +5,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-from invoke.collection import Collection
 from invoke.context import Context
 from invoke.exceptions import Exit
 
@@ -151,7 +150,3 @@ def lint(context: Context) -> None:
     if failed:
         raise Exit(f"{', '.join(failed)} found something", code=1)
     console.say("all clean")
-
-
-# Without this Invoke would know copy_files as copy-files only.
-namespace = Collection.from_module(sys.modules[__name__], auto_dash_names=False)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from invoke.collection import Collection
 from invoke.context import Context
 from invoke.exceptions import Exit
 from invoke.tasks import Task
@@ -20,6 +21,9 @@ from .settings import load as load_settings
 
 ROOT = Path(__file__).resolve().parent.parent
 
+# Invoke would turn copy_files into copy-files wherever it stands, an alias too, and then know that spelling only.
+Collection.transform = lambda self, name: name  # type: ignore[method-assign]
+
 
 def command(**options: Any) -> Callable[[Callable[..., None]], Task[Any]]:
     """Make a function a command whose problems reach the user as `error:` and `hint:` lines."""
@@ -30,7 +34,8 @@ def command(**options: Any) -> Callable[[Callable[..., None]], Task[Any]]:
             with console.errors_as_lines(debug=logging.getLogger("invoke").isEnabledFor(logging.DEBUG)):
                 function(*arguments, **named)
 
-        made: Task[Any] = invoke_task(**options)(run)
+        other_spelling = [run.__name__.replace("_", "-")] if "_" in run.__name__ else []
+        made: Task[Any] = invoke_task(**options | {"aliases": [*options.get("aliases", ()), *other_spelling]})(run)
         return made
 
     return decorate

@@ -1,11 +1,12 @@
 """What the terminal shows: results on standard output, errors and warnings on standard error."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
 from rich.markup import escape
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from .errors import UserError
@@ -34,6 +35,15 @@ def show_table(title: str, columns: list[str], rows: list[list[str]]) -> None:
         table.add_row(*(escape(cell) for cell in row))
     # A table is laid out for the terminal's width; where there is none, nothing is folded.
     out.print(table, soft_wrap=False, width=None if out.is_terminal else 200)
+
+
+@contextmanager
+def progress(title: str, total: int) -> Iterator[Callable[[int], None]]:
+    """Show a bar of bytes on a terminal, nothing where the output is none; gives what to call with each more."""
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=out, transient=True, disable=not out.is_terminal) as bar:
+        task = bar.add_task(title, total=total)
+        yield lambda more: bar.advance(task, more)
 
 
 def confirm(question: str) -> bool:

@@ -54,7 +54,9 @@ def _steps_shown() -> Iterator[Callable[[str], None]]:
 
         def show(line: str) -> None:
             if step := STEP.match(line):
-                steps[step[1]] = f"{step[2]} {step[3]} {' '.join(step[4].split())[:90]}"
+                # What a step mounts or may reach says nothing to the user.
+                words = [word for word in step[4].split() if not word.startswith("--")]
+                steps[step[1]] = f"{step[2]} {step[3]} {' '.join(words)[:90]}"
             elif (output := OUTPUT.match(line)) and (title := steps.get(output[1])):
                 status.update(escape(f"{title}\n  {output[2][:110]}"))
                 if not console.out.is_terminal and output[1] not in shown:

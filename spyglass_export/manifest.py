@@ -1,6 +1,7 @@
 """manifest.json: what an export was made from, what it holds, and every change made to it."""
 
 import json
+from collections import Counter
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -45,6 +46,18 @@ class Manifest:
     tables: list[ExportedTable]
     files: dict[str, int]
     changes: list[Change]
+
+    def summary(self) -> list[str]:
+        """Tell in a few lines what was read, and what was changed how often."""
+        names = ", ".join(source.name for source in self.sources if ".sql" in source.name)
+        rows = sum(table.bytes for table in self.tables)
+        version = f", written by Spyglass {self.spyglass_version}" if self.spyglass_version else ""
+        lines = [f"read {len(self.tables)} tables with {rows / 1e6:,.1f} MB of rows from {names}{version}"]
+        counted = Counter(change.kind for change in self.changes)
+        lines += [f"  {count} x {kind}" for kind, count in sorted(counted.items())]
+        if counted:
+            lines.insert(1, f"changed, each listed with its reason in export_data/{FILE}:")
+        return lines
 
     def write(self, folder: Path) -> None:
         """Write manifest.json into ``folder``."""
