@@ -29,7 +29,7 @@ def run(root: Path, environment: Mapping[str, str], *, dry: bool = False) -> lis
     if settings is None:
         docker = Docker(tuple(environment.get("DOCKER", "docker").split()), root, dry=dry)
         return [*checks, *run_side_by_side([("Docker", lambda: check_machine(docker, None))])]
-    docker = Docker(settings.docker, root, dry=dry)
+    docker = Docker(settings.docker, root, {"COMPOSE_PROJECT_NAME": settings.project}, dry=dry)
     return [
         *checks,
         *run_side_by_side(

@@ -36,6 +36,8 @@ SECONDS = 6.0  # for all of them together
 ANSWER_SECONDS = 3.0
 AT_ONCE = 24
 
+# https://packaging.python.org/en/latest/specifications/version-specifiers/#pre-release-spelling
+PRE_RELEASES = {"alpha": "a", "beta": "b", "preview": "rc", "pre": "rc", "c": "rc"}
 _PINNED = re.compile(r"\s*={2,3}\s*(?P<version>[\w.!+*-]+)\s*")
 _FULL_SPEC = re.compile(r"(?:(?P<channel>[^\s:]+)::)?(?P<name>[\w.-]+)=(?P<version>[\w.!+-]+)=(?P<build>[\w.]+)")
 
@@ -200,7 +202,10 @@ class _Site:
             return set()
         kind, body = answer
         if "json" in kind:
-            return {file["filename"] for file in json.loads(body)["files"]}
+            try:
+                return {file["filename"] for file in json.loads(body)["files"]}
+            except (ValueError, KeyError, TypeError) as error:
+                raise UnreachableError(urlsplit(address).hostname) from error
         return _linked(body.decode("utf-8", "replace"), address)
 
     def _open(self, address: str, method: str) -> tuple[str, bytes] | None:
@@ -270,12 +275,13 @@ def _file_version(file: str, name: str) -> str:
 
 def _comparable(version: str) -> str:
     """A version in the form in which PEP 440 compares spellings of the same one, as far as pins need it."""
-    version = version.lower().removeprefix("v")
-    version = re.sub(r"[-_.]?(alpha|beta|preview|pre|rc|c)[-_.]?(\d*)", r"\1\2", version)
-    version = version.replace("alpha", "a").replace("beta", "b").replace("preview", "rc")
-    version = re.sub(r"[-_.]?(post|rev)[-_.]?(\d+)|-(\d+)$", r".post\2\3", version)
-    version = re.sub(r"[-_.]?dev[-_.]?(\d*)", r".dev\1", version)
-    return re.sub(r"(\.0+)+(?=$|\+|[a-z]|\.(post|dev))", "", version)
+    public, plus, label = version.lower().removeprefix("v").partition("+")
+    public = re.sub(r"-(\d+)$", r".post\1", public)
+    public = re.sub(r"[-_.]?(post|rev|dev)[-_.]?(?=\d)", lambda word: f".{word[1].replace('rev', 'post')}", public)
+    public = re.sub(
+        r"[-_.]?(alpha|a|beta|b|preview|pre|rc|c)[-_.]?(?=\d)", lambda word: PRE_RELEASES.get(word[1], word[1]), public
+    )
+    return re.sub(r"(\.0+)+(?=$|[a-z]|\.(post|dev))", "", public) + plus + label
 
 
 def _channel_addresses(channel: str) -> tuple[str, ...]:

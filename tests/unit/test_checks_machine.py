@@ -85,7 +85,8 @@ def checked(settings: Settings, answers: dict[str, str | float | None] | None = 
     # The first that fits is said, so that what the test gives comes first.
     all_answers = {**(answers or {}), **{k: v for k, v in usual(settings, facts).items() if k not in (answers or {})}}
     program.write_text(PROGRAM.format(answers=all_answers), encoding="utf-8")
-    checks = check_machine(Docker((sys.executable, "-I", "-S", str(program)), settings.root), settings)
+    command = (sys.executable, "-I", "-S", str(program))
+    checks = check_machine(Docker(command, settings.root, {"COMPOSE_PROJECT_NAME": settings.project}), settings)
     return {check.name: check for check in checks}
 
 
