@@ -19,6 +19,7 @@ from spyglass_export.commands import status as status
 from spyglass_export.commands import stop as stop
 from spyglass_export.commands import url as url
 from spyglass_export.docker import Docker
+from spyglass_export.publish import publish as publish_images
 from spyglass_export.settings import Settings
 from spyglass_export.settings import load as load_settings
 
@@ -114,6 +115,16 @@ def clean(context: Context, yes: bool = False, superseded: bool = False) -> None
         stack.down(docker)
     stack.remove_volumes(docker, volumes)
     console.say(f"removed {len(volumes)} volumes")
+
+
+@command()
+def publish(context: Context) -> None:
+    """Push both images as they were built and tested, print their digests, and write the readers' bundle."""
+    settings, docker = _load(context)
+    docker.check()
+    record = publish_images(settings, docker)
+    for service, image in () if docker.dry else (("db", record.db), ("hub", record.hub)):
+        console.say(f"{service}: {image.name}:{image.tag} is {record.reference(service)}")
 
 
 def _run_python(*arguments: str) -> None:
