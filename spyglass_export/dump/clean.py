@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import BinaryIO
 
 from spyglass_export.changes import Change
+from spyglass_export.dump.collations import keep_apart
 from spyglass_export.dump.contents import Export, Late, Table, read_export
 from spyglass_export.dump.ddl import rewrite_table
-from spyglass_export.dump.keys import fit_lengths
+from spyglass_export.dump.keys import fit_lengths, tied_columns
 from spyglass_export.dump.late import rewrite_late
 from spyglass_export.dump.session import Settings
-from spyglass_export.dump.sources import Source, open_source
-from spyglass_export.dump.tokens import join, quoted, shown, without_empty_marks
+from spyglass_export.dump.sources import open_source
+from spyglass_export.dump.tokens import join, quoted, without_empty_marks
 from spyglass_export.errors import UserError
 
 # Raised with every change of the output for the same input, so that what was cleaned before is cleaned again.
@@ -63,7 +64,7 @@ def clean_to_folder(paths: Sequence[Path], folder: Path, progress: Progress | No
                 name = _file_name(number, table)
                 with (rows_folder / name).open("wb", buffering=0) as rows_file:
                     _write_rows(table, rows_file)
-            tables.append(CleanTable(shown(table.schema), shown(table.name), name and f"rows/{name}", table.size))
+            tables.append(CleanTable(table.schema, table.name, name and f"rows/{name}", table.size))
         if export.late:
             with (folder / "after.sql").open("wb") as after_file:
                 _write_late(export, after_file)
@@ -88,22 +89,25 @@ def clean_to_file(source: BinaryIO, output: BinaryIO, name: str = "standard inpu
             _write_late(export, output)
         output.flush()
     return CleanDump(
-        [CleanTable(shown(t.schema), shown(t.name), None, t.size) for t in export.tables.values()],
+        [CleanTable(t.schema, t.name, None, t.size) for t in export.tables.values()],
         list(export.changes),
     )
 
 
 def prepare(export: Export) -> None:
     """Rewrite the definitions of what was read."""
+    groups = tied_columns(export)
+    changes = keep_apart(export, groups)
     for table in export.tables.values():
         if table.definition is not None:
-            export.changes.update(dict.fromkeys(rewrite_table(table.definition, table.where)))
-    export.changes.update(dict.fromkeys(fit_lengths(export)))
+            changes += rewrite_table(table.definition, table.where)
+    changes += fit_lengths(export, groups)
+    export.changes.update(dict.fromkeys(changes))
     export.late = [_rewrite(late, export) for late in export.late]
 
 
 def _rewrite(late: Late, export: Export) -> Late:
-    text, changes = rewrite_late(late.text, shown(late.schema or ""))
+    text, changes = rewrite_late(late.text, late.schema or "")
     export.changes.update(dict.fromkeys(changes))
     return Late(late.schema, late.settings, text, late.delimiter)
 
@@ -124,7 +128,7 @@ def _as_file(source: BinaryIO, scratch: Path, name: str) -> Path:
 
 def _write_schema(export: Export, output: BinaryIO) -> None:
     for schema, collation in export.schemas.items():
-        output.write(f"CREATE DATABASE IF NOT EXISTS {quoted(schema)}".encode("latin-1") + collation + b";\n")
+        output.write(f"CREATE DATABASE IF NOT EXISTS {quoted(schema)}".encode() + collation + b";\n")
     settings: Settings | None = None
     schema_in_use = None
     # MySQL 8.4 refuses foreign keys to columns without a unique key, which older servers let pass.
@@ -142,7 +146,7 @@ def _write_schema(export: Export, output: BinaryIO) -> None:
 
 
 def _use(schema: str) -> bytes:
-    return f"USE {quoted(schema)};\n".encode("latin-1")
+    return f"USE {quoted(schema)};\n".encode()
 
 
 def _write_rows(table: Table, output: BinaryIO) -> None:

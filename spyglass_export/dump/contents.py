@@ -9,7 +9,14 @@ from spyglass_export.changes import Change
 from spyglass_export.dump.ddl import rewrite_database
 from spyglass_export.dump.session import Session, Settings, UnsafeSettingError
 from spyglass_export.dump.sources import Source
-from spyglass_export.dump.statements import DamagedDumpError, Kind, Statement, read_statements
+from spyglass_export.dump.statements import (
+    DUMP_FOOTER,
+    DUMP_HEADER,
+    DamagedDumpError,
+    Kind,
+    Statement,
+    read_statements,
+)
 from spyglass_export.dump.tables import Cursor, NotUnderstoodError, TableDefinition, parse_table
 from spyglass_export.dump.tokens import meaning, quoted, shown, split_name, tokenize
 from spyglass_export.errors import UserError
@@ -18,11 +25,7 @@ COPY_AGAIN = "Copy the file again from the machine that wrote the export, or dum
 _FIRST_WORDS = re.compile(rb"(?P<mark>/\*!\d*\s*)?(?P<first>[A-Za-z]+)\b(?:\s|\*/|/\*!?\d*|\()*(?P<second>[A-Za-z]*)")
 _KEY_TOGGLE = re.compile(rb"(?:DIS|EN)ABLE\s+KEYS\s*(?:\*/)?\s*;\s*\Z", re.I)
 _DATABASE_COMMENT = re.compile(rb"-- Host: .*?\bDatabase: (.+?)\r?\n")
-_STATEMENTS = (
-    "ALTER ANALYZE BEGIN CALL CHECK CHANGE COMMIT CREATE DEALLOCATE DELETE DO DROP EXECUTE FLUSH GRANT INSERT INSTALL LOAD LOCK "
-    "OPTIMIZE PREPARE RENAME REPAIR REPLACE RESET REVOKE ROLLBACK SELECT SET SHOW START STOP TABLE TRUNCATE UNLOCK UPDATE USE "
-    "VALUES WITH XA"
-).split()
+_STATEMENTS = ["ALTER", "ANALYZE", "BEGIN", "CALL", "CHECK", "CHANGE", "COMMIT", "CREATE", "DEALLOCATE", "DELETE", "DO", "DROP", "EXECUTE", "FLUSH", "GRANT", "INSERT", "INSTALL", "LOAD", "LOCK", "OPTIMIZE", "PREPARE", "RENAME", "REPAIR", "REPLACE", "RESET", "REVOKE", "ROLLBACK", "SELECT", "SET", "SHOW", "START", "STOP", "TABLE", "TRUNCATE", "UNLOCK", "UPDATE", "USE", "VALUES", "WITH", "XA"]
 _SOURCE_ONLY = {
     ("LOCK", "TABLES"),
     ("LOCK", "TABLE"),
@@ -72,7 +75,7 @@ class Table:
     @property
     def where(self) -> str:
         """The table as SQL names it."""
-        return shown(f"{quoted(self.schema)}.{quoted(self.name)}")
+        return f"{quoted(self.schema)}.{quoted(self.name)}"
 
     @property
     def size(self) -> int:
@@ -125,6 +128,7 @@ class _SourceReader:
         self.schema: str | None = None
         self.last_rows: tuple[bytes, Table] | None = None
         self.open_schema: Statement | None = None  # CREATE DATABASE or USE with no dump after it yet
+        self.has_header = False
 
     def read(self, progress: Callable[[int], None] | None) -> None:
         table = b""
@@ -148,7 +152,7 @@ class _SourceReader:
                 ) from error
         if progress:
             progress(end - done)
-        if self.open_schema:
+        if self.open_schema and self.has_header:
             raise UserError(
                 f"{self.place(self.open_schema.start)}: the file ends after this, before any table of the schema",
                 COPY_AGAIN,
@@ -163,11 +167,18 @@ class _SourceReader:
         elif statement.kind is Kind.OTHER:
             self.take_other(statement)
         elif statement.kind is Kind.BLANK:
-            if statement.text.startswith(b"-- "):
+            if DUMP_HEADER.match(statement.text):
+                self.has_header = True
+                self.open_schema = None
+            elif statement.text.startswith(DUMP_FOOTER):
                 self.open_schema = None
             name = _DATABASE_COMMENT.match(statement.text)
             if name and self.schema is None:
-                self.schema = name[1].decode("latin-1")
+                self.schema = shown(name[1])
+
+    def decode(self, name: str) -> str:
+        """A name in the statement's text as text: a dump may change its character set from statement to statement."""
+        return self.session.settings.decode(name.encode("latin-1"))
 
     def table(self, schema: str | None, name: str, offset: int) -> Table:
         schema = schema or self.schema
@@ -186,7 +197,8 @@ class _SourceReader:
         if self.last_rows and self.last_rows[0] == statement.table:
             table = self.last_rows[1]
         else:
-            table = self.table(*split_name(statement.table), statement.start)
+            schema, name = split_name(statement.table)
+            table = self.table(schema and self.decode(schema), self.decode(name), statement.start)
             self.last_rows = statement.table, table
         table.ascii = table.ascii and statement.ascii
         settings = self.session.settings
@@ -221,9 +233,7 @@ class _SourceReader:
             self.create_table(statement)
         elif (first, second) == ("DROP", "TABLE") and not versioned:
             pass  # every table is created once, on a server that has none
-        elif (first, second) == ("ALTER", "TABLE") and _KEY_TOGGLE.search(statement.text):
-            self.drop(statement)
-        elif first in ("COMMIT", "BEGIN") or (first, second) in _SOURCE_ONLY:
+        elif ((first, second) == ("ALTER", "TABLE") and _KEY_TOGGLE.search(statement.text)) or first in ("COMMIT", "BEGIN") or (first, second) in _SOURCE_ONLY:
             self.drop(statement)
         else:
             self.keep_for_later(statement)
@@ -236,7 +246,7 @@ class _SourceReader:
     def use(self, statement: Statement) -> None:
         cursor = Cursor(tokenize(statement.text))
         cursor.expect("USE")
-        self.schema = cursor.name()
+        self.schema = self.decode(cursor.name())
         self.last_rows = None
         self.export.schemas.setdefault(self.schema, b"")
         self.open_schema = statement
@@ -247,7 +257,7 @@ class _SourceReader:
         cursor.take()
         cursor.take()
         cursor.accept("IF", "NOT", "EXISTS")
-        name = cursor.name()
+        name = self.decode(cursor.name())
         text, changes = rewrite_database(tokens, quoted(name))
         self.export.changes.update(dict.fromkeys(changes))
         if not self.export.schemas.get(name):
@@ -262,7 +272,8 @@ class _SourceReader:
         except NotUnderstoodError:
             self.keep_for_later(statement)
             return
-        table = self.table(definition.schema, definition.name, statement.start)
+        schema = definition.schema and self.decode(definition.schema)
+        table = self.table(schema, self.decode(definition.name), statement.start)
         says = meaning_of_definition(statement.text)
         if table.definition is None:
             table.definition, table.text, table.meaning = definition, statement.text, says

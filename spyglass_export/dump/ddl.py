@@ -22,6 +22,7 @@ _DROPPED_OPTIONS = {
     "ENCRYPTION_KEY_ID": _UNKNOWN,
 }
 _MARIADB_TYPES = {"UUID": "char(36)", "INET6": "varchar(39)", "INET4": "varchar(15)"}
+_SMALL_ROW_FORMATS = {"COMPACT", "REDUNDANT", "FIXED", "PAGE"}
 _BLOB_TYPES = {"TINYTEXT", "TEXT", "MEDIUMTEXT", "LONGTEXT", "TINYBLOB", "BLOB", "MEDIUMBLOB", "LONGBLOB", "JSON"}
 
 
@@ -65,7 +66,6 @@ def rewrite_table(table: TableDefinition, where: str) -> list[Change]:
         column_where = f"{where}.{quoted(column.name)}"
         changes += _rewrite_collation(table, column, column_where, table_is_binary=binary)
         changes += _rewrite_type(table, column, column_where)
-    table.tokens[:] = list(table.tokens)
     return changes
 
 
@@ -97,6 +97,12 @@ def _rewrite_options(tokens: list[Token], start: int, where: str) -> tuple[list[
             if word != "TABLESPACE" or tokens[value].text:
                 before = take_out(tokens, cursor.indexes[first : cursor.at])
                 changes.append(Change("table option", where, before, "", _DROPPED_OPTIONS.get(word, _SOURCE_ONLY)))
+        elif word == "ROW_FORMAT" and cursor.word(1 + (cursor.word(1) == "=")) in _SMALL_ROW_FORMATS:
+            cursor.take()
+            cursor.accept("=")
+            cursor.take()
+            before = take_out(tokens, cursor.indexes[first : cursor.at])
+            changes.append(Change("table option", where, before, "", "its keys hold 767 bytes only"))
         elif cursor.accept("ENGINE"):
             cursor.accept("=")
             engine = cursor.take()
@@ -141,7 +147,7 @@ def _rewrite_collation(
     cursor = Cursor(table.tokens, column.first, column.last)
     cursor.at = cursor.indexes.index(column.arguments[-1] if column.arguments else column.type_at) + 1
     found: list[list[int]] = []
-    binary = keeps_case(column.character_set, column.collation)
+    binary = column.binary or keeps_case(column.character_set, column.collation)
     while (token := cursor.peek()) is not None:
         first = cursor.at
         if token.text == "(":
@@ -151,13 +157,15 @@ def _rewrite_collation(
             cursor.take()
             found.append(cursor.indexes[first : cursor.at])
         elif column.is_text and (cursor.accept("BINARY") or cursor.accept("ASCII") or cursor.accept("UNICODE")):
-            binary = binary or token.word == "BINARY"
             found.append(cursor.indexes[first : cursor.at])
         else:
             cursor.take()
-    if not found:
-        return []
     collation = BINARY_COLLATION if binary else DEFAULT_COLLATION if table_is_binary else None
+    if not found:
+        if binary:
+            end = cursor.indexes[cursor.indexes.index(column.arguments[-1]) + 1] if column.arguments else column.type_at
+            table.tokens[end].text += f" COLLATE {BINARY_COLLATION}"
+        return []
     return _replace_collation(table.tokens, found, collation, where)
 
 

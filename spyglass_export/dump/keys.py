@@ -19,7 +19,7 @@ from spyglass_export.dump.values import read_values, text_of
 from spyglass_export.errors import UserError
 
 _FITTED_TYPES = ("VARCHAR", "CHAR", "NVARCHAR", "NCHAR")
-_Place = tuple[str, str, str]  # schema, table, column in lower case
+Place = tuple[str, str, str]  # schema, table, column in lower case
 
 
 @dataclass(slots=True)
@@ -44,7 +44,7 @@ class _Limited:
     parts: list[Column]
 
 
-def fit_lengths(export: Export) -> list[Change]:
+def fit_lengths(export: Export, groups: dict[Place, Group]) -> list[Change]:
     """Shorten columns in the definitions; what was changed.
 
     A column that Spyglass 0.4.3 shortened gets its new length, and columns of an index or a row over MySQL's
@@ -53,7 +53,6 @@ def fit_lengths(export: Export) -> list[Change]:
     Raises `UserError`, which names table, index, columns and the longest value, where that is not enough.
     """
     tables = [table for table in export.tables.values() if table.definition is not None]
-    groups = _groups(tables)
     limited = [entry for table in tables for entry in _limited(table)]
     over = [entry for entry in limited if _excess(entry) > 0]
     wanted = {id(group): group for group in groups.values() if group.shorter is not None}
@@ -90,11 +89,11 @@ def _fitted(table: Table) -> list[Column]:
     return [column for column in columns if column.type in _FITTED_TYPES and column.is_text and column.length]
 
 
-def _place(table: Table, column: Column) -> _Place:
+def _place(table: Table, column: Column) -> Place:
     return table.schema, table.name, column.name.lower()
 
 
-def _groups(tables: Iterable[Table]) -> dict[_Place, Group]:
+def tied_columns(export: Export) -> dict[Place, Group]:
     """The group of each text column: joined by foreign keys, also over a parent that was not exported, and by rule."""
     leader: dict[object, object] = {}
 
@@ -103,11 +102,12 @@ def _groups(tables: Iterable[Table]) -> dict[_Place, Group]:
             place = leader[place]
         return place
 
+    tables = [table for table in export.tables.values() if table.definition is not None]
     old_lengths = _old_lengths()
     for table in tables:
         for key in table.definition.foreign_keys if table.definition else []:
             for column, parent_column in zip(key.columns, key.parent_columns, strict=False):
-                parent = key.parent_schema or table.schema, key.parent, parent_column.lower()
+                parent = shown(key.parent_schema or "") or table.schema, shown(key.parent), parent_column.lower()
                 leader[find((table.schema, table.name, column.lower()))] = find(parent)
         for column in _fitted(table):
             rule = column.name, column.length
@@ -207,7 +207,7 @@ def _cut(group: Group, length: int, reason: str, *, only_old: bool = False) -> N
             group.reason = reason
 
 
-def _share_out(entry: _Limited, groups: dict[_Place, Group]) -> None:
+def _share_out(entry: _Limited, groups: dict[Place, Group]) -> None:
     """Cut the columns of what is over its limit, each in proportion to what its values leave free."""
     own = [(column, groups[_place(entry.table, column)]) for column in entry.parts]
     free = [max(0, (column.length or 0) - max(1, group.longest)) for column, group in own]

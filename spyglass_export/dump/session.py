@@ -55,6 +55,30 @@ _MYSQL_MODES = {
 LOADING_MODE = "NO_AUTO_VALUE_ON_ZERO,STRICT_TRANS_TABLES,STRICT_ALL_TABLES,ALLOW_INVALID_DATES"
 
 
+# Python's names for MySQL's character sets; https://dev.mysql.com/doc/refman/9.7/en/charset-charsets.html
+_CODECS = {
+    "utf8mb4": "utf-8",
+    "utf8mb3": "utf-8",
+    "binary": "utf-8",
+    "latin1": "cp1252",
+    "latin2": "iso8859-2",
+    "latin5": "iso8859-9",
+    "latin7": "iso8859-13",
+    "cp1250": "cp1250",
+    "cp1251": "cp1251",
+    "cp1256": "cp1256",
+    "cp1257": "cp1257",
+    "koi8r": "koi8-r",
+    "koi8u": "koi8-u",
+    "greek": "iso8859-7",
+    "hebrew": "iso8859-8",
+    "ujis": "euc-jp",
+    "eucjpms": "euc-jp",
+    "euckr": "euc-kr",
+    "gb2312": "gb2312",
+}
+
+
 class UnsafeSettingError(Exception):
     """The dump's settings change how its bytes are read in a way that is not supported."""
 
@@ -99,9 +123,11 @@ class Settings:
 
     def characters(self, text: bytes) -> int:
         """How many characters these bytes are, or, in character sets that are rarely met, at most are."""
-        if self.names in ("utf8mb4", "utf8mb3"):
-            return len(text.decode("utf-8", "surrogateescape"))
-        return len(text)
+        return len(self.decode(text)) if self.names in ("utf8mb4", "utf8mb3", "latin1") else len(text)
+
+    def decode(self, text: bytes) -> str:
+        """Text of the dump; what is none in its character set stays as it is, in surrogates."""
+        return text.decode(_CODECS.get(self.names, "latin-1"), "surrogateescape")
 
 
 def known_collation(name: str) -> str:

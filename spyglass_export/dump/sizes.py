@@ -8,7 +8,6 @@ from spyglass_export.dump.tokens import Token
 BYTES_PER_CHARACTER = 4  # utf8mb4
 # https://dev.mysql.com/doc/refman/9.7/en/innodb-limits.html, .../myisam-storage-engine.html, .../column-count-limit.html
 INDEX_LIMITS = {"INNODB": 3072, "MYISAM": 1000}
-SMALL_INDEX_LIMIT = 767  # of one column in InnoDB's row formats COMPACT and REDUNDANT
 ROW_LIMIT = 65535
 
 # https://dev.mysql.com/doc/refman/9.7/en/storage-requirements.html

@@ -30,8 +30,8 @@ ROWS_HEAD = re.compile(
     rb"(?P<table>" + TABLE_NAME + rb")\s*(?:\((?P<columns>(?:[^()'\"`]|`(?:[^`]|``)*`)*)\)\s*)?(?i:VALUES?)(?=[\s(])"
 )
 _DELIMITER = re.compile(rb"(?i:DELIMITER)[ \t]+(\S+)[^\n]*(?:\n|\Z)")
-_HEADER = re.compile(rb"-- (?:MySQL|MariaDB) dump ")
-_FOOTER = b"-- Dump completed"
+DUMP_HEADER = re.compile(rb"-- (?:MySQL|MariaDB) dump ")
+DUMP_FOOTER = b"-- Dump completed"
 _FIRST_LINES = (b"-- MySQL dump ", b"-- MariaDB dump ")
 
 _SINGLE = rb"'[^'\\]*(?:\\.[^'\\]*)*'"
@@ -40,7 +40,7 @@ _TOKEN = (
     _SINGLE + rb"|" + _DOUBLE + rb"|`[^`]*`|/\*(?!M?!).*?\*/|(?:--(?=[\s\x00-\x20])|#)[^\n]*\n"
     rb"|(?P<open>['\"`#]|/\*(?!M?!)|--(?=[\s\x00-\x20]|\Z))"
 )
-_ESCAPE = re.compile(rb"\\.", re.S)
+_ESCAPE = re.compile(rb"\\[\\']")
 _DASH_COMMENT = re.compile(rb"--[\s\x00-\x20]")
 _REST_OF = {
     "'": re.compile(rb"[^'\\]*(?:\\.[^'\\]*)*'", re.S),
@@ -170,11 +170,11 @@ class _Reader:
 
     def note_comment(self, comment: bytes) -> None:
         """Follow the first and last lines by which mysqldump frames what it writes."""
-        if _HEADER.match(comment):
+        if DUMP_HEADER.match(comment):
             if self.dump_start is not None:
                 raise DamagedDumpError("has no '-- Dump completed' after this", self.dump_start)
             self.dump_start = self.offset
-        elif comment.startswith(_FOOTER):
+        elif comment.startswith(DUMP_FOOTER):
             if self.dump_start is None:
                 raise DamagedDumpError("has a '-- Dump completed' whose beginning is missing", self.offset)
             self.dump_start = None
@@ -251,7 +251,7 @@ class _RowScan:
         self.ascii = True
         self.open_line = False
         self.one_line = one_line  # mysqldump and mariadb-dump escape line ends within strings
-        self.next_head, self.next_end = _ends(head)
+        self.again, self.other_end = _ends(head)
 
     def advance(self, block: bytes) -> int | None:
         """The place in ``block`` after the end of the rows, or None where they go on."""
@@ -259,11 +259,10 @@ class _RowScan:
             self.ascii = False
         start = 0
         for _ in range(QUICK_TRIES):
-            candidate = self.next_end.search(block, start)
-            end = candidate.start() if candidate else len(block)
-            if not self._count_quotes(block[start:end]):
+            end = self._candidate(block, start)
+            if not self._count_quotes(block[start:] if end is None else block[start:end]):
                 break
-            if not candidate:
+            if end is None:
                 return None
             if not self.state:
                 return end + 1
@@ -273,10 +272,18 @@ class _RowScan:
                 return None
         return self._skip(block, start)
 
+    def _candidate(self, block: bytes, start: int) -> int | None:
+        """The first semicolon that no statement with the same head follows."""
+        end = block.find(b";", start)
+        if end >= 0 and self.again.match(block, end):
+            found = self.other_end.search(block, end)
+            end = found.start() if found else -1
+        return None if end < 0 else end
+
     def _count_quotes(self, segment: bytes) -> bool:
         """Where nothing but single quotes can matter, follow them; else leave the state and return false."""
         if b";" in segment:
-            segment = self.next_head.sub(b"", segment)
+            segment = self.again.sub(b"", segment)
         if (
             self.state not in ("", "'")
             or b'"' in segment
@@ -286,11 +293,12 @@ class _RowScan:
             or (b"-" in segment and _DASH_COMMENT.search(segment))
         ):
             return False
-        quotes = segment.count(b"'")
-        if quotes and b"\\" in segment:
-            quotes -= _ESCAPE.findall(segment).count(b"\\'")
-        if quotes % 2:
-            self.state = "" if self.state else "'"
+        if b"'" in segment:
+            quotes = segment.count(b"'")
+            if b"\\" in segment:
+                quotes -= _ESCAPE.findall(segment).count(b"\\'")
+            if quotes % 2:
+                self.state = "" if self.state else "'"
         return True
 
     def _skip(self, block: bytes, position: int) -> int | None:

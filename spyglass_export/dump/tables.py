@@ -26,6 +26,7 @@ class Column:
     character_set: str | None = None
     collation: str | None = None
     length: int | None = None
+    binary: bool = False  # BINARY was said, or has to be, to keep its values apart
 
     @property
     def is_text(self) -> bool:
@@ -64,21 +65,31 @@ class TableDefinition:
     indexes: list[Index]
     foreign_keys: list[ForeignKey]
     options_at: int  # index of the first token after the columns
+    character_set: str | None = None  # the table's default
+    collation: str | None = None
 
     @property
     def engine(self) -> str:
         """The storage engine, in capitals."""
         return self.option("ENGINE") or "INNODB"
 
-    def option(self, name: str) -> str:
+    def option(self, *name: str) -> str:
         """The value of a table option, in capitals, or ''."""
         cursor = Cursor(self.tokens, self.options_at)
         while cursor.peek() is not None and cursor.word() != "PARTITION":
-            if cursor.accept(name):
+            if cursor.accept(*name):
                 cursor.accept("=")
-                return cursor.word()
+                return cursor.word().strip("'\"`")
             cursor.take()
         return ""
+
+    def collation_of(self, column: "Column") -> tuple[str | None, str | None]:
+        """The character set and collation of a text column, its own or the table's; None where nothing is said."""
+        if column.collation:
+            return column.character_set or column.collation.split("_")[0], column.collation
+        if column.character_set:
+            return column.character_set, None
+        return self.character_set or (self.collation or "").split("_")[0] or None, self.collation
 
     def column(self, name: str) -> Column | None:
         """The column of this name; MySQL's column names do not depend on case."""
@@ -170,6 +181,8 @@ def parse_table(tokens: list[Token]) -> TableDefinition:
     table.options_at = cursor.indexes[cursor.at - 1] + 1
     if not table.columns:
         raise NotUnderstoodError
+    table.character_set = (table.option("CHARSET") or table.option("CHARACTER", "SET")).lower() or None
+    table.collation = table.option("COLLATE").lower() or None
     return table
 
 
@@ -209,6 +222,7 @@ def _read_column(cursor: Cursor, first: int, last: int) -> Column:
             cursor.accept("=")
             column.collation = _plain(cursor)
         else:
+            column.binary = column.binary or (cursor.word() == "BINARY" and column.type in TEXT_TYPES)
             cursor.take()
     return column
 
