@@ -43,7 +43,7 @@ def test_the_example_notebook_shows_its_table_and_its_figure(paper: Paper, chrom
         assert tables.count() >= 2
         assert "aster" in "".join(tables.all_inner_texts())
         assert figure.first.evaluate("image => image.naturalWidth") > 500
-        assert notebook.locator(".jp-RenderedText[data-mime-type='application/vnd.jupyter.stderr']").count() == 0
+        assert notebook.locator(".jp-RenderedText[data-mime-type='application/vnd.jupyter.error']").count() == 0
 
         figure.first.scroll_into_view_if_needed()
         page.screenshot(path=screenshot)

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import subprocess
 import urllib.request
 from http.cookiejar import CookieJar
 from typing import Any
@@ -205,8 +206,6 @@ def test_plain_docker_compose_works_too(paper: Paper) -> None:
     paper.invoke("down")
     plain = Paper(paper.root).docker
     environment = {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/")}
-    import subprocess
-
     try:
         subprocess.run(
             ["docker", "compose", "up", "--build", "--detach", "--wait"],

@@ -6,6 +6,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -120,7 +121,8 @@ def test_control_c_while_building(paper: Paper) -> None:
     printed = ""
     for line in build.stdout:
         printed += line
-        if "mamba env create" in line:
+        if "export_data/manifest.json" in line:
+            time.sleep(3)  # the environment, which takes longer, is being installed by then
             interrupt(build)
     (paper.root / "export_data" / "environment.override.yml").unlink()
 
