@@ -1,7 +1,7 @@
 """Checks of the paper's conda environment: that it can be made installable, and that its packages are there."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import yaml
@@ -9,6 +9,7 @@ import yaml
 from spyglass_export.checks.check import Check, failed, passed, run_side_by_side, warned
 from spyglass_export.checks.indexes import Found, look_up_requirements, look_up_specs, pip_configuration
 from spyglass_export.environment import FILE, OVERRIDE_FILE, make_installable
+from spyglass_export.environment_rules import requirement_name, spec_name
 from spyglass_export.errors import UserError
 from spyglass_export.settings import Settings
 
@@ -61,29 +62,30 @@ def check_packages(settings: Settings, content: dict[str, Any]) -> list[Check]:
     bundle = str(settings.ca_bundle) if settings.ca_bundle else None
 
     def conda() -> list[Check]:
-        return _told("conda packages", specs, look_up_specs(specs, channels, bundle), "their build is left to conda")
+        return _told("conda packages", specs, look_up_specs(specs, channels, bundle), spec_name)
 
     def pip() -> list[Check]:
         if not requirements:
             return []
         found = look_up_requirements(requirements, pip_configuration(settings.ca_bundle))
-        return _told("pip packages", requirements, found, "they come from an address, or time ran out")
+        return _told("pip packages", requirements, found, requirement_name)
 
     return run_side_by_side([("conda packages", conda), ("pip packages", pip)])
 
 
-def _told(name: str, lines: Sequence[str], found: Found, why_not: str) -> list[Check]:
+def _told(name: str, lines: Sequence[str], found: Found, named: Callable[[str], str]) -> list[Check]:
     checks = []
     if found.missing:
         what = f"{len(found.missing)} of {len(lines)} cannot be had: {_some([*found.missing.values()], '; ')}"
-        names = ", ".join(line.partition("=")[0] for line in found.missing)
+        names = ", ".join(named(line) for line in found.missing)
         hint = f"name a version that exists in export_data/{OVERRIDE_FILE}, or leave it out: ENV_EXCLUDE={names}"
         checks.append(failed(name, UserError(what, hint)))
     if found.unreachable:
         what = f"{', '.join(sorted(found.unreachable))} could not be reached: {len(found.not_looked_up)} not looked up"
         checks.append(warned(name, what, "check the network; behind a proxy set HTTPS_PROXY and CA_BUNDLE"))
     elif found.not_looked_up and not found.missing:
-        what = f"{len(found.found)} of {len(lines)} are there; {len(found.not_looked_up)} not looked up, as {why_not}"
+        # What the solver chooses, what comes from an address, and what there was no time for.
+        what = f"{len(found.found)} of {len(lines)} are there; {len(found.not_looked_up)} were not looked up"
         checks.append(passed(name, f"{what}: {_some(found.not_looked_up, ', ')}"))
     elif not found.missing:
         checks.append(passed(name, f"all {len(lines)} are there"))

@@ -217,14 +217,19 @@ class _Site:
         if time.monotonic() > self._deadline:
             raise LookupError(host)
         headers = {"Accept": f"{SIMPLE_JSON}, text/html;q=0.5, */*;q=0.1", "Accept-Encoding": "gzip"}
+        credentials = ""
         if parts.username:
             secret = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
-            headers["Authorization"] = "Basic " + base64.b64encode(secret.encode()).decode()
+            credentials = "Basic " + base64.b64encode(secret.encode()).decode()
             address = urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
         request = urllib.request.Request(address, headers=headers, method=method)  # noqa: S310
+        if credentials:
+            # Another host that this one sends us to has no business with them.
+            request.add_unredirected_header("Authorization", credentials)
         try:
             with self._opener.open(request, timeout=ANSWER_SECONDS) as answer:
-                body = answer.read()
+                # A redirected HEAD becomes a GET, and the body a package of megabytes.
+                body = answer.read() if method == "GET" else b""
                 packed = answer.headers.get("Content-Encoding") == "gzip" and method == "GET"
                 return answer.headers.get("Content-Type", ""), gzip.decompress(body) if packed else body
         except urllib.error.HTTPError as error:

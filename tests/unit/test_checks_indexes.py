@@ -1,6 +1,7 @@
 """Packages looked up on indexes and channels: servers of this machine, laid out as PyPI's and conda's are."""
 
 import base64
+import gzip
 import json
 import time
 from collections.abc import Iterator
@@ -28,6 +29,7 @@ class Server:
 
     pages: dict[str, str] = field(default_factory=dict)
     asked: list[tuple[str, str, str]] = field(default_factory=list)
+    redirects: dict[str, str] = field(default_factory=dict)
     status_otherwise: int = 404
     delay: float = 0.0
     address: str = ""
@@ -46,13 +48,20 @@ def server() -> Iterator[Server]:
         def do_GET(self) -> None:
             state.asked.append((self.command, self.path, self.headers.get("Authorization", "")))
             time.sleep(state.delay)
+            if target := state.redirects.get(self.path):
+                self.send_response(302)
+                self.send_header("Location", target)
+                self.end_headers()
+                return
             body = state.pages.get(self.path)
             self.send_response(state.status_otherwise if body is None else 200)
             is_json = (body or "").startswith("{")
             self.send_header("Content-Type", indexes.SIMPLE_JSON if is_json else "text/html")
+            if "gzip" in self.headers.get("Accept-Encoding", ""):
+                self.send_header("Content-Encoding", "gzip")
             self.end_headers()
             if self.command == "GET":
-                self.wfile.write((body or "").encode())
+                self.wfile.write(gzip.compress((body or "").encode()))
 
         do_HEAD = do_GET  # noqa: N815 - the name that the library calls
 
@@ -202,6 +211,16 @@ def test_credentials_of_an_index_are_sent_and_not_shown(server: Server) -> None:
     assert "s%40crt" not in str(found)
 
 
+def test_credentials_are_not_sent_to_where_an_index_redirects(server: Server) -> None:
+    server.project("elsewhere", "elsewhere-1.0.tar.gz")
+    server.redirects = {"/simple/numpy/": f"{server.address}/simple/elsewhere/"}
+    address = server.address.replace("://", "://ada:secret@")
+
+    look_up_requirements(["numpy==1.26.4"], pip_at(f"{address}/simple"))
+
+    assert [bool(credentials) for *_, credentials in server.asked] == [True, False]
+
+
 def test_folders_of_wheels_and_indexes_on_this_disk(tmp_path: Path, server: Server) -> None:
     (tmp_path / "simple" / "ours").mkdir(parents=True)
     (tmp_path / "simple" / "ours" / "index.html").write_text('<a href="../ours-1.0.tar.gz">ours-1.0.tar.gz</a>')
@@ -248,6 +267,13 @@ def test_full_specs_are_looked_for_as_files_of_the_channels(server: Server) -> N
         "numpy=1.26.4=py39hffffff_0": "no channel has numpy 1.26.4 in build py39hffffff_0",
     }
     assert {method for method, *_ in server.asked} == {"HEAD"}
+
+
+def test_a_channel_may_keep_its_files_elsewhere(server: Server) -> None:
+    server.redirects = {"/forge/linux-64/numpy-1.26.4-py39h474f0d3_0.conda": "/store/1234"}
+    server.pages = {"/store/1234": "x" * 10**6}
+
+    assert look_up_specs(["numpy=1.26.4=py39h474f0d3_0"], [f"{server.address}/forge"]).found
 
 
 def test_specs_that_leave_something_to_the_solver_are_not_looked_up(server: Server) -> None:
