@@ -100,7 +100,7 @@ def prepare(export: Export) -> None:
     changes = keep_apart(export, groups)
     for table in export.tables.values():
         if table.definition is not None:
-            changes += rewrite_table(table.definition, table.where)
+            changes += rewrite_table(table.definition, table.where, table.column_lists)
     changes += fit_lengths(export, groups)
     export.changes.update(dict.fromkeys(changes))
     export.late = [_rewrite(late, export) for late in export.late]

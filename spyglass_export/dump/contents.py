@@ -71,6 +71,7 @@ class Table:
     place: str = ""
     rows: list[Rows] = field(default_factory=list)
     ascii: bool = True
+    column_lists: set[bytes | None] = field(default_factory=set)  # of the INSERT statements
 
     @property
     def where(self) -> str:
@@ -201,6 +202,7 @@ class _SourceReader:
             table = self.table(schema and self.decode(schema), self.decode(name), statement.start)
             self.last_rows = statement.table, table
         table.ascii = table.ascii and statement.ascii
+        table.column_lists.add(statement.columns)
         settings = self.session.settings
         if not table.rows or table.rows[-1].source is not self.source or table.rows[-1].settings != settings:
             table.rows.append(Rows(self.source, settings))
@@ -211,6 +213,9 @@ class _SourceReader:
             spans.extend((statement.start, statement.end))
 
     def take_other(self, statement: Statement) -> None:
+        if statement.text.startswith(b"/*M!"):  # a comment to MySQL
+            self.drop(statement, "MariaDB only")
+            return
         words = _FIRST_WORDS.match(statement.text)
         first = words["first"].decode().upper() if words else ""
         second = words["second"].decode().upper() if words else ""

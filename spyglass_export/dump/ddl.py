@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from spyglass_export.changes import Change
 from spyglass_export.dump.tables import Column, Cursor, TableDefinition
-from spyglass_export.dump.tokens import Token, join, quoted, types, without_empty_marks
+from spyglass_export.dump.tokens import Token, join, quoted, shown, tokenize, types, unquoted, without_empty_marks
 
 BINARY_COLLATION = "utf8mb4_bin"
 DEFAULT_COLLATION = "utf8mb4_0900_ai_ci"  # of utf8mb4 in MySQL 8 and newer
@@ -36,7 +36,7 @@ def take_out(tokens: list[Token], indexes: Iterable[int]) -> str:
     at = sorted(indexes)
     text = " ".join("".join(token.text for token in tokens[at[0] : at[-1] + 1]).split())
     for index in range(at[0], at[-1] + 1):
-        if tokens[index].type not in types.Comment:
+        if tokens[index].type not in types.Comment or index in at:
             tokens[index].text = ""
     if at[0] and tokens[at[0] - 1].type is types.Whitespace:
         tokens[at[0] - 1].text = ""
@@ -55,18 +55,39 @@ def rewrite_database(tokens: list[Token], where: str) -> tuple[bytes, list[Chang
     return text, changes
 
 
-def rewrite_table(table: TableDefinition, where: str) -> list[Change]:
-    """Edit the definition's tokens; what was changed.
+def rewrite_table(table: TableDefinition, where: str, column_lists: Iterable[bytes | None] = ()) -> list[Change]:
+    """Edit the definition's tokens; what was changed. ``column_lists`` are those of the table's INSERT statements.
 
     Character sets and collations go. ``*_bin`` and ``*_cs`` become ``utf8mb4_bin``, so that keys that differ in case stay
     apart, and ``binary`` stays. What MySQL does not know but MariaDB writes is said in MySQL's words.
     """
     changes, binary = _rewrite_options(table.tokens, table.options_at, where)
     for column in table.columns:
-        column_where = f"{where}.{quoted(column.name)}"
+        column_where = f"{where}.{shown(quoted(column.name))}"
         changes += _rewrite_collation(table, column, column_where, table_is_binary=binary)
         changes += _rewrite_type(table, column, column_where)
+        if any(names is None or column.name.lower() in _names(names) for names in column_lists):
+            changes += _make_plain(table, column, column_where)
     return changes
+
+
+def _names(column_list: bytes) -> list[str]:
+    return [unquoted(token.text).lower() for token in tokenize(column_list) if token.matters and token.text != ","]
+
+
+def _make_plain(table: TableDefinition, column: Column, where: str) -> list[Change]:
+    """MariaDB writes the values of generated columns too; MySQL takes them for plain columns only."""
+    cursor = Cursor(table.tokens, column.first, column.last)
+    while cursor.peek() is not None:
+        first = cursor.at
+        cursor.accept("GENERATED", "ALWAYS")
+        if cursor.accept("AS"):
+            cursor.skip_parentheses()
+            cursor.accept("VIRTUAL") or cursor.accept("STORED") or cursor.accept("PERSISTENT")
+            before = take_out(table.tokens, cursor.indexes[first : cursor.at])
+            return [Change("generated column", where, before, "", "the rows hold its values, which MySQL refuses")]
+        cursor.take()
+    return []
 
 
 def _rewrite_options(tokens: list[Token], start: int, where: str) -> tuple[list[Change], bool]:
@@ -164,7 +185,7 @@ def _rewrite_collation(
     if not found:
         if binary:
             end = cursor.indexes[cursor.indexes.index(column.arguments[-1]) + 1] if column.arguments else column.type_at
-            table.tokens[end].text += f" COLLATE {BINARY_COLLATION}"
+            table.tokens[end].after = f" COLLATE {BINARY_COLLATION}"
         return []
     return _replace_collation(table.tokens, found, collation, where)
 
@@ -202,6 +223,5 @@ def _rewrite_default(table: TableDefinition, column: Column, cursor: Cursor, whe
         return []
     first, last = table.tokens[cursor.indexes[start]], table.tokens[cursor.indexes[cursor.at - 1]]
     before = join(table.tokens[cursor.indexes[start] : cursor.indexes[cursor.at - 1] + 1]).decode("latin-1")
-    first.text = "(" + first.text
-    last.text += ")"
+    first.before, last.after = "(", ")"
     return [Change("default", where, before, f"({before})", "MySQL wants an expression in parentheses")]

@@ -31,10 +31,12 @@ _LEXER.set_SQL_REGEX(
 
 @dataclass(slots=True)
 class Token:
-    """One token; ``text`` may be edited, and is empty where it was taken out."""
+    """One token; ``text`` may be edited, and is empty where it was taken out. More can be said around it."""
 
     type: types._TokenType
     text: str
+    before: str = ""
+    after: str = ""
 
     @property
     def word(self) -> str:
@@ -66,7 +68,7 @@ def tokenize(sql: bytes) -> list[Token]:
 
 def join(tokens: Sequence[Token]) -> bytes:
     """The text of the tokens."""
-    return "".join(token.text for token in tokens).encode("latin-1")
+    return "".join(token.before + token.text + token.after for token in tokens).encode("latin-1")
 
 
 def meaning(sql: bytes) -> list[str]:
