@@ -8,7 +8,9 @@ from pathlib import Path
 from invoke.context import Context
 from invoke.exceptions import Exit
 
+from spyglass_export import archive as archive_of_paper
 from spyglass_export import bootstrap as machine
+from spyglass_export import bundle as bundle_of_readers
 from spyglass_export import checks, console, export, images, provenance, stack
 from spyglass_export.commands import command, print_url
 from spyglass_export.commands import down as down
@@ -125,6 +127,23 @@ def publish(context: Context) -> None:
     record = publish_images(settings, docker)
     for service, image in () if docker.dry else (("db", record.db), ("hub", record.hub)):
         console.say(f"{service}: {image.name}:{image.tag} is {record.reference(service)}")
+    console.say(f"wrote {bundle_of_readers.write_published(settings, docker)}: give it to your readers")
+
+
+@command()
+def bundle(context: Context) -> None:
+    """Write PAPER_ID.zip for readers: with it and Docker they run what you published last."""
+    settings, docker = _load(context)
+    docker.check()
+    console.say(f"wrote {bundle_of_readers.write_published(settings, docker)}")
+
+
+@command()
+def archive(context: Context) -> None:
+    """Write PAPER_ID-archive/ for Zenodo or DANDI: images, bundle and description, to run with no registry."""
+    settings, docker = _load(context)
+    docker.check()
+    console.say(f"wrote {archive_of_paper.write(settings, docker)}")
 
 
 def _run_python(*arguments: str) -> None:

@@ -4,9 +4,11 @@ import os
 import shlex
 import shutil
 import subprocess
-from collections.abc import Iterator, Mapping
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import IO
 
 from . import console
 from .errors import UserError
@@ -92,6 +94,41 @@ class Docker:
             return ""
         done = self._run(arguments, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)
         return (done.stderr.strip() or f"docker {arguments[0]} failed") if done.returncode else ""
+
+    def pipe(self, source: Sequence[str], sink: Sequence[str], path: Path) -> None:
+        """Feed what one docker command prints to another, and write what that one prints to a new file.
+
+        Raises UserError where either fails; what is in the file is worth nothing then.
+        """
+        if self.dry:
+            console.say(
+                f"{shlex.join(self._command(tuple(source)))} | {shlex.join(self._command(tuple(sink)))} > {path}"
+            )
+            return
+        with path.open("xb") as file, tempfile.TemporaryFile() as errors:
+            self._pipe(self._command(tuple(source)), self._command(tuple(sink)), file, errors)
+
+    def _pipe(self, source: list[str], sink: list[str], file: IO[bytes], errors: IO[bytes]) -> None:
+        where, environment, pipe = self.root, self._environment(), subprocess.PIPE
+        with (
+            subprocess.Popen(
+                source, cwd=where, env=environment, stdin=subprocess.DEVNULL, stdout=pipe, stderr=errors
+            ) as first,
+            subprocess.Popen(
+                sink, cwd=where, env=environment, stdin=first.stdout, stdout=file, stderr=errors
+            ) as second,
+        ):
+            try:
+                if first.stdout:
+                    first.stdout.close()  # so that the first is told when the second ends early
+                statuses = second.wait(), first.wait()
+            except BaseException:
+                first.terminate()
+                second.terminate()
+                raise
+            if any(statuses):
+                errors.seek(0)
+                raise explain(errors.read().decode("utf-8", "replace"), "one of two docker commands failed")
 
     def follow(self, *arguments: str) -> Iterator[str]:
         """Run docker and yield its lines, of output and errors alike, as they come.

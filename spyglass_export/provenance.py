@@ -10,6 +10,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from . import citation
+from .checksum import sha256
 from .docker import Docker
 from .errors import UserError
 from .settings import Settings
@@ -37,14 +38,8 @@ def hash_of(root: Path, files: Iterable[Path], *more: str) -> str:
     """Hash the names below `root` and the content of files, and further texts; 16 hex digits."""
     digest = hashlib.sha256()
     for file in sorted(files):
-        if file.is_symlink():
-            content = hashlib.sha256(b"link to " + os.fsencode(file.readlink()))
-        else:
-            content = hashlib.sha256()
-            with file.open("rb") as stream:
-                while block := stream.read(1 << 20):
-                    content.update(block)
-        digest.update(file.relative_to(root).as_posix().encode() + b"\0" + content.digest())
+        content = f"link to {file.readlink()}" if file.is_symlink() else sha256(file)
+        digest.update(f"{file.relative_to(root).as_posix()}\0{content}\0".encode("utf-8", "surrogateescape"))
     for text in more:
         digest.update(text.encode() + b"\0")
     return digest.hexdigest()[:16]

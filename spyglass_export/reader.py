@@ -1,6 +1,5 @@
 """A reader's stack: published images, started beside whatever else runs on the machine."""
 
-import hashlib
 import json
 import os
 import re
@@ -10,6 +9,7 @@ from pathlib import Path
 from dotenv import dotenv_values, set_key
 
 from . import console, published, stack
+from .checksum import sha256
 from .docker import Docker
 from .errors import UserError
 from .settings import Settings
@@ -129,13 +129,10 @@ def _check_sums(folder: Path) -> None:
     for line in lines:
         expected, _, name = line.partition("  ")
         try:
-            with (folder / name).open("rb") as file:
-                digest = hashlib.sha256()
-                while block := file.read(1 << 20):
-                    digest.update(block)
+            found = sha256(folder / name)
         except FileNotFoundError as error:
             raise UserError(f"{name} is missing in {folder}", "copy the whole archive again") from error
-        if digest.hexdigest() != expected:
+        if found != expected:
             raise UserError(f"{folder / name} is damaged: its SHA-256 is not that of {CHECKSUMS}", "copy it again")
 
 
