@@ -44,7 +44,8 @@ def read_environment(settings: Settings) -> tuple[list[Check], dict[str, Any]]:
     told = ", ".join(f"{count} {kind}" for kind, count in counts.most_common()) or "none needed"
     content = yaml.safe_load(text)
     specs, requirements = packages_of(content)
-    what = f"{len(specs)} conda and {len(requirements)} pip packages; changes so that they install: {told}"
+    packages = [line for line in requirements if not line.startswith("-")]
+    what = f"{len(specs)} conda and {len(packages)} pip packages; changes so that they install: {told}"
     return [passed(NAME, what)], content
 
 
@@ -62,33 +63,35 @@ def check_packages(settings: Settings, content: dict[str, Any]) -> list[Check]:
     bundle = str(settings.ca_bundle) if settings.ca_bundle else None
 
     def conda() -> list[Check]:
-        return _told("conda packages", specs, look_up_specs(specs, channels, bundle), spec_name)
+        return _told("conda packages", look_up_specs(specs, channels, bundle), spec_name)
 
     def pip() -> list[Check]:
         if not requirements:
             return []
         found = look_up_requirements(requirements, pip_configuration(settings.ca_bundle))
-        return _told("pip packages", requirements, found, requirement_name)
+        return _told("pip packages", found, requirement_name)
 
     return run_side_by_side([("conda packages", conda), ("pip packages", pip)])
 
 
-def _told(name: str, lines: Sequence[str], found: Found, named: Callable[[str], str]) -> list[Check]:
+def _told(name: str, found: Found, named: Callable[[str], str]) -> list[Check]:
     checks = []
+    total = len(found.found) + len(found.missing) + len(found.not_looked_up)
     if found.missing:
-        what = f"{len(found.missing)} of {len(lines)} cannot be had: {_some([*found.missing.values()], '; ')}"
+        what = f"{len(found.missing)} of {total} cannot be had: {_some([*found.missing.values()], '; ')}"
         names = ", ".join(named(line) for line in found.missing)
         hint = f"name a version that exists in export_data/{OVERRIDE_FILE}, or leave it out: ENV_EXCLUDE={names}"
         checks.append(failed(name, UserError(what, hint)))
     if found.unreachable:
-        what = f"{', '.join(sorted(found.unreachable))} could not be reached: {len(found.not_looked_up)} not looked up"
+        silent = ", ".join(sorted(found.unreachable))
+        what = f"{len(found.not_looked_up)} of {total} were not looked up: {silent} could not be reached"
         checks.append(warned(name, what, "check the network; behind a proxy set HTTPS_PROXY and CA_BUNDLE"))
     elif found.not_looked_up and not found.missing:
         # What the solver chooses, what comes from an address, and what there was no time for.
-        what = f"{len(found.found)} of {len(lines)} are there; {len(found.not_looked_up)} were not looked up"
+        what = f"{len(found.found)} of {total} are there; {len(found.not_looked_up)} were not looked up"
         checks.append(passed(name, f"{what}: {_some(found.not_looked_up, ', ')}"))
     elif not found.missing:
-        checks.append(passed(name, f"all {len(lines)} are there"))
+        checks.append(passed(name, f"all {total} are there"))
     return checks
 
 

@@ -1,6 +1,7 @@
 """Checks of the machine: Docker, disk space, memory, ports and base images."""
 
 import json
+import os
 import re
 import shutil
 import socket
@@ -66,6 +67,10 @@ def _check_engine(docker: Docker) -> list[Check]:
     try:
         version = docker.ask(*VERSION).strip()
     except UserError as error:
+        if host := os.environ.get("DOCKER_HOST"):
+            error = UserError(
+                error.what, f"{error.hint}; or unset DOCKER_HOST in this shell, which sends you to {host}"
+            )
         return [failed("permission" if "permission" in error.what else name, error)]
     return [passed("permission", "you may use Docker"), _check_version(name, version, MINIMUM["engine"])]
 

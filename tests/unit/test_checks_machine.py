@@ -149,6 +149,14 @@ def test_docker_that_is_not_as_needed(
     assert fix in check.fix
 
 
+def test_a_docker_host_that_leads_nowhere_is_named(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DOCKER_HOST", "tcp://old-server:2375")
+
+    check = checked(settings, {"version": "error: Cannot connect to the Docker daemon at tcp://old-server:2375"})
+
+    assert "unset DOCKER_HOST in this shell, which sends you to tcp://old-server:2375" in check["Docker Engine"].fix
+
+
 def test_no_docker_at_all(settings: Settings) -> None:
     first, *others = check_machine(Docker(("no-such-docker",), settings.root), settings)
 
