@@ -9,6 +9,8 @@ shopt -s nullglob inherit_errexit
 
 readonly seed=/opt/seed volume=/var/lib/mysql
 readonly data=$volume/data
+# Megabytes for the redo log, the doublewrite buffer and temporary tables; without them InnoDB aborts.
+readonly working_space=128
 
 fail() { # WHAT HINT
   printf 'error: %s\nhint: %s\n' "$1" "$2" >&2
@@ -25,14 +27,19 @@ discard() { # DIRECTORY...
   done
 }
 
+check_space() { # MEGABYTES
+  local available
+  available=$(df --output=avail -B 1M "$volume" | tail -n 1)
+  ((available >= $1)) ||
+    fail "the disk is too full for the database: it needs $1 MB, ${available// /} MB are free" \
+      'free some space (`docker system df` tells what Docker holds) and start again; nothing is lost'
+}
+
 copy_seed() {
-  local incoming needed available
+  local incoming needed
   discard "$volume"/incoming.*
-  needed=$(du -s -B 1 "$seed/data" | cut -f 1)
-  available=$(df --output=avail -B 1 "$volume" | tail -n 1)
-  ((available > needed)) ||
-    fail "the disk is too full to copy the database: it takes $((needed >> 20)) MB, $((available >> 20)) MB are free" \
-      'free some space (`docker system df` tells what Docker holds) and start again'
+  needed=$(du -s -B 1M "$seed/data" | cut -f 1)
+  check_space $((needed + working_space))
   incoming=$(mktemp -d "$volume/incoming.XXXXXXXXXX")
   # In the background, since bash heeds signals only between commands; what is half copied goes at next start.
   trap 'exit 143' TERM INT
@@ -93,7 +100,7 @@ accounts() { # SQL that makes root and MYSQL_USER what the environment says, and
     echo "ALTER USER root@$host IDENTIFIED BY $password;"
     echo "GRANT ALL ON *.* TO root@$host WITH GRANT OPTION;"
   done
-  # Spyglass declares on import what the export left out, in any schema; it needs no power over the server.
+  # Spyglass declares on import what the export left out, in any schema.
   if [[ $user != "'root'" ]]; then
     echo "CREATE USER IF NOT EXISTS $user@'%' IDENTIFIED BY $password;"
     echo "ALTER USER $user@'%' IDENTIFIED BY $password COMMENT 'MYSQL_USER';"
@@ -121,7 +128,8 @@ buffer_pool() { # bytes: all data twice, up to a quarter of the memory that the 
   data_bytes=$(du -s -B 1 "$data" | cut -f 1)
   memory=$((memory / 4))
   ((memory < 2 * data_bytes)) || memory=$((2 * data_bytes))
-  echo $((memory > 134217728 ? memory : 134217728))
+  # MySQL rounds up to whole chunks of 128 MiB.
+  echo $((memory < 1 << 27 ? 1 << 27 : memory >> 27 << 27))
 }
 
 case ${1-} in
@@ -138,6 +146,7 @@ esac
 check_volume
 [[ -d $data ]] || copy_seed
 check_data
+check_space "$working_space"
 # Another identity and keys at each start: none is ever half written, and none outlives its use.
 rm -f "$data/auto.cnf" "$data"/*.pem
 pool=$(buffer_pool)

@@ -4,7 +4,7 @@ ARG DB_BASE_IMAGE=mysql:9.7
 
 # A stage of its own, since it takes seconds and is the same for every export.
 FROM ${DB_BASE_IMAGE} AS empty
-# hadolint ignore=DL3066
+# hadolint ignore=DL3002,DL3066
 USER root
 RUN --network=none install -d -m 750 -o mysql -g mysql /opt/empty \
   && mysqld --no-defaults --user=mysql --datadir=/opt/empty --lower-case-table-names=0 --initialize-insecure \
