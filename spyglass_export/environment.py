@@ -101,6 +101,7 @@ def _surroundings(document: Document, exclude: Sequence[str]) -> rules.Surroundi
 
 
 def _apply_rules(line: Line, around: rules.Surroundings) -> None:
+    """Change a line until no rule changes it, so that a second run finds nothing to do."""
     rule = rules.spec_ruling if line.part == "conda" else rules.requirement_ruling
     while line.after and not line.author and (ruling := rule(line.after, around)):
         line.become(*ruling)
@@ -141,14 +142,14 @@ def _check_places(document: Document, channels: list[str] | None) -> None:
     if not found:
         return
     place, problem, name = found[0]
-    more = f" (as {'does' if len(found) == 2 else 'do'} {', '.join(where for where, *_ in found[1:])})"
+    more = f" (and {len(found) - 1} more: {'; '.join(other for other, *_ in found[1:])})" if found[1:] else ""
     hint = f"Name the channels that everyone can reach under `channels:` in export_data/{OVERRIDE_FILE}."
     if name:
         hint = (
             f"Write what installs it under `pip:` in export_data/{OVERRIDE_FILE}, a release (`{name}==1.0`) or a public"
             f" commit (`{name} @ git+https://github.com/OWNER/REPOSITORY@COMMIT`), or leave it out: ENV_EXCLUDE={name}"
         )
-    raise UserError(f"{place}: {problem}{more if len(found) > 1 else ''}", hint)
+    raise UserError(f"{place}: {problem}{more}", hint)
 
 
 def _header_changes(

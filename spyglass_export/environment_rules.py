@@ -101,9 +101,9 @@ _OPTION = re.compile(
 )
 _COMMIT = re.compile(r"(?:^|[.\-])g(?P<commit>[0-9a-f]{7,40})(?:[.\-]|$)")
 _SSH = re.compile(r"git\+(?:(?:ssh|git)://(?:[^@/\s]+@)?|[\w.-]+@)(?P<host>[\w.-]+)(?:/|:(?!\d+/))")
-_ARCHIVE = re.compile(r"(?P<name>.+?)-(?P<version>\d[^-]*)(?:-.*\.whl|\.tar\.gz|\.zip)")
+_ARCHIVE = re.compile(r"(?P<name>[\w.-]+?)-(?P<version>\d[^-]*)(?:-.*\.whl|\.tar\.gz|\.zip)")
 # Folders in which conda-forge and Anaconda build their packages; pip freeze quotes them.
-_CONDA_BUILT = re.compile(r"file:///.*(feedstock_root|conda-bld|/croots?/|/tmp/build/80754af9|/work/ci_py|ktietz)")
+_CONDA_BUILT = re.compile(r"file://.*/(feedstock_root|conda-bld|croots?|build/80754af9|ci_py\w+|Users/ktietz)/")
 
 
 class Ruling(NamedTuple):
@@ -201,7 +201,7 @@ def spec_ruling(spec: str, around: Surroundings) -> Ruling | None:
     if around.other_system and matches(name, OTHER_SYSTEMS_ONLY):
         reason = f"the environment was exported on {around.other_system}; the containers run Linux, without it"
         return Ruling("other system", "", reason)
-    if around.other_system and build and (build["plain"] or build["listed"]) != "*":
+    if around.other_system and build and "*" not in (build["plain"] or build["listed"]):
         reason = f"this build is for {around.other_system}, where the environment was exported; same version"
         return Ruling("other system", head + _with_build(rest, ""), reason)
     return None
