@@ -47,7 +47,7 @@ c.ServerApp.open_browser = False
 # What the log calls its address: the one outside of the container.
 c.ServerApp.custom_display_url = os.environ.get("DISPLAY_URL", "")
 c.ServerApp.root_dir = "/home/jovyan"
-c.ServerApp.preferred_dir = "/home/jovyan/notebooks"
+c.ContentsManager.preferred_dir = "notebooks"
 # The author may be root on the host; the container has no privileges to lose.
 c.ServerApp.allow_root = True
 c.PasswordIdentityProvider.hashed_password = passwd(os.environ["JUPYTER_SERVER_APP_PASSWORD"])

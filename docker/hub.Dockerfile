@@ -24,7 +24,7 @@ RUN install -d -m 2775 -o 1000 -g 100 /opt/paper /opt/paper/packages /home/jovya
 
 USER 1000:100
 ARG PAPER_ID
-COPY export_data/environment.yml /opt/paper/environment.yml
+COPY --chmod=644 export_data/environment.yml /opt/paper/environment.yml
 RUN --mount=type=secret,id=ca_bundle,mode=0444 \
     --mount=type=bind,source=docker/with_ca_bundle.sh,target=/tmp/with_ca_bundle.sh \
     --mount=type=cache,target=/opt/conda/pkgs,uid=1000,gid=100,sharing=locked \
@@ -33,9 +33,10 @@ RUN --mount=type=secret,id=ca_bundle,mode=0444 \
   && bash /tmp/with_ca_bundle.sh mamba env create --yes --name "$PAPER_ID" --file /opt/paper/environment.yml
 
 ENV PAPER_ID=${PAPER_ID}
-COPY config/activate.sh config/.datajoint_config.json config/write_kernel.py \
+COPY --chmod=644 config/activate.sh config/.datajoint_config.json config/write_kernel.py \
   config/sync_notebooks.py /opt/paper/
-COPY config/jupyter_server_config.py /opt/conda/etc/jupyter/
+COPY --chmod=644 config/jupyter_server_config.py /opt/conda/etc/jupyter/
+COPY --chmod=644 config/jupyterlab_overrides.json /opt/conda/share/jupyter/lab/settings/overrides.json
 COPY --chmod=755 config/entrypoint.py /usr/local/bin/
 RUN /opt/conda/bin/python /opt/paper/write_kernel.py \
   && echo '. /opt/paper/activate.sh' >> /home/jovyan/.bashrc
