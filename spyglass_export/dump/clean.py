@@ -1,27 +1,28 @@
 """Clean an export's SQL files: read them, fit their definitions, write what loads into any MySQL 8 or newer."""
 
-import re
 import shutil
+import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
 
 from spyglass_export.changes import Change
 from spyglass_export.dump.collations import keep_apart
 from spyglass_export.dump.contents import Export, Late, Table, read_export
+from spyglass_export.dump.copying import Copier
 from spyglass_export.dump.ddl import rewrite_table
 from spyglass_export.dump.keys import fit_lengths, tied_columns
 from spyglass_export.dump.late import rewrite_late
-from spyglass_export.dump.session import Settings
 from spyglass_export.dump.sources import open_source
-from spyglass_export.dump.tokens import join, quoted, without_empty_marks
-from spyglass_export.errors import UserError
+from spyglass_export.dump.writing import RowsWriter, late_text, rows_file_name, schema_text
 
 # Raised with every change of the output for the same input, so that what was cleaned before is cleaned again.
 CLEANER_FORMAT = 1
-_CHUNK = 1 << 18
+_GZIP_MAGIC = b"\x1f\x8b"
+# In a large single file, rows are written while the definitions before them are not known yet: this room is left.
+_LARGE_FILE = 1 << 26
+_HEAD_ROOM = 1 << 20
 Progress = Callable[[int], None]
 
 
@@ -51,130 +52,95 @@ def clean_to_folder(paths: Sequence[Path], folder: Path, progress: Progress | No
     """
     rows_folder = folder / "rows"
     rows_folder.mkdir(parents=True)
-    with tempfile.TemporaryDirectory(dir=folder, prefix=".unpacked-") as scratch:
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".unpacked-") as scratch, Copier() as copier:
         sources = [open_source(path, path.name, Path(scratch)) for path in paths]
-        export = read_export(sources, progress)
-        prepare(export)
-        with (folder / "schema.sql").open("wb") as schema_file:
-            _write_schema(export, schema_file)
-        tables = []
-        for number, table in enumerate(export.tables.values(), start=1):
-            name = None
-            if table.rows:
-                name = _file_name(number, table)
-                with (rows_folder / name).open("wb", buffering=0) as rows_file:
-                    _write_rows(table, rows_file)
-            tables.append(CleanTable(table.schema, table.name, name and f"rows/{name}", table.size))
-        if export.late:
-            with (folder / "after.sql").open("wb") as after_file:
-                _write_late(export, after_file)
-    return CleanDump(tables, list(export.changes))
+        writer = RowsWriter(copier, lambda table: rows_folder / rows_file_name(table))
+        export = read_export(sources, progress, writer.add)
+        _prepare(export)
+        (folder / "schema.sql").write_bytes(schema_text(export))
+        late = late_text(export)
+        if late:
+            (folder / "after.sql").write_bytes(late)
+        writer.finish()
+    return _summary(export, lambda table: f"rows/{rows_file_name(table)}" if table.rows else None)
 
 
-def clean_to_file(source: BinaryIO, output: BinaryIO, name: str = "standard input") -> CleanDump:
-    """Write all of it into one stream, to be loaded with ``mysql < OUTPUT``.
+def clean_to_file(source: Path, output: Path, progress: Progress | None = None) -> CleanDump:
+    """Write all of one file's export into ``output``, to be loaded with ``mysql < OUTPUT``.
 
-    ``source`` is read once where it is a pipe; nothing is written before it has been read to its end.
-    Raises `UserError` as `clean_to_folder` does.
+    ``output`` is replaced at the end, or not at all. Raises `UserError` as `clean_to_folder` does.
+    """
+    partial = output.with_name(f".{output.name}.partial")
+    try:
+        with tempfile.TemporaryDirectory(prefix="spyglass-export-") as scratch, Copier() as copier:
+            opened = open_source(source, source.name, Path(scratch))
+            writer = RowsWriter(copier, lambda table: partial)
+            room = _HEAD_ROOM if opened.path.stat().st_size >= _LARGE_FILE else 0
+            partial.write_bytes(b"\n" * room)
+            export = read_export([opened], progress, writer.add if room else None)
+            _prepare(export)
+            schema = schema_text(export)
+            if len(schema) <= room:
+                with partial.open("r+b") as file:
+                    file.write(schema)
+            else:
+                copier.finish()
+                partial.write_bytes(schema)
+                writer = RowsWriter(copier, lambda table: partial)
+                for table in export.tables.values():
+                    for rows in table.rows:
+                        for start, end in zip(rows.spans[::2], rows.spans[1::2], strict=True):
+                            writer.add(table, rows, start, end)
+            writer.finish()
+            with partial.open("ab") as file:
+                file.write(late_text(export))
+        partial.replace(output)
+    finally:
+        partial.unlink(missing_ok=True)
+    return _summary(export, lambda table: None)
+
+
+def clean_sql(source: str, output: str | None = None, progress: Progress | None = None) -> CleanDump:
+    """`clean_to_file` for the command line: ``-`` is standard input or output, as is an ``output`` of None.
+
+    Nothing is written to standard output before the whole input was read and found good.
     """
     with tempfile.TemporaryDirectory(prefix="spyglass-export-") as scratch:
-        path = _as_file(source, Path(scratch), name)
-        export = read_export([open_source(path, name, Path(scratch))])
-        prepare(export)
-        _write_schema(export, output)
-        for table in export.tables.values():
-            if table.rows:
-                _write_rows(table, output)
-        if export.late:
-            _write_late(export, output)
-        output.flush()
-    return CleanDump(
-        [CleanTable(t.schema, t.name, None, t.size) for t in export.tables.values()],
-        list(export.changes),
-    )
+        path = _standard_input(Path(scratch)) if source == "-" else Path(source)
+        if output not in (None, "-"):
+            return clean_to_file(path, Path(output), progress)  # type: ignore[arg-type]
+        result = Path(scratch) / "output.sql"
+        cleaned = clean_to_file(path, result, progress)
+        with result.open("rb") as file:
+            shutil.copyfileobj(file, sys.stdout.buffer, 1 << 18)
+        sys.stdout.buffer.flush()
+    return cleaned
 
 
-def prepare(export: Export) -> None:
-    """Rewrite the definitions of what was read."""
+def _standard_input(scratch: Path) -> Path:
+    copy = scratch / "standard input"
+    with copy.open("wb") as file:
+        shutil.copyfileobj(sys.stdin.buffer, file, 1 << 18)
+    with copy.open("rb") as file:
+        compressed = file.read(2) == _GZIP_MAGIC
+    return copy.rename(copy.with_name("standard input.gz")) if compressed else copy
+
+
+def _prepare(export: Export) -> None:
+    """Rewrite all that was read but rows."""
     groups = tied_columns(export)
     changes = keep_apart(export, groups)
     for table in export.tables.values():
         if table.definition is not None:
             changes += rewrite_table(table.definition, table.where, table.column_lists)
     changes += fit_lengths(export, groups)
+    for number, late in enumerate(export.late):
+        text, late_changes = rewrite_late(late.text, late.schema or "")
+        export.late[number] = Late(late.schema, late.settings, text, late.delimiter)
+        changes += late_changes
     export.changes.update(dict.fromkeys(changes))
-    export.late = [_rewrite(late, export) for late in export.late]
 
 
-def _rewrite(late: Late, export: Export) -> Late:
-    text, changes = rewrite_late(late.text, late.schema or "")
-    export.changes.update(dict.fromkeys(changes))
-    return Late(late.schema, late.settings, text, late.delimiter)
-
-
-def _as_file(source: BinaryIO, scratch: Path, name: str) -> Path:
-    """The stream as a file: itself where it is one, or else a copy; a compressed one keeps its suffix."""
-    start = source.peek(2)[:2] if hasattr(source, "peek") else b""
-    real = getattr(source, "name", None)
-    if isinstance(real, str) and Path(real).is_file():
-        return Path(real)
-    path = scratch / ("input.sql.gz" if start == b"\x1f\x8b" else "input.sql")
-    with path.open("wb") as copy:
-        shutil.copyfileobj(source, copy, _CHUNK)
-    if path.stat().st_size == 0:
-        raise UserError(f"{name} is empty", "Is it the export's _Populate_*.sql file?")
-    return path
-
-
-def _write_schema(export: Export, output: BinaryIO) -> None:
-    for schema, collation in export.schemas.items():
-        output.write(f"CREATE DATABASE IF NOT EXISTS {quoted(schema)}".encode() + collation + b";\n")
-    settings: Settings | None = None
-    schema_in_use = None
-    # MySQL 8.4 refuses foreign keys to columns without a unique key, which older servers let pass.
-    output.write(b"/*!80400 SET SESSION restrict_fk_on_non_standard_key=OFF */;\n")
-    for table in export.tables.values():
-        if table.definition is None:
-            continue
-        if table.settings != settings:
-            settings = table.settings
-            output.write(settings.for_loading())
-        if table.schema != schema_in_use:
-            schema_in_use = table.schema
-            output.write(_use(table.schema))
-        output.write(join(list(without_empty_marks(table.definition.tokens))).strip() + b"\n")
-
-
-def _use(schema: str) -> bytes:
-    return f"USE {quoted(schema)};\n".encode()
-
-
-def _write_rows(table: Table, output: BinaryIO) -> None:
-    output.write(_use(table.schema))
-    for rows in table.rows:
-        output.write(rows.settings.for_loading())
-        with rows.source.path.open("rb", buffering=0) as source:
-            for start, end in zip(rows.spans[::2], rows.spans[1::2], strict=True):
-                source.seek(start)
-                while start < end:
-                    chunk = source.read(min(_CHUNK, end - start))
-                    output.write(chunk)
-                    start += len(chunk)
-                output.write(b"\n")
-
-
-def _write_late(export: Export, output: BinaryIO) -> None:
-    for late in export.late:
-        if late.schema is not None:
-            output.write(_use(late.schema))
-        output.write(late.settings.for_program())
-        if late.delimiter == b";":
-            output.write(late.text + b";\n")
-        else:
-            output.write(b"DELIMITER %b\n%b%b\nDELIMITER ;\n" % (late.delimiter, late.text, late.delimiter))
-
-
-def _file_name(number: int, table: Table) -> str:
-    """A name that every file system takes; the number tells apart names that differ in case or in odd letters."""
-    plain = re.sub(r"[^0-9A-Za-z_]+", "-", f"{table.schema}.{table.name}".replace(".", "-", 0))
-    return f"{number:05d}-{plain[:80]}.sql"
+def _summary(export: Export, file: Callable[[Table], str | None]) -> CleanDump:
+    tables = [CleanTable(table.schema, table.name, file(table), table.size) for table in export.tables.values()]
+    return CleanDump(tables, list(export.changes))

@@ -64,6 +64,7 @@ class Table:
 
     schema: str
     name: str
+    number: int  # from 1, in the order in which the sources name the tables
     definition: TableDefinition | None = None
     text: bytes = b""
     meaning: list[str] = field(default_factory=list)
@@ -104,14 +105,21 @@ class Export:
     changes: dict[Change, None] = field(default_factory=dict)  # in order, each once
 
 
-def read_export(sources: Sequence[Source], progress: Callable[[int], None] | None = None) -> Export:
-    """Read the files of one export; ``progress`` is called with the bytes read since the last call.
+def read_export(
+    sources: Sequence[Source],
+    progress: Callable[[int], None] | None = None,
+    on_rows: Callable[[Table, Rows, int, int], None] | None = None,
+) -> Export:
+    """Read the files of one export.
+
+    ``progress`` is called with the bytes read since the last call, ``on_rows`` with each span of rows that was read:
+    their table, what they share, start and end in the source.
 
     Raises `UserError` with file, line and, where there is one, table for anything that cannot be a whole dump.
     """
     export = Export()
     for source in sources:
-        _SourceReader(export, source).read(progress)
+        _SourceReader(export, source, on_rows).read(progress)
     for table in export.tables.values():
         if table.definition is None:
             raise UserError(f"{table.place}: rows of {table.where}, which no file defines", COPY_AGAIN)
@@ -122,9 +130,12 @@ def read_export(sources: Sequence[Source], progress: Callable[[int], None] | Non
 
 
 class _SourceReader:
-    def __init__(self, export: Export, source: Source) -> None:
+    def __init__(
+        self, export: Export, source: Source, on_rows: Callable[[Table, Rows, int, int], None] | None
+    ) -> None:
         self.export = export
         self.source = source
+        self.on_rows = on_rows
         self.session = Session()
         self.schema: str | None = None
         self.last_rows: tuple[bytes, Table] | None = None
@@ -191,7 +202,9 @@ class _SourceReader:
         self.export.schemas.setdefault(schema, b"")
         table = self.export.tables.get((schema, name))
         if table is None:
-            table = self.export.tables[schema, name] = Table(schema, name, place=self.place(offset))
+            table = self.export.tables[schema, name] = Table(
+                schema, name, number=len(self.export.tables) + 1, place=self.place(offset)
+            )
         return table
 
     def take_rows(self, statement: Statement) -> None:
@@ -207,10 +220,14 @@ class _SourceReader:
         if not table.rows or table.rows[-1].source is not self.source or table.rows[-1].settings != settings:
             table.rows.append(Rows(self.source, settings))
         spans = table.rows[-1].spans
-        if spans and statement.start - spans[-1] <= 2:  # a line end between two statements
+        start = statement.start
+        if spans and start - spans[-1] <= 2:  # a line end between two statements
+            start = spans[-1]
             spans[-1] = statement.end
         else:
-            spans.extend((statement.start, statement.end))
+            spans.extend((start, statement.end))
+        if self.on_rows:
+            self.on_rows(table, table.rows[-1], start, statement.end)
 
     def take_other(self, statement: Statement) -> None:
         if statement.text.startswith(b"/*M!"):  # a comment to MySQL
@@ -220,11 +237,14 @@ class _SourceReader:
         first = words["first"].decode().upper() if words else ""
         second = words["second"].decode().upper() if words else ""
         if first not in _STATEMENTS:
-            found = shown(statement.text[:40]).split("\n")[0]
-            raise UserError(f"{self.place(statement.start)}: this is no SQL: {found!r}", COPY_AGAIN)
+            raise self.no_sql(statement)
         versioned = words is not None and words["mark"] is not None
         if first == "SET":
-            if not self.session.apply(statement.text):
+            try:
+                understood = self.session.apply(statement.text)
+            except NotUnderstoodError as error:
+                raise self.no_sql(statement) from error
+            if not understood:
                 self.keep_for_later(statement)
             elif b"GTID_PURGED" in statement.text or b"SQL_LOG_BIN" in statement.text:
                 self.drop(statement)
@@ -242,6 +262,10 @@ class _SourceReader:
             self.drop(statement)
         else:
             self.keep_for_later(statement)
+
+    def no_sql(self, statement: Statement) -> UserError:
+        found = shown(statement.text[:60]).split("\n")[0]
+        return UserError(f"{self.place(statement.start)}: this is no SQL: {found!r}", COPY_AGAIN)
 
     def drop(self, statement: Statement, kind: str = "source server") -> None:
         text = " ".join(shown(statement.text).split())

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from spyglass_export.dump.tables import Cursor, NotUnderstoodError
-from spyglass_export.dump.tokens import join, tokenize
+from spyglass_export.dump.tokens import join, tokenize, types
 
 _FOLLOWED = {
     "character_set_client",
@@ -28,6 +28,7 @@ SOURCE_ONLY = {
     "sql_quote_show_create",
     "max_statement_time",
 }
+_OTHER_SETS = {"PASSWORD", "TRANSACTION", "ROLE", "DEFAULT", "RESOURCE", "STATEMENT"}
 # In these a byte of a character may be a backslash or a quote, which neither this reader nor mysql's can tell.
 _UNSAFE_CHARACTER_SETS = {"big5", "cp932", "gb18030", "gbk", "sjis"}
 _UNSAFE_MODES = {"NO_BACKSLASH_ESCAPES", "ANSI_QUOTES", "ANSI", "ORACLE", "POSTGRESQL", "MSSQL", "DB2", "MAXDB"}
@@ -159,19 +160,20 @@ class Session:
     def apply(self, statement: bytes) -> bool:
         """Follow a ``SET`` statement; false where it sets anything that is not known here.
 
-        Raises `UnsafeSettingError` for character sets and modes in which strings end by other rules.
+        Raises `UnsafeSettingError` for character sets and modes in which strings end by other rules, and
+        `NotUnderstoodError` for what is no list of assignments.
         """
         tokens = tokenize(statement.rstrip(b"; \r\n\t"))
         cursor = Cursor(tokens)
-        try:
-            cursor.expect("SET")
-            understood = self._assign(cursor)
-            while cursor.accept(","):
-                understood = self._assign(cursor) and understood
-        except NotUnderstoodError:
+        cursor.expect("SET")
+        if cursor.word() in _OTHER_SETS or cursor.word(1) == "TRANSACTION":
             return False
-        if cursor.peek() is not None:
-            return False
+        understood = self._assign(cursor)
+        while cursor.accept(","):
+            understood = self._assign(cursor) and understood
+        marks = [token.text for token in tokens if token.text.startswith(("/*!", "*/"))]
+        if cursor.peek() is not None or marks[::2].count("*/") or len(marks) % 2:
+            raise NotUnderstoodError
         return understood
 
     def _assign(self, cursor: Cursor) -> bool:
@@ -189,7 +191,7 @@ class Session:
             cursor.accept(".")
         name = cursor.name().lower()
         if not cursor.accept(":", "=") and not cursor.accept("="):
-            return False
+            raise NotUnderstoodError
         value = self._read(cursor)
         if is_user_variable:
             self.saved[name] = value
@@ -223,13 +225,15 @@ class Session:
             name = cursor.name().lower()
             return (self.values if is_system else self.saved).get(name)
         start = cursor.at
-        while cursor.peek() is not None and cursor.word() != ",":
-            if cursor.word() == "(":
-                cursor.skip_parentheses()
-            else:
+        cursor.accept("-") or cursor.accept("+")
+        token = cursor.tokens[cursor.take()]
+        if token.type in types.String:
+            while (following := cursor.peek()) is not None and following.type in types.String:
                 cursor.take()
-        if cursor.at == start:
+        elif token.type is types.Punctuation:
             raise NotUnderstoodError
+        elif cursor.word() == "(":
+            cursor.skip_parentheses()
         used = cursor.tokens[cursor.indexes[start] : cursor.indexes[cursor.at - 1] + 1]
         text = join(used).decode("latin-1")
         return None if text.upper() == "DEFAULT" else text.strip("'\"")

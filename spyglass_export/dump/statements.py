@@ -13,6 +13,7 @@ from typing import BinaryIO
 
 FIRST_WINDOW = 1 << 14
 BLOCK = 1 << 18  # fits a core's cache: the passes over a block cost less than reading it
+PIECE = 1 << 24  # of rows, to be written while the next ones are read
 LONGEST_STATEMENT = 1 << 25  # of statements that are held whole; rows are not
 HEADER_ROOM = 1 << 17  # longer than any INSERT's part before VALUES: 4,096 column names are refused by MySQL
 QUICK_TRIES = 8
@@ -57,7 +58,7 @@ class Kind(Enum):
 
     BLANK = auto()  # white space, comments, the byte-order mark, MariaDB's sandbox line
     DELIMITER = auto()  # the mysql client's DELIMITER command
-    ROWS = auto()  # one or more INSERT or REPLACE ... VALUES of one table
+    ROWS = auto()  # INSERT or REPLACE ... VALUES of one table: one or more, or a piece of a long one
     OTHER = auto()  # any other statement
 
 
@@ -136,7 +137,11 @@ class _Reader:
             self.at = 3
             yield Statement(Kind.BLANK, 0, 3, self.buffer[:3])
         while self.fill(HEADER_ROOM) or self.at < len(self.buffer):
-            yield self.blank() or self.delimiter_command() or self.rows() or self.other()
+            head = ROWS_HEAD.match(self.buffer, self.at) if self.delimiter == b";" else None
+            if head:
+                yield from self.rows(head)
+            else:
+                yield self.blank() or self.delimiter_command() or self.other()
         if self.dump_start is not None:
             raise DamagedDumpError("has no '-- Dump completed' after this", self.dump_start)
 
@@ -213,12 +218,9 @@ class _Reader:
             # A token, or the delimiter, may have been cut by the end of the buffer.
             position = self.at + max(0, position)
 
-    def rows(self) -> Statement | None:
-        """Rows of one table, up to the first statement that begins otherwise."""
-        head = ROWS_HEAD.match(self.buffer, self.at) if self.delimiter == b";" else None
-        if not head:
-            return None
-        start = self.offset
+    def rows(self, head: re.Match[bytes]) -> Iterator[Statement]:
+        """Rows of one table, up to the first statement that begins otherwise, in pieces of about ``PIECE`` bytes."""
+        start = piece = self.offset
         scan = _RowScan(head.group(), one_line=self.dump_start is not None)
         self.at = head.end()
         window = FIRST_WINDOW
@@ -233,12 +235,14 @@ class _Reader:
             end = scan.advance(whole_tokens)
             if scan.open_line:
                 raise DamagedDumpError("has a string that is still open at the end of its line", start)
-            if end is not None:
-                self.at += end
-                return Statement(
-                    Kind.ROWS, start, self.offset, head.group(), b";", head["table"], head["columns"], scan.ascii
+            self.at += len(whole_tokens) if end is None else end
+            if end is not None or self.offset - piece >= PIECE:
+                yield Statement(
+                    Kind.ROWS, piece, self.offset, head.group(), b";", head["table"], head["columns"], scan.ascii
                 )
-            self.at += len(whole_tokens)
+                piece = self.offset
+            if end is not None:
+                return
             window = min(2 * window, BLOCK) if whole_tokens else 2 * window
 
 

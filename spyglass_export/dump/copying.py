@@ -1,0 +1,70 @@
+"""Copy byte ranges from file to file: in the kernel where it can, and behind the back of who goes on reading."""
+
+import errno
+import os
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from types import TracebackType
+
+_CHUNK = 1 << 22
+# The kernel or the file systems cannot: https://man7.org/linux/man-pages/man2/copy_file_range.2.html
+_CANNOT = {errno.EBADF, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EPERM, errno.ETXTBSY, errno.EXDEV}
+
+
+def copy_range(source: int, target: int, start: int, end: int) -> None:
+    """Append the bytes from ``start`` to ``end`` of one file descriptor to the other.
+
+    Raises `EOFError` where the source has become shorter.
+    """
+    while start < end:
+        copied = _copy_some(source, target, start, end - start)
+        if not copied:
+            raise EOFError
+        start += copied
+
+
+def _copy_some(source: int, target: int, start: int, size: int) -> int:
+    if hasattr(os, "copy_file_range"):
+        try:
+            return os.copy_file_range(source, target, size, offset_src=start)
+        except OSError as error:
+            if error.errno not in _CANNOT:
+                raise
+    os.lseek(source, start, os.SEEK_SET)
+    chunk = os.read(source, min(size, _CHUNK))
+    written = 0
+    while written < len(chunk):
+        written += os.write(target, chunk[written:])
+    return len(chunk)
+
+
+class Copier:
+    """Appends ranges to files, one after the other, in a thread of its own."""
+
+    def __init__(self) -> None:
+        self._pool = ThreadPoolExecutor(max_workers=1)
+        self._pending: list[Future[None]] = []
+
+    def __enter__(self) -> "Copier":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def append(self, target: Path, before: bytes, source: Path, start: int, end: int) -> None:
+        """Have ``before`` and then a range of ``source`` appended to ``target``, soon."""
+        self._pending.append(self._pool.submit(_append, target, before, source, start, end))
+
+    def finish(self) -> None:
+        """Wait until all is copied; raises what went wrong."""
+        for future in self._pending:
+            future.result()
+        self._pending.clear()
+
+
+def _append(target: Path, before: bytes, source: Path, start: int, end: int) -> None:
+    # Not in append mode, for which Linux refuses to copy in the kernel.
+    with target.open("r+b" if target.exists() else "xb", buffering=0) as output, source.open("rb", buffering=0) as stream:
+        output.seek(0, os.SEEK_END)
+        output.write(before)
+        copy_range(stream.fileno(), output.fileno(), start, end)
