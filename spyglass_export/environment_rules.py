@@ -18,7 +18,7 @@ NEEDED = frozenset({"ipykernel", "pip"})
 GPU_ONLY = (
     *("*-cuda", "*-cuda[0-9]*", "*-cu[0-9][0-9]*", "*-rocm", "cuda*", "cudnn*", "jax-cuda*", "jax-rocm*"),
     *("cub", "cucim*", "cudf*", "cugraph*", "cuml*", "cupti*", "cupy*", "cuquantum*", "cuspatial*"),
-    *("cusparselt*", "cutensor*", "cuvs*", "dask-cudf*", "flash-attn", "gds-tools", "gpustat", "gputil"),
+    *("cusparselt*", "cutensor*", "cuvs*", "dask-cudf*", "flash-attn", "gds-tools"),
     *("libcublas*", "libcudf*", "libcudnn*", "libcufft*", "libcufile*", "libcuml*", "libcurand*"),
     *("libcusolver*", "libcusparse*", "libmagma*", "libnpp*", "libnvfatbin*", "libnvjitlink*", "libnvjpeg*"),
     *("libnvptxcompiler*", "libraft*", "librmm*", "magma", "magma-cuda*", "nccl", "nsight-*", "nvidia-*"),
