@@ -76,13 +76,14 @@ def connect(settings: Settings, *, dry: bool = False) -> Docker:
             environment[variable] = image
     docker = Docker(settings.docker, settings.root, environment, dry=dry)
     docker.check(to_build=False)
-    return replace(docker, environment={**environment, **_volume_hashes(docker)})
+    return docker if dry else replace(docker, environment={**environment, **_volume_hashes(docker)})
 
 
 def images_of(docker: Docker) -> dict[str, str]:
     """Give the image that each service runs, as the compose file names it."""
-    configuration = docker.ask("compose", "config", "--format", "json")
-    services = json.loads(configuration)["services"] if configuration else {}
+    if docker.dry:
+        return {service: docker.environment.get(variable, variable) for service, variable in IMAGE_VARIABLES.items()}
+    services = json.loads(docker.ask("compose", "config", "--format", "json"))["services"]
     return {name: service["image"] for name, service in services.items()}
 
 
@@ -142,7 +143,7 @@ def fetch(docker: Docker) -> None:
     Raises UserError where an image is missing and cannot be had.
     """
     for image in images_of(docker).values():
-        is_here = docker.succeeds("image", "inspect", image)
+        is_here = not docker.dry and docker.succeeds("image", "inspect", image)
         if is_here and not image.endswith(":latest"):
             continue
         trouble = docker.show("pull", "--platform", "linux/amd64", image)
