@@ -1,5 +1,6 @@
 """JupyterLab of one paper: its password, and its environment as the kernel of every notebook."""
 
+import logging
 import os
 from typing import Any
 
@@ -46,6 +47,7 @@ c.ServerApp.port = 8888
 c.ServerApp.open_browser = False
 # What the log calls its address: the one outside of the container.
 c.ServerApp.custom_display_url = os.environ.get("DISPLAY_URL", "")
+logging.getLogger("ServerApp").addFilter(lambda record: "127.0.0.1:8888" not in record.getMessage())
 c.ServerApp.root_dir = "/home/jovyan"
 c.ContentsManager.preferred_dir = "notebooks"
 # The author may be root on the host; the container has no privileges to lose.
