@@ -156,7 +156,7 @@ def fetch(docker: Docker) -> None:
                 f"run `{' '.join((*docker.command, 'login', *published.registry_arguments(image)))}` first, if the "
                 "authors gave you an account"
                 if asks
-                else "check the network and run it again, what has arrived is kept; or start from an archive: `invoke run --from`",
+                else "check the network and run it again, what arrived is kept; or have an archive: `invoke run --from FOLDER`",
             )
 
 
