@@ -11,7 +11,7 @@ from invoke.exceptions import Exit
 from spyglass_export import archive as archive_of_paper
 from spyglass_export import bootstrap as machine
 from spyglass_export import bundle as bundle_of_readers
-from spyglass_export import checks, console, export, images, provenance, stack
+from spyglass_export import checks, console, export, images, ports, provenance, stack
 from spyglass_export.commands import command, print_url
 from spyglass_export.commands import down as down
 from spyglass_export.commands import enter as enter
@@ -29,7 +29,7 @@ ROOT = Path(__file__).resolve().parent
 
 
 def _load(context: Context) -> tuple[Settings, Docker]:
-    settings = load_settings(ROOT, os.environ)
+    settings = ports.settle(load_settings(ROOT, os.environ), dry=bool(context.config.run.dry))
     return settings, stack.connect(settings, dry=bool(context.config.run.dry))
 
 
@@ -81,7 +81,7 @@ def up(context: Context) -> None:
     """Build both images from the export and start them; prints JupyterLab's URL and password."""
     settings, docker = _load(context)
     docker.check()
-    stack.check_ports(settings, docker)
+    ports.check_ports(settings, docker)
     _copy_files(settings, docker)
     docker = stack.connect(settings, dry=docker.dry)
     images.build(ROOT, provenance.add_labels(settings, docker))

@@ -13,7 +13,7 @@ from invoke.exceptions import Exit
 from invoke.tasks import Task
 from invoke.tasks import task as invoke_task
 
-from . import console, reader, stack
+from . import console, ports, reader, stack
 from .docker import Docker
 from .errors import UserError
 from .settings import Settings
@@ -43,7 +43,8 @@ def command(**options: Any) -> Callable[[Callable[..., None]], Task[Any]]:
 
 def _load(context: Context) -> tuple[Settings, Docker]:
     """Give the stack that this folder has: the author's, or a reader's."""
-    settings, dry = load_settings(ROOT, os.environ), bool(context.config.run.dry)
+    dry = bool(context.config.run.dry)
+    settings = ports.settle(load_settings(ROOT, os.environ), dry=dry)
     connect = reader.connect if reader.is_readers(settings, dry=dry) else stack.connect
     docker = connect(settings, dry=dry)
     docker.check(to_build=False)
@@ -58,11 +59,12 @@ def print_url(settings: Settings) -> None:
 @command(help={"from_": "a folder that `invoke archive` wrote: its images, and no registry"})
 def run(context: Context, from_: str = "") -> None:
     """Start the published images, as a reader does; prints JupyterLab's URL and password."""
-    settings, dry = load_settings(ROOT, os.environ), bool(context.config.run.dry)
+    dry = bool(context.config.run.dry)
+    settings = ports.settle(load_settings(ROOT, os.environ), dry=dry)
     if from_:
         reader.load_archive(settings, Path(from_).expanduser(), dry=dry)
     docker = reader.connect(settings, dry=dry)
-    stack.check_ports(settings, docker)
+    ports.check_ports(settings, docker)
     reader.fetch(docker)
     docker = reader.connect(settings, dry=dry)
     reader.start(settings, docker)
@@ -94,7 +96,7 @@ def enter(context: Context, service: str = "hub") -> None:
     settings, docker = _load(context)
     if not docker.dry and not stack.is_running(docker, service):
         console.say(f"{service} is not running: starting it")
-        stack.check_ports(settings, docker)
+        ports.check_ports(settings, docker)
         stack.start(settings, docker)
     if status := stack.enter(docker, service):
         raise Exit(code=status)

@@ -31,7 +31,7 @@ def _setting(help_text: str, default: str = "", *, may_be_empty: bool = False) -
 class Settings:
     """What `.env` and the process environment say, checked and with every default filled in.
 
-    A field's name in capitals is the setting's name. ``${NAME}`` in a default is the value of a setting
+    A field's name in capitals is the setting's name. A port that is 0 was `auto`: `ports.settle` gives it its number. ``${NAME}`` in a default is the value of a setting
     above it. Relative paths count from the project's folder, ``root``.
     """
 
@@ -53,8 +53,8 @@ class Settings:
     db_image_name: str = _setting("Name of the database's image, without tag", "spyglass-db-${paper_id}")
     grant_sudo: bool = _setting("yes gives sudo in the hub: for debugging only", "no")
     dandi_api_key: str = _setting("A DANDI API key, given to the running hub and to nothing else")
-    hub_port: int = _setting("JupyterLab's port on this machine", "8888")
-    db_port: int = _setting("MySQL's port on this machine", "3306")
+    hub_port: int = _setting("JupyterLab's port on this machine; `auto` finds a free one and keeps it", "8888")
+    db_port: int = _setting("MySQL's port on this machine; `auto` finds a free one and keeps it", "3306")
     bind_address: str = _setting("The address both ports listen on; 127.0.0.1 is this machine alone", "127.0.0.1")
     hub_base_image: str = _setting("What the hub's image is built on", "quay.io/jupyter/base-notebook:python-3.12")
     db_base_image: str = _setting("What the database's image is built on", "mysql:9.7")
@@ -162,8 +162,12 @@ def _parse(name: str, texts: Mapping[str, str], root: Path) -> Any:
                 raise UserError(f"{name} does not exist: {path}", f"correct {name} in .env, or leave it empty")
             return path
         case "HUB_PORT" | "DB_PORT":
+            if text == "auto":
+                return 0
             if not (text.isascii() and text.isdigit() and 1 <= int(text) <= 65535):
-                raise UserError(f"{name} {text!r} is no port", f"set {name} to a number from 1 to 65535 in .env")
+                raise UserError(
+                    f"{name} {text!r} is no port", f"set {name} to a number from 1 to 65535, or to auto, in .env"
+                )
             if name == "DB_PORT" and text == texts["HUB_PORT"]:
                 raise UserError(f"HUB_PORT and DB_PORT are both {text}", "give them different ports in .env")
             return int(text)

@@ -1,10 +1,7 @@
 """The two containers: build, start, wait, pause, remove, and tell how they are."""
 
-import errno
 import hashlib
 import json
-import re
-import socket
 import sys
 import time
 from dataclasses import dataclass
@@ -79,54 +76,6 @@ def _volume_hashes(settings: Settings) -> dict[str, str]:
         "DB_DATA_HASH": short(export_hash, settings.db_base_image),
         "CONDA_HASH": short(environment.read_text(encoding="utf-8"), settings.hub_base_image),
     }
-
-
-def _project(docker: Docker) -> str:
-    return docker.environment["COMPOSE_PROJECT_NAME"]
-
-
-def check_ports(settings: Settings, docker: Docker) -> None:
-    """Raise UserError where a port is taken by anything but this paper's own containers."""
-    for problem in port_problems(settings, docker).values():
-        raise problem
-
-
-def port_problems(settings: Settings, docker: Docker) -> dict[str, UserError]:
-    """Give what is wrong with each port, by its setting's name; raise UserError where no port can be right."""
-    own = docker.ask("ps", "--filter", f"label=com.docker.compose.project={_project(docker)}", "--format", "{{.Ports}}")
-    held = {int(port) for port in re.findall(r":(\d+)->", own)}
-    problems = {}
-    for name, port in (("HUB_PORT", settings.hub_port), ("DB_PORT", settings.db_port)):
-        if docker.dry or port in held or _is_free(settings.bind_address, port):
-            continue
-        taken = (settings.hub_port, settings.db_port)
-        free = next(p for p in range(port + 1, 65536) if p not in taken and _is_free(settings.bind_address, p))
-        problems[name] = UserError(
-            f"port {port} ({name}) is in use by another program", f"set {name}={free} in .env: port {free} is free"
-        )
-    return problems
-
-
-def _is_free(address: str, port: int) -> bool:
-    family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as probe:
-        if sys.platform == "win32":
-            # Windows lets a second program bind a port that is in use, unless asked not to.
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
-        else:
-            # A port that was just given up may be bound again at once, as Docker does.
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((address, port))
-        except PermissionError:
-            return True  # a low port, which Docker Engine may open where this user may not
-        except OSError as error:
-            if error.errno == errno.EADDRNOTAVAIL:
-                raise UserError(
-                    f"BIND_ADDRESS {address} is no address of this machine", "set BIND_ADDRESS=127.0.0.1 in .env"
-                ) from error
-            return False
-    return True
 
 
 def start(settings: Settings, docker: Docker) -> None:
@@ -233,7 +182,7 @@ def volumes_of(docker: Docker) -> list[Volume]:
     """Give this paper's volumes, those of an earlier export or environment too."""
     if docker.dry:
         return []
-    project = _project(docker)
+    project = docker.environment["COMPOSE_PROJECT_NAME"]
     hashes = {role: docker.environment.get(f"{role.upper()}_HASH") for role in ("conda", "db_data")}
     volumes = json.loads(docker.ask("system", "df", "--verbose", "--format", "json"))["Volumes"]
     found = []

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 
-from spyglass_export import console
+from spyglass_export import console, ports
 from spyglass_export.checks.check import Check, run_side_by_side
 from spyglass_export.checks.env_file import check_env_file
 from spyglass_export.checks.environment import check_packages, read_environment
@@ -29,6 +29,7 @@ def run(root: Path, environment: Mapping[str, str], *, dry: bool = False) -> lis
     if settings is None:
         docker = Docker(tuple(environment.get("DOCKER", "docker").split()), root, dry=dry)
         return [*checks, *run_side_by_side([("Docker", lambda: check_machine(docker, None))])]
+    settings = ports.settle(settings, dry=True)
     docker = Docker(settings.docker, root, {"COMPOSE_PROJECT_NAME": settings.project}, dry=dry)
     return [
         *checks,

@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from spyglass_export import bootstrap, stack
+from spyglass_export import bootstrap, ports
 from spyglass_export.checks.check import Check, failed, passed, run_side_by_side, warned
 from spyglass_export.docker import INSTALL_HINT, Docker
 from spyglass_export.errors import UserError
@@ -175,7 +175,7 @@ def _docker_folders(info: dict[str, Any]) -> tuple[list[Path], str]:
 
 
 def _check_ports(docker: Docker, settings: Settings) -> list[Check]:
-    problems = stack.port_problems(settings, docker)
+    problems = ports.port_problems(settings, docker)
     checks = []
     for name, port in (("HUB_PORT", settings.hub_port), ("DB_PORT", settings.db_port)):
         if name in problems:

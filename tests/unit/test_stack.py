@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from spyglass_export import stack
+from spyglass_export import ports, stack
 from spyglass_export.docker import Docker
 from spyglass_export.errors import UserError
 from spyglass_export.settings import Settings, load
@@ -64,7 +64,7 @@ def test_a_busy_port_is_named_with_a_free_one(tmp_path: Path) -> None:
         settings = project(tmp_path, f"PAPER_ID=a\nHUB_PORT={port}\nDB_PORT=1024\n")
 
         with pytest.raises(UserError, match=rf"port {port} \(HUB_PORT\) is in use") as error:
-            stack.check_ports(settings, nothing_runs)
+            ports.check_ports(settings, nothing_runs)
 
     free = int(error.value.hint.rsplit("port ", 1)[1].split()[0])
     with socket.socket() as probe:
@@ -75,4 +75,4 @@ def test_an_address_that_is_not_this_machines(tmp_path: Path) -> None:
     settings = project(tmp_path, "PAPER_ID=a\nBIND_ADDRESS=192.0.2.1\n")
 
     with pytest.raises(UserError, match=r"BIND_ADDRESS 192\.0\.2\.1 is no address of this machine"):
-        stack.check_ports(settings, Docker(("true",), tmp_path, {"COMPOSE_PROJECT_NAME": "spyglass-a"}))
+        ports.check_ports(settings, Docker(("true",), tmp_path, {"COMPOSE_PROJECT_NAME": "spyglass-a"}))
