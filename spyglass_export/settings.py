@@ -31,8 +31,9 @@ def _setting(help_text: str, default: str = "", *, may_be_empty: bool = False) -
 class Settings:
     """What `.env` and the process environment say, checked and with every default filled in.
 
-    A field's name in capitals is the setting's name. A port that is 0 was `auto`: `ports.settle` gives it its number. ``${NAME}`` in a default is the value of a setting
-    above it. Relative paths count from the project's folder, ``root``.
+    A field's name in capitals is the setting's name. ``${NAME}`` in a default is the value of a setting
+    above it. Relative paths count from the project's folder, ``root``. A port that is 0 was `auto`:
+    `ports.settle` gives it its number.
     """
 
     root: Path
