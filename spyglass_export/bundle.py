@@ -4,6 +4,7 @@ import tempfile
 import zipfile
 import zlib
 from collections.abc import Mapping
+from modulefinder import ModuleFinder
 from pathlib import Path
 from string import Template
 
@@ -14,18 +15,6 @@ from .provenance import Image
 from .reader import COMPOSE_FILE, IMAGE_VARIABLES, VOLUME_LABEL, VOLUME_VARIABLES, project
 from .settings import Settings
 
-MODULES = (
-    "__init__",
-    "checksum",
-    "commands",
-    "console",
-    "docker",
-    "errors",
-    "published",
-    "reader",
-    "settings",
-    "stack",
-)
 # Ports of a reader are out of the way of the author's, of other papers' and of those that Linux gives out itself.
 FIRST_PORT, PORTS = 20000, 10000
 START_FROM_REGISTRY = "`docker compose up`"
@@ -101,7 +90,10 @@ def _contents(
     def text_of(name: str) -> str:
         return (root / name).read_text(encoding="utf-8")
 
-    contents = {f"spyglass_export/{name}.py": text_of(f"spyglass_export/{name}.py") for name in MODULES}
+    finder = ModuleFinder([str(root)])
+    finder.run_script(str(root / "bundle" / "tasks.py"))
+    files = [getattr(one, "__file__", "") for name, one in finder.modules.items() if name.startswith("spyglass_export")]
+    contents = {name: text_of(name) for name in (Path(file).relative_to(root).as_posix() for file in files if file)}
     contents |= {f"environment/{name}": text for name, text in installed(docker, images["hub"]).items()}
     contents |= {
         "environment/environment.yml": text_of("export_data/environment.yml"),

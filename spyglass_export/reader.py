@@ -150,13 +150,12 @@ def fetch(docker: Docker) -> None:
         if trouble and is_here:
             console.warn(f"no newer version of {image} could be looked for: starting the one that is here")
         elif trouble:
-            asks = published.asks_for_login(trouble)
+            login = " ".join((*docker.command, "login", *published.registry_arguments(image)))
             raise UserError(
                 f"{image} cannot be pulled: {trouble.splitlines()[-1]}",
-                f"run `{' '.join((*docker.command, 'login', *published.registry_arguments(image)))}` first, if the "
-                "authors gave you an account"
-                if asks
-                else "check the network and run it again, what arrived is kept; or have an archive: `invoke run --from FOLDER`",
+                f"where the authors gave you an account, run `{login}` first"
+                if published.asks_for_login(trouble)
+                else "check the network and run it again, or run it `--from` an archive; what has arrived is kept",
             )
 
 
