@@ -16,7 +16,6 @@ BLOCK = 1 << 18  # fits a core's cache: the passes over a block cost less than r
 PIECE = 1 << 24  # of rows, to be written while the next ones are read
 LONGEST_STATEMENT = 1 << 25  # of statements that are held whole; rows are not
 HEADER_ROOM = 1 << 17  # longer than any INSERT's part before VALUES: 4,096 column names are refused by MySQL
-QUICK_TRIES = 8
 
 NAME = rb"(?:`(?:[^`]|``)+`|[0-9A-Za-z$_\x80-\xff]+)"
 TABLE_NAME = NAME + rb"(?:\s*\.\s*" + NAME + rb")?"
@@ -41,7 +40,8 @@ _TOKEN = (
     _SINGLE + rb"|" + _DOUBLE + rb"|`[^`]*`|/\*(?!M?!).*?\*/|(?:--(?=[\s\x00-\x20])|#)[^\n]*\n"
     rb"|(?P<open>['\"`#]|/\*(?!M?!)|--(?=[\s\x00-\x20]|\Z))"
 )
-_ESCAPE = re.compile(rb"\\[\\']")
+_ESCAPE = re.compile(rb"\\[\\'\"]")
+_MARK = re.compile(rb"[;\"`#]|/\*|--(?=[\s\x00-\x20])")
 _DASH_COMMENT = re.compile(rb"--[\s\x00-\x20]")
 _REST_OF = {
     "'": re.compile(rb"[^'\\]*(?:\\.[^'\\]*)*'", re.S),
@@ -255,55 +255,36 @@ class _RowScan:
         self.ascii = True
         self.open_line = False
         self.one_line = one_line  # mysqldump and mariadb-dump escape line ends within strings
-        self.again, self.other_end = _ends(head)
+        self.joints = (b";\n" + head, b";\r\n" + head)
 
     def advance(self, block: bytes) -> int | None:
         """The place in ``block`` after the end of the rows, or None where they go on."""
         if self.ascii and not block.isascii():
             self.ascii = False
-        start = 0
-        for _ in range(QUICK_TRIES):
-            end = self._candidate(block, start)
-            if not self._count_quotes(block[start:] if end is None else block[start:end]):
-                break
-            if end is None:
+        if self.state not in ("", "'"):
+            return self._skip(block, 0)
+        # Escapes, and joints between statements of the same table, give way to as many spaces.
+        text = _ESCAPE.sub(b"  ", block) if b"\\" in block else block
+        if b";" in text:
+            for joint in self.joints:
+                text = text.replace(joint, b" " * len(joint))
+        may_be_open = self.one_line and b"\n" in text
+        inside = bool(self.state)
+        position = 0
+        for mark in _marks(text):
+            if text.count(b"'", position, mark) & 1:
+                inside = not inside
+            position = mark
+            if not inside:
+                self.state = ""
+                return mark + 1 if text.startswith(b";", mark) else self._skip(block, mark)
+            if may_be_open and block.startswith((b";\n", b";\r\n"), mark):
+                self.open_line = True
                 return None
-            if not self.state:
-                return end + 1
-            start = end + 1
-            self.open_line = self.one_line and block.startswith((b"\n", b"\r\n"), start)
-            if self.open_line:
-                return None
-        return self._skip(block, start)
-
-    def _candidate(self, block: bytes, start: int) -> int | None:
-        """The first semicolon that no statement with the same head follows."""
-        end = block.find(b";", start)
-        if end >= 0 and self.again.match(block, end):
-            found = self.other_end.search(block, end)
-            end = found.start() if found else -1
-        return None if end < 0 else end
-
-    def _count_quotes(self, segment: bytes) -> bool:
-        """Where nothing but single quotes can matter, follow them; else leave the state and return false."""
-        if b";" in segment:
-            segment = self.again.sub(b"", segment)
-        if (
-            self.state not in ("", "'")
-            or b'"' in segment
-            or b"`" in segment
-            or b"#" in segment
-            or (b"*" in segment and b"/*" in segment)
-            or (b"-" in segment and _DASH_COMMENT.search(segment))
-        ):
-            return False
-        if b"'" in segment:
-            quotes = segment.count(b"'")
-            if b"\\" in segment:
-                quotes -= _ESCAPE.findall(segment).count(b"\\'")
-            if quotes % 2:
-                self.state = "" if self.state else "'"
-        return True
+        if b"'" in text and text.count(b"'", position) & 1:
+            inside = not inside
+        self.state = "'" if inside else ""
+        return None
 
     def _skip(self, block: bytes, position: int) -> int | None:
         """As `advance`, token by token."""
@@ -333,11 +314,22 @@ class _RowScan:
         return None
 
 
-@lru_cache(maxsize=64)
-def _ends(head: bytes) -> tuple[re.Pattern[bytes], re.Pattern[bytes]]:
-    """A statement's end with the same head after it, and one with anything else after it."""
-    literal = re.escape(head)
-    return re.compile(rb";\r?\n" + literal), re.compile(rb";(?!\r?\n" + literal + rb")")
+def _marks(text: bytes) -> Iterator[int]:
+    """Where a statement would end, or a name, a comment or another string begin, were it not within a string."""
+    if (
+        b'"' in text
+        or b"`" in text
+        or b"#" in text
+        or (b"*" in text and b"/*" in text)
+        # Without a line end no such comment ends in here; were its end missed, what follows would be no SQL.
+        or (b"\n" in text and _DASH_COMMENT.search(text))
+    ):
+        yield from (mark.start() for mark in _MARK.finditer(text))
+        return
+    mark = text.find(b";")
+    while mark >= 0:
+        yield mark
+        mark = text.find(b";", mark + 1)
 
 
 @lru_cache(maxsize=64)

@@ -1,0 +1,186 @@
+"""How fast the dump cleaner is, against `cp` and against the incumbent's `sed`, side by side in one run.
+
+Usage: python benchmarks/clean.py [--size MEGABYTES] [--folder FOLDER] [--rounds N] [--check]
+
+Writes a synthetic dump, half hex blobs and half short rows, and one of legacy lengths whose values must be measured.
+Each program runs in turn, several rounds; the ratio is that of the medians. `--check` exits 1 where a target is missed.
+"""
+
+import argparse
+import random
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+HEADER = b"""-- MySQL dump 10.13  Distrib 9.7.4, for Linux (x86_64)
+--
+-- Host: localhost    Database: paper
+-- ------------------------------------------------------
+/*!50503 SET NAMES utf8mb4 */;
+/*!40103 SET TIME_ZONE='+00:00' */;
+/*!40101 SET @OLD_SQL_MODE=@@SQL_MODE, SQL_MODE='NO_AUTO_VALUE_ON_ZERO' */;
+CREATE DATABASE IF NOT EXISTS `paper`;
+USE `paper`;
+"""
+FOOTER = b"-- Dump completed on 2026-01-01  0:00:00\n"
+# One in eight has what a cleaner must not stumble over.
+NOTES = [b"", b"plain text", b"a, b (c)", b"/home/user/data", b"2.5 mm", b"left", b"CA1"] * 4
+NOTES += [b"it\\'s", b"semi; colon", b"DEFAULT CHARSET=latin1", b"-- Dump completed"]
+STATEMENT = 1_000_000  # bytes: what mysqldump puts into one INSERT
+CLEAN = "import sys; from spyglass_export import dump; dump.clean_sql(sys.argv[1], sys.argv[2])"
+LENGTHS = [
+    ("nwb_file_name", 255, 64),
+    ("analysis_file_name", 255, 64),
+    ("interval_list_name", 200, 170),
+    ("position_info_param_name", 80, 32),
+    ("mark_param_name", 80, 32),
+    ("artifact_removed_interval_list_name", 200, 128),
+    ("metric_params_name", 200, 64),
+    ("auto_curation_params_name", 200, 36),
+    ("sort_interval_name", 200, 64),
+    ("preproc_params_name", 200, 32),
+    ("sorter", 200, 32),
+    ("sorter_params_name", 200, 64),
+]
+
+
+def short_row(number: int, chance: random.Random) -> bytes:
+    """A row as Spyglass' tables have many: keys, numbers, a time, a little text."""
+    return (
+        b"('rat%06d_.nwb','interval_%07d',%d,%.6f,'2024-03-%02d 10:11:12','%b')"
+        % (
+            chance.randrange(10**6),
+            number,
+            chance.randrange(-(10**6), 10**6),
+            chance.random(),
+            chance.randrange(1, 29),
+            chance.choice(NOTES),
+        )
+    )
+
+
+def blob_row(number: int, chance: random.Random) -> bytes:
+    """A row with a blob, as mysqldump --hex-blob writes it."""
+    return b"(%d,'blob_%07d',0x%b)" % (
+        number,
+        number,
+        chance.randbytes(chance.randrange(200, 40_000)).hex().upper().encode(),
+    )
+
+
+def write_dump(path: Path, size: int, key_length: int) -> None:
+    """Write ``size`` bytes, half of them short rows and half hex blobs."""
+    chance = random.Random(3)
+    tables = [
+        (
+            b"CREATE TABLE `short` (\n  `nwb_file_name` varchar(%d) NOT NULL,\n  `interval_list_name` varchar(%d) NOT NULL,\n"
+            b"  `n` int NOT NULL,\n  `x` float DEFAULT NULL,\n  `t` timestamp NULL DEFAULT NULL,\n  `note` varchar(255) DEFAULT NULL\n"
+            b") ENGINE=InnoDB DEFAULT CHARSET=latin1;\n" % (key_length, 200 if key_length == 255 else 170),
+            b"INSERT INTO `short` VALUES ",
+            short_row,
+        ),
+        (
+            b"CREATE TABLE `blobs` (\n  `id` int NOT NULL,\n  `name` varchar(32) NOT NULL,\n  `content` longblob NOT NULL,\n"
+            b"  PRIMARY KEY (`id`)\n) ENGINE=InnoDB DEFAULT CHARSET=latin1;\n",
+            b"INSERT INTO `blobs` VALUES ",
+            blob_row,
+        ),
+    ]
+    with path.open("wb") as file:
+        file.write(HEADER)
+        for create, insert, row in tables:
+            file.write(create)
+            end = file.tell() + size // 2
+            statements = []
+            for _ in range(6):
+                rows = []
+                while sum(map(len, rows[-1:])) + len(rows) * (len(rows[0]) if rows else 1) < STATEMENT:
+                    rows.append(row(chance.randrange(10**7), chance))
+                statements.append(insert + b",".join(rows) + b";\n")
+            while file.tell() < end:
+                file.write(chance.choice(statements))
+        file.write(FOOTER)
+
+
+def copy(source: Path, target: Path) -> None:
+    """The lower bound."""
+    subprocess.run(["cp", source, target], check=True)
+
+
+def clean(source: Path, target: Path) -> None:
+    """The cleaner as `invoke clean_sql` calls it, in a process of its own, start of Python and all."""
+    subprocess.run([sys.executable, "-c", CLEAN, source, target], check=True)
+
+
+def peak_memory(source: Path, target: Path) -> float:
+    """Megabytes that the cleaner holds at most, by its own account."""
+    code = f"{CLEAN}; import resource; print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)"
+    done = subprocess.run([sys.executable, "-c", code, source, target], check=True, capture_output=True, text=True)
+    target.unlink()
+    return float(done.stdout)
+
+
+def sed(passes: int) -> Callable[[Path, Path], None]:
+    """The incumbent: a copy, then one in-place pass a rule."""
+    rules = [r"s/ DEFAULT CHARSET=[^ ]\w*//g", r"s/ DEFAULT COLLATE [^ ]\w*//g"]
+    rules += [f"s/ `{column}` varchar({old})/ `{column}` varchar({new})/g" for column, old, new in LENGTHS]
+
+    def run(source: Path, target: Path) -> None:
+        shutil.copyfile(source, target)
+        for rule in rules[:passes]:
+            subprocess.run(["sed", "-i", rule, target], check=True)
+
+    return run
+
+
+def medians(programs: dict[str, Callable[[Path, Path], None]], source: Path, rounds: int) -> dict[str, float]:
+    """Seconds of wall time of each program, taken in turn so that all meet the same machine."""
+    times: dict[str, list[float]] = {name: [] for name in programs}
+    target = source.with_suffix(".out")
+    for _ in range(rounds):
+        for name, program in programs.items():
+            target.unlink(missing_ok=True)
+            start = time.perf_counter()
+            program(source, target)
+            times[name].append(time.perf_counter() - start)
+    target.unlink(missing_ok=True)
+    return {name: statistics.median(values) for name, values in times.items()}
+
+
+def main() -> int:
+    """Run, print, and judge."""
+    parser = argparse.ArgumentParser(description="Benchmark the dump cleaner.")
+    parser.add_argument("--size", type=int, default=1000, help="megabytes of each dump")
+    parser.add_argument("--folder", type=Path, help="where to write (default: a temporary folder)")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--check", action="store_true", help="exit 1 where a target is missed")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(dir=options.folder) as folder:
+        today = Path(folder) / "today.sql"
+        write_dump(today, options.size * 1_000_000, 64)
+        seconds = medians({"cp": copy, "clean": clean, "sed, 2 passes": sed(2)}, today, options.rounds)
+        today.unlink()
+        legacy = Path(folder) / "legacy.sql"
+        write_dump(legacy, options.size * 1_000_000, 255)
+        seconds |= medians({"clean legacy": clean, "sed, 14 passes": sed(14)}, legacy, 1)
+        memory = peak_memory(legacy, legacy.with_suffix(".out"))
+    for name, value in seconds.items():
+        print(f"{name:15} {value:7.2f} s")
+    targets = [
+        ("clean / cp", seconds["clean"] / seconds["cp"], 1.5),
+        ("clean / sed, 2 passes", seconds["clean"] / seconds["sed, 2 passes"], 1.0),
+        ("clean legacy / sed, 14 passes", seconds["clean legacy"] / seconds["sed, 14 passes"], 1.0),
+        ("peak memory in MB / 150", memory / 150, 1.0),
+    ]
+    for name, ratio, limit in targets:
+        print(f"{name:30} {ratio:5.2f}   target {limit}   {'ok' if ratio <= limit else 'MISSED'}")
+    return int(options.check and any(ratio > limit for _, ratio, limit in targets))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
