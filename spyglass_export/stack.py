@@ -5,8 +5,10 @@ import json
 import sys
 import time
 from dataclasses import dataclass
+from pathlib import Path
 
 from . import console
+from .checksum import sha256
 from .docker import Docker
 from .errors import UserError
 from .settings import Settings
@@ -62,18 +64,29 @@ def _compose_environment(settings: Settings) -> dict[str, str]:
     return environment
 
 
+def seed_id(export_data: Path) -> str:
+    """Identify a database by what it is loaded from: SHA-256 over names and contents of the SQL files.
+
+    docker/load_export.sh computes the same and keeps it with the data.
+    """
+    listed = hashlib.sha256()
+    files = (file.relative_to(export_data).as_posix() for file in export_data.glob("sql/**/*.sql"))
+    for name in sorted(files, key=str.encode):
+        listed.update(f"{sha256(export_data / name)}  {name}\n".encode())
+    return listed.hexdigest()
+
+
 def _volume_hashes(settings: Settings) -> dict[str, str]:
     """Name what each volume belongs to; nothing before copy_files has run."""
-    manifest, environment = settings.export_data / "manifest.json", settings.export_data / "environment.yml"
-    if not (manifest.is_file() and environment.is_file()):
+    environment = settings.export_data / "environment.yml"
+    if not environment.is_file():
         return {}
-    export_hash = json.loads(manifest.read_text(encoding="utf-8"))["export_hash"]
 
     def short(*parts: str) -> str:
         return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:12]
 
     return {
-        "DB_DATA_HASH": short(export_hash, settings.db_base_image),
+        "DB_DATA_HASH": short(seed_id(settings.export_data), settings.db_base_image),
         "CONDA_HASH": short(environment.read_text(encoding="utf-8"), settings.hub_base_image),
     }
 

@@ -13,6 +13,8 @@ import pymysql
 import pytest
 from conftest import Paper
 
+from spyglass_export import stack
+
 pytestmark = pytest.mark.end_to_end
 
 
@@ -98,6 +100,12 @@ def test_no_folder_of_this_machine_is_in_the_hub(paper: Paper) -> None:
     assert paper.in_hub("ls ~/data").split() == sorted(
         ["analysis", "export", "raw", "recording", "sorting", "temp", "video", "waveforms"]
     )
+
+
+def test_the_volume_is_named_by_what_the_database_was_loaded_from(paper: Paper) -> None:
+    loaded_from = paper.docker.ask("compose", "exec", "-T", "db", "cat", "/opt/seed/seed_id")
+
+    assert loaded_from == stack.seed_id(paper.settings.export_data)
 
 
 def test_datajoint_connects_with_no_argument(paper: Paper) -> None:

@@ -1,6 +1,5 @@
 """Ports, volumes and what docker compose is told, without Docker."""
 
-import json
 import socket
 from pathlib import Path
 
@@ -19,8 +18,9 @@ def project(folder: Path, env: str = "PAPER_ID=Gu2026\n") -> Settings:
     return load(folder, {})
 
 
-def export(settings: Settings, export_hash: str, environment: str) -> dict[str, str]:
-    (settings.export_data / "manifest.json").write_text(json.dumps({"export_hash": export_hash}))
+def export(settings: Settings, schema: str, environment: str) -> dict[str, str]:
+    (settings.export_data / "sql").mkdir(exist_ok=True)
+    (settings.export_data / "sql" / "schema.sql").write_text(schema)
     (settings.export_data / "environment.yml").write_text(environment)
     found = stack.connect(settings).environment
     return {name: found[name] for name in ("DB_DATA_HASH", "CONDA_HASH")}
