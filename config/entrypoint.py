@@ -39,6 +39,16 @@ def configure_datajoint() -> None:
     file.write_text(json.dumps(config, indent=2), encoding="utf-8")
 
 
+def configure_mysql() -> None:
+    """Write ~/.my.cnf, so that the `mysql` client, which comes with sudo, needs no argument."""
+    quoted = os.environ["DJ_PASS"].replace("\\", "\\\\").replace('"', '\\"')
+    file = HOME / ".my.cnf"
+    file.touch(mode=0o600)
+    file.write_text(
+        f'[client]\nhost={os.environ["DJ_HOST"]}\nuser={os.environ["DJ_USER"]}\npassword="{quoted}"\n', encoding="utf-8"
+    )
+
+
 def make_data_folders() -> None:
     """Make the folders that Spyglass expects, where the mounted data may be written."""
     for name in DATA_FOLDERS:
@@ -61,12 +71,14 @@ def tell_of_emulation() -> None:
         print("this machine's processor is no x86-64: it is emulated, which is slow", flush=True)
 
 
-if os.getuid() == 0 and os.environ.get("GRANT_SUDO") == "yes":
+sudo = os.environ.get("GRANT_SUDO") == "yes"
+# An author who is root needs no sudo to become root.
+if sudo and os.getuid() == 0 and os.environ["NB_UID"] != "0":
     os.execvp("start.sh", ["start.sh", sys.executable, __file__, *sys.argv[1:]])  # noqa: S606
-# New files in the home are the group's too, like all of it.
-os.umask(0o002)
 name_the_user()
 configure_datajoint()
+if sudo:
+    configure_mysql()
 make_data_folders()
 bring_notebooks()
 tell_of_emulation()

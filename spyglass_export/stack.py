@@ -16,6 +16,7 @@ from .settings import Settings
 SERVICES = ("db", "hub")
 HUB_START_SECONDS = 300
 LOG_LINES = 15
+SUDO_FILE = "docker/compose.sudo.yml"
 # Where the database's image keeps the row count and size of each table; see docs/database.md.
 SEED_TABLES = "/opt/seed/tables.tsv"
 
@@ -26,7 +27,7 @@ def connect(settings: Settings, *, dry: bool = False) -> Docker:
     if settings.spyglass_data_dir:
         files.append("docker/compose.data.yml")
     if settings.grant_sudo:
-        files.append("docker/compose.sudo.yml")
+        files.append(SUDO_FILE)
     return Docker(settings.docker, settings.root, _compose_environment(settings), tuple(files), dry)
 
 
@@ -218,12 +219,14 @@ def enter(docker: Docker, service: str) -> int:
 
     Returns the exit status of the shell.
     """
-    terminal = () if sys.stdin.isatty() else ("--no-TTY",)
+    options = [] if sys.stdin.isatty() else ["--no-TTY"]
+    if service == "hub" and SUDO_FILE in docker.compose_files and docker.environment.get("HOST_UID") != "0":
+        options += ["--user", "jovyan"]  # the container itself runs as root then
     command = {
         "hub": ("bash", "-c", ". /opt/paper/activate.sh && exec bash"),
         "db": ("bash", "-c", 'MYSQL_PWD="$MYSQL_ROOT_PASSWORD" exec mysql --user=root'),
     }[service]
-    return docker.attach("compose", "exec", *terminal, service, *command)
+    return docker.attach("compose", "exec", *options, service, *command)
 
 
 @dataclass(frozen=True)
