@@ -1,0 +1,32 @@
+"""What an author can ask for in .env: sudo, a folder of data, a DANDI key."""
+
+import pytest
+from conftest import Paper
+
+from spyglass_export.docker import Docker
+
+pytestmark = pytest.mark.end_to_end
+
+
+def test_sudo_data_and_a_dandi_key_reach_the_running_hub_alone(unbuilt_paper: Paper, docker_engine: Docker) -> None:
+    paper = unbuilt_paper
+    (paper.root / "nwb files").mkdir()
+    (paper.root / "nwb files" / "rat.nwb").write_text("not really")
+    with (paper.root / ".env").open("a", encoding="utf-8") as env:
+        env.write("GRANT_SUDO=yes\nSPYGLASS_DATA_DIR='nwb files'\nDANDI_API_KEY=a-secret-of-mine\nHUB_APT_PACKAGES=\n")
+        env.write("MYSQL_ROOT_PASSWORD='it''s \"quoted\" \\ ü'\nMYSQL_USER=frank\n")
+    try:
+        paper.invoke("build")
+
+        inside = paper.invoke("enter", text="sudo -n id --user; mysql --execute 'SHOW DATABASES'; ls ~/data; env\n")
+        assert inside.splitlines()[0] == "0"
+        assert "common_session" in inside
+        assert "rat.nwb" in inside
+        assert "DANDI_API_KEY=a-secret-of-mine" in inside
+        assert (paper.root / "nwb files" / "analysis").is_dir()
+        image = paper.settings.hub_image_name
+        history = paper.docker.ask("history", "--no-trunc", image) + paper.docker.ask("inspect", image)
+        assert "a-secret-of-mine" not in history
+    finally:
+        paper.invoke("clean", "--yes")
+        paper.docker.succeeds("image", "rm", paper.settings.hub_image_name, paper.settings.db_image_name)
