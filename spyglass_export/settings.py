@@ -4,12 +4,14 @@ import re
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from io import StringIO
 from ipaddress import ip_address
 from pathlib import Path
 from string import Template
 from typing import Any
 
 from dotenv import dotenv_values
+from dotenv.parser import parse_stream
 
 from .errors import UserError
 
@@ -96,10 +98,30 @@ def load(root: Path, environment: Mapping[str, str]) -> Settings:
 
     Raises UserError where there is no `.env` or a value cannot be right.
     """
+    for problem in unreadable_lines(root / ".env"):
+        raise problem
     settings, problems = examine(root, environment)
     if settings is None:
         raise next(iter(problems.values()))
     return settings
+
+
+def unreadable_lines(env_file: Path) -> list[UserError]:
+    """Give a problem for each line that python-dotenv would leave out with no more than a warning."""
+    if not env_file.is_file():
+        return []
+    problems = []
+    for line in parse_stream(StringIO(env_file.read_text(encoding="utf-8-sig", errors="replace"))):
+        if line.error:
+            text = line.original.string
+            number = line.original.line + len(text) - len(text.lstrip("\n"))
+            problems.append(
+                UserError(
+                    f"line {number} of .env cannot be read: {text.strip()[:40]!r}",
+                    "write it as NAME=value; quote a value that holds quotes",
+                )
+            )
+    return problems
 
 
 def examine(root: Path, environment: Mapping[str, str]) -> tuple[Settings | None, dict[str, UserError]]:

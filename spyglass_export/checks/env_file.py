@@ -10,7 +10,7 @@ from dotenv.parser import parse_stream
 
 from spyglass_export.checks.check import Check, failed, passed, warned
 from spyglass_export.errors import UserError
-from spyglass_export.settings import Settings, examine
+from spyglass_export.settings import Settings, examine, unreadable_lines
 
 NAME = ".env"
 KNOWN = [setting.name.upper() for setting in fields(Settings) if setting.metadata]
@@ -33,6 +33,7 @@ def check_env_file(root: Path, environment: Mapping[str, str]) -> tuple[list[Che
     # A default that is wrong, as an image's name without PAPER_ID, is wrong for what it is made of.
     given = {"PAPER_ID", *values, *environment}
     checks = [failed(NAME, problem) for name, problem in problems.items() if name in given]
+    checks += [failed(NAME, problem) for problem in unreadable_lines(root / NAME)]
     checks += _check_lines(text)
     checks += [_unknown(name) for name in values if name not in KNOWN]
     if not any(values.get(name) or environment.get(name) for name in ("SPYGLASS_BASE_DIR", "SPYGLASS_PAPER_DIR")):
@@ -63,10 +64,7 @@ def _check_lines(text: str) -> list[Check]:
     seen: dict[str, int] = {}
     for line in parse_stream(StringIO(text)):
         number = line.original.line + len(line.original.string) - len(line.original.string.lstrip("\n"))
-        if line.error:
-            what = f"line {number} cannot be read: {line.original.string.strip()[:40]!r}"
-            checks.append(failed(NAME, UserError(what, "write it as NAME=value; quote a value that holds quotes")))
-        elif line.key is not None:
+        if line.key is not None and not line.error:
             if line.value is None:
                 checks.append(
                     warned(NAME, f"line {number}: {line.key} has no value", f"write {line.key}=, or take it out")

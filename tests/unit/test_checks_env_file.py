@@ -85,7 +85,7 @@ def test_lines_that_cannot_be_read_have_their_number(tmp_path: Path) -> None:
     )
 
     assert [what for _, what, _ in found] == [
-        'line 6 cannot be read: "DB_PORT \'x"',
+        'line 6 of .env cannot be read: "DB_PORT \'x"',
         "line 7: HUB_PORT has no value",
         "HUB_APT_PACKAGES is set twice, in lines 8 and 9; the last one holds",
     ]

@@ -81,6 +81,7 @@ def test_docker_may_need_sudo(tmp_path: Path) -> None:
     ("lines", "what"),
     [
         ("", "PAPER_ID is not set"),
+        ("PAPER_ID=a\n\nMYSQL_ROOT_PASSWORD='it's'", "line 3 of .env cannot be read: \"MYSQL_ROOT_PASSWORD='it's'\""),
         ("PAPER_ID=Gu 2026", "PAPER_ID 'Gu 2026' is not valid"),
         ("PAPER_ID=../x", "PAPER_ID '../x' is not valid"),
         ("PAPER_ID=-x", "PAPER_ID '-x' is not valid"),
