@@ -11,8 +11,8 @@ from invoke.exceptions import Exit
 from spyglass_export import archive as archive_of_paper
 from spyglass_export import bootstrap as machine
 from spyglass_export import bundle as bundle_of_readers
-from spyglass_export import checks, console, export, images, ports, provenance, stack
-from spyglass_export.commands import command, print_url
+from spyglass_export import checks, console, export, images, notebooks, ports, provenance, stack
+from spyglass_export.commands import command, print_url, start_if_down
 from spyglass_export.commands import down as down
 from spyglass_export.commands import enter as enter
 from spyglass_export.commands import logs as logs
@@ -117,6 +117,24 @@ def clean(context: Context, yes: bool = False, superseded: bool = False) -> None
         stack.down(docker)
     stack.remove_volumes(docker, volumes)
     console.say(f"removed {len(volumes)} volumes")
+
+
+@command(
+    iterable=["names"],
+    help={
+        "names": "notebooks to run, as words after the command or one by one; all when left out",
+        "timeout": "seconds that each may take",
+    },
+)
+def test_notebooks(context: Context, names: list[str], timeout: str = "600") -> None:
+    """Run the notebooks in the hub on the paper's kernel, in copies: what failed, in which cell, and why."""
+    settings, docker = _load(context)
+    if not (timeout.isascii() and timeout.isdigit() and int(timeout)):
+        raise Exit(f"--timeout {timeout!r} is no number of seconds", code=2)
+    selected = notebooks.select(settings, names)
+    docker.check()
+    start_if_down(settings, docker, "hub")
+    notebooks.test(settings, docker, selected, int(timeout))
 
 
 @command()

@@ -10,6 +10,7 @@ from typing import Any
 from invoke.collection import Collection
 from invoke.context import Context
 from invoke.exceptions import Exit
+from invoke.parser.parser import ParseMachine
 from invoke.tasks import Task
 from invoke.tasks import task as invoke_task
 
@@ -23,6 +24,23 @@ ROOT = Path(__file__).resolve().parent.parent
 
 # Invoke would turn copy_files into copy-files wherever it stands, an alias too, and then know that spelling only.
 Collection.transform = lambda self, name: name  # type: ignore[method-assign]
+_handle = ParseMachine.handle
+
+
+def _take_words(machine: ParseMachine, token: str) -> None:
+    """Give words that follow a command to its list, as in `test_notebooks a.ipynb b.ipynb`.
+
+    Invoke takes a list as `--names a.ipynb --names b.ipynb` only, and has no other word for "any number of".
+    """
+    lists = [argument for argument in machine.context.args.values() if argument.kind is list]
+    is_word = not (token.startswith("-") or token in machine.contexts or machine.waiting_for_flag_value)
+    if lists and is_word and machine.current_state == "context":
+        lists[0].value = token
+    else:
+        _handle(machine, token)
+
+
+ParseMachine.handle = _take_words  # type: ignore[method-assign, assignment]
 
 
 def command(**options: Any) -> Callable[[Callable[..., None]], Task[Any]]:
@@ -54,6 +72,14 @@ def _load(context: Context) -> tuple[Settings, Docker]:
 def print_url(settings: Settings) -> None:
     """Print where JupyterLab answers, and its password."""
     console.say(f"JupyterLab: {settings.url}   password: {settings.jupyter_server_app_password}")
+
+
+def start_if_down(settings: Settings, docker: Docker, service: str) -> None:
+    """Start both containers, unless the one of this service runs already."""
+    if not docker.dry and not stack.is_running(docker, service):
+        console.say(f"{service} is not running: starting it")
+        ports.check_ports(settings, docker)
+        stack.start(settings, docker)
 
 
 @command(help={"from_": "a folder that `invoke archive` wrote: its images, and no registry"})
@@ -94,10 +120,7 @@ def enter(context: Context, service: str = "hub") -> None:
     if service not in stack.SERVICES:
         raise Exit(f"there is no service {service!r}: it is hub or db", code=2)
     settings, docker = _load(context)
-    if not docker.dry and not stack.is_running(docker, service):
-        console.say(f"{service} is not running: starting it")
-        ports.check_ports(settings, docker)
-        stack.start(settings, docker)
+    start_if_down(settings, docker, service)
     if status := stack.enter(docker, service):
         raise Exit(code=status)
 

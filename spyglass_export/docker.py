@@ -130,8 +130,8 @@ class Docker:
                 errors.seek(0)
                 raise explain(errors.read().decode("utf-8", "replace"), "one of two docker commands failed")
 
-    def follow(self, *arguments: str) -> Iterator[str]:
-        """Run docker and yield its lines, of output and errors alike, as they come.
+    def follow(self, *arguments: str, stdin: int = subprocess.DEVNULL) -> Iterator[str]:
+        """Run docker and yield its lines, of output and errors alike, as they come; ``stdin`` is a file descriptor.
 
         Raises CalledProcessError at the end where docker failed.
         """
@@ -143,7 +143,7 @@ class Docker:
             command,
             cwd=self.root,
             env=self._environment(),
-            stdin=subprocess.DEVNULL,
+            stdin=stdin,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

@@ -1,0 +1,264 @@
+"""Run one notebook on the paper's kernel, in a copy of its own, and keep what came of it.
+
+usage: run_notebook.py NOTEBOOK SECONDS < A_PIPE
+
+NOTEBOOK is relative to the notebooks' folder. Prints one JSON object a line: {"cell", "cells"} as each cell
+starts, at the end {"status", "cell", "error", "seconds", "wrote", "notes"}. `status` is passed, failed, timed
+out or kernel died; `cell` counts all cells from 1. When standard input ends, whoever asked is gone: kernel and
+process end too.
+
+The notebook runs in a copy of the notebooks' folder, so that what it reads beside it is there, and what it
+writes replaces nothing. What it wrote is kept in executed/, beside its executed copy.
+"""
+
+import asyncio
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import nbformat
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError, DeadKernelError
+from nbconvert import HTMLExporter
+
+HOME = Path("/home/jovyan")
+NOTEBOOKS = HOME / "notebooks"
+EXECUTED = NOTEBOOKS / "executed"
+NOT_COPIED = shutil.ignore_patterns(".git", ".ipynb_checkpoints", "__pycache__")
+SKIP = "skip-test"
+KERNEL_START_SECONDS = 120
+# Characters kept of what a cell prints, and of all else that it shows: a page has to open in a browser.
+PRINTED_LIMIT, SHOWN_LIMIT, ERROR_LIMIT = 1_000_000, 50_000_000, 500
+ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+
+
+def say(**what: Any) -> None:
+    """Print one JSON object."""
+    print(json.dumps(what), flush=True)
+
+
+class Runner(NotebookClient):  # type: ignore[misc] # nbclient is on the hub, where no type checker runs
+    """Runs the cells, says which one, leaves out those tagged `skip-test` and cuts endless output."""
+
+    at: int | None = None
+    kernel: "subprocess.Popen[bytes] | None" = None
+    printed = shown = 0
+    has_expired = False
+
+    async def async_start_new_kernel_client(self) -> Any:
+        """Start a kernel; see nbclient."""
+        self.kernel = self.km.provisioner.process
+        if self.has_expired:
+            self.kill()
+        return await super().async_start_new_kernel_client()
+
+    async def async_execute_cell(self, cell: Any, cell_index: int, *arguments: Any, **options: Any) -> Any:
+        """Run one cell; see nbclient."""
+        if cell.cell_type != "code" or SKIP in cell.metadata.get("tags", []):
+            return cell
+        self.at, self.printed, self.shown = cell_index + 1, 0, 0
+        say(cell=self.at, cells=len(self.nb.cells))
+        try:
+            return await super().async_execute_cell(cell, cell_index, *arguments, **options)
+        finally:
+            if (more := self.printed - PRINTED_LIMIT) > 0:
+                note = f"\n[left out of this copy: {more:,} more characters that the cell printed]\n"
+                cell.outputs.append(nbformat.v4.new_output("stream", name="stderr", text=note))
+
+    def output(self, outs: list[Any], msg: dict[str, Any], *arguments: Any) -> Any:
+        """Take one output of the running cell; see nbclient."""
+        content = msg["content"]
+        if msg["msg_type"] == "stream":
+            room = max(0, PRINTED_LIMIT - self.printed)
+            self.printed += len(content["text"])
+            if not room:
+                return None
+            content["text"] = content["text"][:room]
+        elif msg["msg_type"] == "error":
+            content["evalue"] = content["evalue"][:PRINTED_LIMIT]
+            content["traceback"] = [line[:PRINTED_LIMIT] for line in content["traceback"]]
+        elif "data" in content:
+            size = sum(len(str(value)) for value in content["data"].values())
+            self.shown += size
+            if self.shown > SHOWN_LIMIT:
+                content["data"] = {"text/plain": f"[left out of this copy: {size:,} characters that the cell showed]"}
+        return super().output(outs, msg, *arguments)
+
+    def expire(self) -> None:
+        """Kill the kernel, because its time is up."""
+        self.has_expired = True
+        self.kill()
+
+    def kill(self) -> None:
+        """Kill the kernel and whatever it started: it leads a process group."""
+        if self.kernel:
+            with suppress(ProcessLookupError):
+                os.killpg(self.kernel.pid, signal.SIGKILL)
+
+
+def read(file: Path, paper_id: str) -> Any:
+    """Read a notebook, without its outputs and for the paper's kernel; raise ValueError where it is none."""
+    try:
+        json.loads(file.read_text(encoding="utf-8"))
+    except UnicodeDecodeError as error:
+        raise ValueError(f"it is no UTF-8 text, at byte {error.start}") from error
+    except json.JSONDecodeError as error:
+        raise ValueError(f"it is no valid JSON, in line {error.lineno}: {error.msg}") from error
+    try:
+        notebook = nbformat.read(file, as_version=4)
+        nbformat.validate(notebook)
+    except Exception as error:
+        raise ValueError(f"it is JSON, but no notebook: {str(error).splitlines()[0]}") from error
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            cell.outputs, cell.execution_count = [], None
+    notebook.metadata["kernelspec"] = {"name": paper_id.lower(), "display_name": paper_id, "language": "python"}
+    return notebook
+
+
+def copy_home(scratch: Path) -> list[str]:
+    """Make `scratch` look like the home, with a copy of the notebooks; return what could not be copied."""
+    for entry in HOME.iterdir():
+        if entry != NOTEBOOKS:
+            (scratch / entry.name).symlink_to(entry)
+    executed = {EXECUTED.name}
+    try:
+        shutil.copytree(
+            NOTEBOOKS,
+            scratch / NOTEBOOKS.name,
+            symlinks=True,
+            ignore=lambda folder, names: {*NOT_COPIED(folder, names), *(executed if Path(folder) == NOTEBOOKS else ())},
+        )
+    except shutil.Error as error:
+        return [f"{source} was not there for the notebook: {reason}" for source, _, reason in error.args[0]]
+    return []
+
+
+def snapshot(folder: Path) -> dict[str, tuple[int, int]]:
+    """Size and time of change of each file below `folder`, but for what Python and Jupyter leave behind."""
+    found = {}
+    for parent, folders, files in os.walk(folder):
+        folders[:] = set(folders) - NOT_COPIED(parent, folders)
+        for file in (Path(parent) / name for name in files):
+            status = file.lstat()
+            found[file.relative_to(folder).as_posix()] = (status.st_size, status.st_mtime_ns)
+    return found
+
+
+def run(runner: Runner, seconds: float, log: Path) -> tuple[str, str]:
+    """Run all cells; return the status, and the error's last line where there is one."""
+    timer = threading.Timer(seconds, runner.expire)
+    timer.start()
+    try:
+        with log.open("wb") as errors:
+            asyncio.run(runner.async_execute(stdout=subprocess.DEVNULL, stderr=errors))
+    except CellExecutionError as error:
+        last = (ANSI.sub("", error.evalue or "").strip().splitlines() or [""])[-1].strip()
+        return "failed", f"{error.ename}: {last}"
+    except (DeadKernelError, RuntimeError) as error:
+        if runner.has_expired:
+            return "timed out", f"not done after {seconds:g} s"
+        return "kernel died", why_dead(runner, log) or str(error)
+    except Exception as error:
+        return "failed", f"{type(error).__name__}: {error}"
+    finally:
+        timer.cancel()
+        runner.kill()
+    # A kernel that is killed as its last cell ends has no cell left to fail.
+    return ("timed out", f"not done after {seconds:g} s") if runner.has_expired else ("passed", "")
+
+
+def why_dead(runner: Runner, log: Path) -> str:
+    """Say how the kernel ended, and what it last complained of where it ended by itself."""
+    status = runner.kernel.poll() if runner.kernel else None
+    if status is not None and status < 0:
+        name = signal.Signals(-status).name
+        return f"ended by {name}" + (", as when the memory is full" if name == "SIGKILL" else "")
+    complaints = log.read_bytes()[-5000:].decode("utf-8", "replace").strip().splitlines()
+    said = f": {ANSI.sub('', complaints[-1]).strip()}" if complaints and status else ""
+    return "" if status is None else f"ended with exit status {status}{said}"
+
+
+def replace(file: Path, content: str) -> None:
+    """Put a file in place whole, or not at all."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    incoming = file.with_name(f".{file.name}.tmp")
+    incoming.write_text(content, encoding="utf-8")
+    incoming.replace(file)
+
+
+def keep(notebook: Any, name: Path, folder: Path, wrote: list[str]) -> list[str]:
+    """Put the executed copy, its HTML and what it wrote into executed/; return what could not be kept."""
+    target, notes = EXECUTED / name, []
+    resources = {"metadata": {"name": name.stem, "path": str((folder / name).parent)}}
+    try:
+        replace(target, nbformat.writes(notebook) + "\n")
+        kept = target.with_name(f"{name.stem}_files")
+        shutil.rmtree(kept, ignore_errors=True)
+        for file in wrote:
+            (kept / file).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(folder / file, kept / file, follow_symlinks=False)
+        page, _ = HTMLExporter(embed_images=True).from_notebook_node(notebook, resources)
+        replace(target.with_suffix(".html"), page)
+    except Exception as error:
+        notes.append(f"not all of it could be kept in {EXECUTED.name}/: {type(error).__name__}: {error}")
+    return notes
+
+
+def main(name: Path, seconds: float, scratch: Path) -> dict[str, Any]:
+    """Run a notebook and keep what came of it; return its result."""
+    paper_id, started = os.environ["PAPER_ID"], time.monotonic()
+    try:
+        notebook = read(NOTEBOOKS / name, paper_id)
+    except (OSError, ValueError) as trouble:
+        why = (isinstance(trouble, OSError) and trouble.strerror) or str(trouble)
+        return {"status": "failed", "cell": None, "error": why, "seconds": 0, "wrote": [], "notes": []}
+    notes = copy_home(scratch)
+    folder = scratch / NOTEBOOKS.name
+    before = snapshot(folder)
+    runner = Runner(
+        notebook,
+        kernel_name=paper_id.lower(),
+        resources={"metadata": {"path": str((folder / name).parent)}},
+        timeout=None,
+        startup_timeout=KERNEL_START_SECONDS,
+        shutdown_kernel="immediate",
+        coalesce_streams=True,
+    )
+    threading.Thread(target=end_with_standard_input, args=(runner, scratch), daemon=True).start()
+    status, error = run(runner, seconds, scratch / "kernel.log")
+    took = time.monotonic() - started
+    wrote = sorted(file for file, state in snapshot(folder).items() if before.get(file) != state)
+    notes += keep(notebook, name, folder, wrote)
+    return {
+        "status": status,
+        "cell": None if status == "passed" else runner.at,
+        "error": error if len(error) <= ERROR_LIMIT else f"{error[:ERROR_LIMIT]}…",
+        "seconds": round(took, 1),
+        "wrote": wrote,
+        "notes": notes,
+    }
+
+
+def end_with_standard_input(runner: Runner, scratch: Path) -> None:
+    """Wait until whoever asked is gone, then leave nothing behind."""
+    while os.read(sys.stdin.fileno(), 1):
+        pass
+    runner.kill()
+    shutil.rmtree(scratch, ignore_errors=True)
+    os._exit(1)
+
+
+if __name__ == "__main__":
+    with tempfile.TemporaryDirectory(prefix="run-notebook-", ignore_cleanup_errors=True) as scratch_name:
+        say(**main(Path(sys.argv[1]), float(sys.argv[2]), Path(scratch_name)))

@@ -1,0 +1,233 @@
+"""Run the paper's notebooks in the hub, two at a time, and keep what came of each."""
+
+import difflib
+import hashlib
+import json
+import os
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from rich.markup import escape
+
+from . import console
+from .docker import Docker
+from .errors import UserError
+from .provenance import notebook_files
+from .settings import Settings
+
+EXECUTED = "executed"
+RESULTS = "results.json"
+SCRIPT = "/opt/paper/run_notebook.py"
+AT_A_TIME = 2
+FIX = "notebooks/executed/ has a copy of each with its error; `--timeout` gives them more seconds"
+
+
+@dataclass(frozen=True)
+class Result:
+    """What came of a notebook when it ran last.
+
+    ``status`` is `passed`, `failed`, `timed out` or `kernel died`; ``cell`` is the one that did not pass, counted
+    over all cells from 1, and ``error`` its error's last line. ``wrote`` are the files that it wrote, kept in
+    `executed/`; ``sha256`` is the notebook's as it was run, and ``ran`` when, in UTC.
+    """
+
+    name: str
+    status: str
+    cell: int | None
+    error: str
+    seconds: float
+    wrote: tuple[str, ...]
+    sha256: str
+    ran: str
+
+
+def find(settings: Settings) -> list[str]:
+    """Name every notebook that goes into the image, relative to notebooks/ with `/`.
+
+    Raises UserError where there is none.
+    """
+    found = [file.relative_to(settings.notebooks) for file in notebook_files(settings) if file.suffix == ".ipynb"]
+    if not found:
+        raise UserError(f"there is no notebook in {settings.notebooks}", "copy the paper's notebooks there")
+    return [file.as_posix() for file in found]
+
+
+def select(settings: Settings, names: Sequence[str]) -> list[str]:
+    """Find the notebooks that were named, with or without `notebooks/` and `.ipynb`; all where none was.
+
+    Raises UserError for a name that none has, with the nearest one.
+    """
+    known = find(settings)
+    selected = []
+    for name in names:
+        path = Path(name)
+        if path.is_absolute() and path.is_relative_to(settings.notebooks):
+            path = path.relative_to(settings.notebooks)
+        text = path.as_posix()
+        candidates = [wanted + end for wanted in (text, text.removeprefix("notebooks/")) for end in ("", ".ipynb")]
+        match = next((candidate for candidate in candidates if candidate in known), None)
+        if not match:
+            near = difflib.get_close_matches(candidates[-1], known, n=1, cutoff=0.5)
+            hint = f"did you mean {near[0]}?" if near else f"there are: {', '.join(known)}"
+            raise UserError(f"there is no notebook {name} in {settings.notebooks}", hint)
+        selected.append(match)
+    return list(dict.fromkeys(selected)) or known
+
+
+def test(settings: Settings, docker: Docker, names: Sequence[str], seconds: float) -> None:
+    """Run notebooks on the paper's kernel in the running hub, each for at most ``seconds``; show and keep the results.
+
+    Each runs in a copy of notebooks/, so that what it writes there replaces nothing. Raises UserError where one
+    does not pass.
+    """
+    if not docker.dry and not docker.succeeds("compose", "exec", "--no-TTY", "hub", "test", "-f", SCRIPT):
+        raise UserError("the hub that runs was built before notebooks could be tested", "run `invoke build`")
+    before = _snapshot(settings)
+    results = []
+    with _progress(len(names)) as show:
+        for result in _run_all(settings, docker, names, seconds, show):
+            results.append(result)
+            keep_result(settings, result)
+    if docker.dry:
+        return
+    results.sort(key=lambda result: names.index(result.name))
+    rows = [[one.name, one.status, f"{one.seconds:.1f}", why(one)] for one in results]
+    console.show_table("notebooks", ["notebook", "result", "seconds", "why"], rows)
+    for one in results:
+        if one.wrote:
+            console.say(f"{one.name} wrote {', '.join(one.wrote)}: kept in {files_of(one.name)}/")
+    if changed := sorted({file for file, _ in before ^ _snapshot(settings)}):
+        console.warn(
+            f"changed in notebooks/ meanwhile, by you or by an absolute path in one of them: {', '.join(changed)}"
+        )
+    if troubled := [one.name for one in results if one.status != "passed"]:
+        raise UserError(f"{len(troubled)} of {len(results)} notebooks did not pass: {', '.join(troubled)}", FIX)
+    console.say("all passed; the executed copies are in notebooks/executed/")
+
+
+def why(result: Result) -> str:
+    """Say in one line where a notebook stopped, and why; empty where it passed."""
+    return f"cell {result.cell}: {result.error}" if result.cell else result.error
+
+
+def files_of(name: str) -> str:
+    """Where, below the project's folder, what a notebook wrote is kept."""
+    return f"notebooks/{EXECUTED}/{name.removesuffix('.ipynb')}_files"
+
+
+def _snapshot(settings: Settings) -> set[tuple[str, tuple[int, int]]]:
+    found = set()
+    for file in notebook_files(settings):
+        status = file.lstat()
+        found.add((file.relative_to(settings.notebooks).as_posix(), (status.st_size, status.st_mtime_ns)))
+    return found
+
+
+@contextmanager
+def _progress(total: int) -> Iterator[Callable[[str, str], None]]:
+    """Show which notebooks run, at which cell; gives what to call with a notebook and what it does, or ''."""
+    running: dict[str, str] = {}
+    done = 0
+    with console.out.status(f"0 of {total} notebooks done") as status:
+
+        def show(name: str, what: str) -> None:
+            nonlocal done
+            running[name] = what
+            if not what:
+                del running[name]
+                done += 1
+            lines = [f"  {name}: {what}" for name, what in sorted(running.items())]
+            status.update(escape("\n".join([f"{done} of {total} notebooks done", *lines])))
+
+        yield show
+
+
+def _run_all(
+    settings: Settings, docker: Docker, names: Sequence[str], seconds: float, show: Callable[[str, str], None]
+) -> Iterator[Result]:
+    # As long as the pipe is open, somebody waits for the notebooks. It closes with this process, however that ends.
+    lifeline, end_of_lifeline = os.pipe()
+    pool = ThreadPoolExecutor(max_workers=AT_A_TIME)
+    try:
+        runs = [pool.submit(_run, settings, docker, name, seconds, lifeline, show) for name in names]
+        for run in as_completed(runs):
+            if result := run.result():
+                console.say(f"{result.status}: {result.name}, {result.seconds:.1f} s")
+                yield result
+    finally:
+        os.close(end_of_lifeline)
+        pool.shutdown(cancel_futures=True)
+        os.close(lifeline)
+
+
+def _run(
+    settings: Settings, docker: Docker, name: str, seconds: float, lifeline: int, show: Callable[[str, str], None]
+) -> Result | None:
+    show(name, "starts")
+    started, last = time.monotonic(), ""
+    found: dict[str, Any] = {}
+    sha256 = hashlib.sha256((settings.notebooks / name).read_bytes()).hexdigest()
+    # With GRANT_SUDO the container belongs to root; its user is still jovyan, with the notebooks' owner's ID.
+    user = ("--user", "jovyan") if settings.grant_sudo else ()
+    command = ("/opt/conda/bin/python", SCRIPT, name, f"{seconds:g}")
+    try:
+        for line in docker.follow("compose", "exec", "--no-TTY", *user, "hub", *command, stdin=lifeline):
+            report = _parse(line)
+            if "status" in report:
+                found = report
+            elif report:
+                show(name, f"cell {report['cell']} of {report['cells']}")
+            else:
+                last = line.strip() or last
+    except subprocess.CalledProcessError as error:
+        last = last or f"exit status {error.returncode}"
+    show(name, "")
+    if docker.dry:
+        return None
+    for note in found.get("notes", ()):
+        console.warn(f"{name}: {note}")
+    return Result(
+        name=name,
+        status=found.get("status", "failed"),
+        cell=found.get("cell"),
+        error=found.get("error", f"the hub stopped running it, perhaps for want of memory: {last}"),
+        seconds=found.get("seconds", round(time.monotonic() - started, 1)),
+        wrote=tuple(found.get("wrote", ())),
+        sha256=sha256,
+        ran=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+    )
+
+
+def _parse(line: str) -> dict[str, Any]:
+    try:
+        report = json.loads(line)
+    except ValueError:
+        return {}
+    return report if isinstance(report, dict) and "cell" in report else {}
+
+
+def read_results(settings: Settings) -> dict[str, Result]:
+    """Give the last result of each notebook that ran, by name; none where no result can be read."""
+    try:
+        found = json.loads((settings.notebooks / EXECUTED / RESULTS).read_text(encoding="utf-8"))
+        return {one["name"]: Result(**{**one, "wrote": tuple(one["wrote"])}) for one in found}
+    except (OSError, ValueError, TypeError, KeyError):
+        return {}
+
+
+def keep_result(settings: Settings, result: Result) -> None:
+    """Write a result beside those of other notebooks, as long as these are still there."""
+    results = read_results(settings) | {result.name: result}
+    kept = [asdict(one) for name, one in sorted(results.items()) if (settings.notebooks / name).is_file()]
+    folder = settings.notebooks / EXECUTED
+    folder.mkdir(exist_ok=True)
+    incoming = folder / f"{RESULTS}.tmp"
+    incoming.write_text(json.dumps(kept, indent=1, ensure_ascii=False) + "\n", encoding="utf-8", newline="\n")
+    incoming.replace(folder / RESULTS)
