@@ -27,6 +27,7 @@ SOURCE_ONLY = {
     "system_versioning_insert_history",
     "sql_quote_show_create",
     "max_statement_time",
+    "restrict_fk_on_non_standard_key",
 }
 _OTHER_SETS = {"PASSWORD", "TRANSACTION", "ROLE", "DEFAULT", "RESOURCE", "STATEMENT"}
 # In these a byte of a character may be a backslash or a quote, which neither this reader nor mysql's can tell.

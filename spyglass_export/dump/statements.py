@@ -41,7 +41,7 @@ _TOKEN = (
     rb"|(?P<open>['\"`#]|/\*(?!M?!)|--(?=[\s\x00-\x20]|\Z))"
 )
 _ESCAPE = re.compile(rb"\\[\\'\"]")
-_MARK = re.compile(rb"[;\"`#]|/\*|--(?=[\s\x00-\x20])")
+_MARK = re.compile(rb"[;\"`#]|/\*(?!M?!)|--(?=[\s\x00-\x20])")
 _DASH_COMMENT = re.compile(rb"--[\s\x00-\x20]")
 _REST_OF = {
     "'": re.compile(rb"[^'\\]*(?:\\.[^'\\]*)*'", re.S),
@@ -183,7 +183,7 @@ class _Reader:
             if self.dump_start is None:
                 raise DamagedDumpError("has a '-- Dump completed' whose beginning is missing", self.offset)
             self.dump_start = None
-        elif not comment.endswith((b"\n", b"*/")) and any(line.startswith(comment) for line in _FIRST_LINES):
+        elif comment.startswith(b"-- M") and any(line.startswith(comment) for line in _FIRST_LINES):
             raise DamagedDumpError("ends within the first line of a dump", self.offset)
 
     def delimiter_command(self) -> Statement | None:
@@ -221,7 +221,7 @@ class _Reader:
     def rows(self, head: re.Match[bytes]) -> Iterator[Statement]:
         """Rows of one table, up to the first statement that begins otherwise, in pieces of about ``PIECE`` bytes."""
         start = piece = self.offset
-        scan = _RowScan(head.group(), one_line=self.dump_start is not None)
+        scan = _RowScan(head.group(), framed=self.dump_start is not None)
         self.at = head.end()
         window = FIRST_WINDOW
         while True:
@@ -231,7 +231,7 @@ class _Reader:
                 what = "ends within a string" if scan.state in ("'", '"') else "ends within a statement"
                 raise DamagedDumpError(what, start)
             # What may go together with the next block's first byte is left for that block.
-            whole_tokens = block.rstrip(b"\\-/*") if more else block
+            whole_tokens = block.rstrip(b"\\-/*M;") if more else block
             end = scan.advance(whole_tokens)
             if scan.open_line:
                 raise DamagedDumpError("has a string that is still open at the end of its line", start)
@@ -249,12 +249,13 @@ class _Reader:
 class _RowScan:
     """Find where the rows of one table end; ``state`` is the quote or comment mark that is open, or ''."""
 
-    def __init__(self, head: bytes, *, one_line: bool) -> None:
+    def __init__(self, head: bytes, *, framed: bool) -> None:
         self.head = head
         self.state = ""
         self.ascii = True
         self.open_line = False
-        self.one_line = one_line  # mysqldump and mariadb-dump escape line ends within strings
+        # Rows by mysqldump and mariadb-dump: strings in single quotes, without line ends; no names, no comments.
+        self.framed = framed
         self.joints = (b";\n" + head, b";\r\n" + head)
 
     def advance(self, block: bytes) -> int | None:
@@ -268,10 +269,10 @@ class _RowScan:
         if b";" in text:
             for joint in self.joints:
                 text = text.replace(joint, b" " * len(joint))
-        may_be_open = self.one_line and b"\n" in text
+        may_be_open = self.framed and b"\n" in text
         inside = bool(self.state)
         position = 0
-        for mark in _marks(text):
+        for mark in _marks(text, framed=self.framed):
             if text.count(b"'", position, mark) & 1:
                 inside = not inside
             position = mark
@@ -293,7 +294,7 @@ class _RowScan:
             if self.state:
                 rest = _REST_OF[self.state].match(block, position)
                 string_end = rest.end() if rest else len(block)
-                if self.one_line and self.state == "'" and b"\n" in block[position:string_end]:
+                if self.framed and self.state == "'" and b"\n" in block[position:string_end]:
                     self.open_line = True
                     return None
                 if not rest:
@@ -314,15 +315,14 @@ class _RowScan:
         return None
 
 
-def _marks(text: bytes) -> Iterator[int]:
+def _marks(text: bytes, *, framed: bool) -> Iterator[int]:
     """Where a statement would end, or a name, a comment or another string begin, were it not within a string."""
-    if (
+    if not framed and (
         b'"' in text
         or b"`" in text
         or b"#" in text
         or (b"*" in text and b"/*" in text)
-        # Without a line end no such comment ends in here; were its end missed, what follows would be no SQL.
-        or (b"\n" in text and _DASH_COMMENT.search(text))
+        or (b"-" in text and _DASH_COMMENT.search(text))
     ):
         yield from (mark.start() for mark in _MARK.finditer(text))
         return
@@ -337,7 +337,7 @@ def _plain_rows(head: bytes) -> re.Pattern[bytes]:
     """All that is no end and leaves nothing open; a string with a line end in it is left to be looked at."""
     single = _SINGLE.replace(rb"[^'\\]", rb"[^'\\\n]")
     return re.compile(
-        rb"(?:[^'\"`;#/\\-]+|" + single + rb"|" + _DOUBLE + rb"|-(?!-[\s\x00-\x20])|/(?!\*)|\\.|;\r?\n"
+        rb"(?:[^'\"`;#/\\-]+|" + single + rb"|" + _DOUBLE + rb"|-(?!-[\s\x00-\x20])|/(?!\*(?!M?!))|\\.|;\r?\n"
         + re.escape(head) + rb")*",
         re.S,
     )

@@ -1,0 +1,149 @@
+"""Whole dumps: tables in pieces, several files, settings that rows need, and what is refused."""
+
+import gzip
+from pathlib import Path
+
+import pytest
+from conftest import Clean
+
+from spyglass_export.dump import clean_to_file, clean_to_folder
+from spyglass_export.errors import UserError
+
+USE = "CREATE DATABASE IF NOT EXISTS `d`; USE `d`;\n"
+T = "CREATE TABLE `t` (\n  `a` int NOT NULL,\n  `b` varchar(9) DEFAULT NULL\n) ENGINE=InnoDB DEFAULT CHARSET=latin1;\n"
+FRAME = "-- MySQL dump 10.13  Distrib 9.7.4, for Linux (x86_64)\n{}-- Dump completed on 2026-01-01  0:00:00\n"
+LOADING = (
+    "SET NAMES utf8mb4;\n{}SET SQL_MODE='NO_AUTO_VALUE_ON_ZERO,STRICT_TRANS_TABLES,STRICT_ALL_TABLES,ALLOW_INVALID_DATES';\n"
+    "SET FOREIGN_KEY_CHECKS=0;\n"
+)
+
+
+def test_rows_go_through_byte_for_byte_with_the_settings_they_need(clean: Clean) -> None:
+    rows = b"INSERT INTO `t` VALUES (1,'DEFAULT CHARSET=latin1;'),(2,'\\'\\\\\x00\xff'),(3,NULL);"
+    dump = f"{USE}SET NAMES utf8mb4;\nSET TIME_ZONE='+00:00';\nSET SQL_MODE='NO_AUTO_VALUE_ON_ZERO';\n{T}".encode()
+    time_zone = "SET TIME_ZONE='+00:00';\n"
+
+    assert clean(dump + rows + b"\n").rows["t"] == f"USE `d`;\n{LOADING.format(time_zone)}".encode() + rows + b"\n"
+
+
+def test_a_table_in_pieces_is_one_table(clean: Clean) -> None:
+    piece = "DROP TABLE IF EXISTS `t`;\n" + T + "INSERT INTO `t` VALUES ({0},'x');\n"
+    pieces = [FRAME.format(piece.format(number)) for number in range(3)]
+    cleaned = clean(USE + pieces[0] + pieces[1], USE + pieces[2])
+
+    assert cleaned.schema.count("CREATE TABLE") == 1
+    assert [line for line in cleaned.rows["t"].splitlines() if line.startswith(b"INSERT")] == [
+        b"INSERT INTO `t` VALUES (%d,'x');" % number for number in range(3)
+    ]
+
+
+def test_another_next_auto_increment_is_the_same_table(clean: Clean) -> None:
+    one, other = (T.replace("InnoDB", f"InnoDB AUTO_INCREMENT={value}") for value in (3, 9))
+
+    assert clean(USE + one + other).schema.count("CREATE TABLE") == 1
+
+
+def test_a_table_defined_in_two_ways_is_refused(clean: Clean) -> None:
+    with pytest.raises(UserError) as error:
+        clean(USE + T, USE + T.replace("varchar(9)", "varchar(8)"))
+
+    for part in ("`d`.`t`", "0.sql, line 2", "1.sql, line 2", "varchar(9)", "varchar(8)"):
+        assert part in error.value.what
+
+
+def test_files_may_come_in_any_order(clean: Clean) -> None:
+    rows = "INSERT INTO `d`.`t` VALUES (1,'x');\n"
+
+    assert b"VALUES (1,'x')" in clean(rows, USE + T).rows["t"]
+
+
+def test_names_of_files_are_safe_everywhere(clean: Clean) -> None:
+    names = ["Case", "case", "#mysql50#x", "con", "a/b\\c:d*?", "é" * 60, "x" * 64]
+    dump = "".join(f"CREATE TABLE `{name}` (`a` int);\nINSERT INTO `{name}` VALUES (1);\n" for name in names)
+    files = [table.file or "" for table in clean(USE + dump).result.tables]
+
+    assert len({file.lower() for file in files}) == len(names)
+    assert all(file.isascii() and len(file) < 100 and not set(file) & set('\\:*?"<>|# ') for file in files)
+
+
+def test_a_dump_without_use_takes_the_database_of_its_header(clean: Clean) -> None:
+    dump = FRAME.format("--\n-- Host: localhost    Database: paper\n-- -----\n" + T + "INSERT INTO `t` VALUES (1,'x');\n")
+
+    assert clean(dump).schema.startswith("CREATE DATABASE IF NOT EXISTS `paper`;\n")
+
+
+@pytest.mark.parametrize(
+    ("dump", "what"),
+    [
+        (T, "0.sql, line 1: no USE says which database `t` belongs to"),
+        (USE + "INSERT INTO `t` VALUES (1);\n", "0.sql, line 2: rows of `d`.`t`, which no file defines"),
+        (USE + T + "INSFRT INTO `t` VALUES (1,'x');\n", "0.sql, line 6: this is no SQL: \"INSFRT INTO `t` VALUES (1,'x');\""),
+        (USE + T + "/*!40101 SET NAMES utf8mb4 \n/;\n", "0.sql, line 6: this is no SQL: '/*!40101 SET NAMES utf8mb4 '"),
+        ("hello;", "0.sql, line 1: this is no SQL: 'hello;'"),
+        ("-- only a comment\n", "0.sql: no table is defined in it"),
+        ("", "0.sql is empty"),
+        (USE + T + "INSERT INTO `t` VALUES (1,'x);\n", "0.sql, line 6: the dump ends within a string"),
+        (USE + T + "SET NAMES gbk;\n", "0.sql: a dump in character set gbk cannot be read safely"),
+        (
+            USE + FRAME.format(T) + USE.replace("`d`", "`e`"),
+            "0.sql, line 8: the file ends after this, before any table of the schema",
+        ),
+    ],
+)
+def test_what_cannot_be_a_whole_dump_is_refused(clean: Clean, dump: str, what: str) -> None:
+    with pytest.raises(UserError) as error:
+        clean(dump)
+
+    assert error.value.what.startswith(what)
+
+
+def test_no_cut_of_a_dump_goes_unnoticed(clean: Clean) -> None:
+    """Except right after a whole dump, or before anything: there nothing tells that more should follow."""
+    dump = USE + FRAME.format("--\n-- Host: localhost    Database: d\n\n" + T + "INSERT INTO `t` VALUES (1,'a;b'),(2,'x');\n")
+    whole = dump.index("-- Dump completed") + len("-- Dump completed")
+
+    for end in range(1, whole):
+        with pytest.raises(UserError):
+            clean(dump[:end])
+    clean(dump[:whole])
+
+
+def test_compressed_files(tmp_path: Path) -> None:
+    packed = tmp_path / "x.sql.gz"
+    packed.write_bytes(gzip.compress((USE + T + "INSERT INTO `t` VALUES (1,'x');\n").encode()))
+    clean_to_folder([packed], tmp_path / "out")
+
+    assert (tmp_path / "out" / "rows" / "00001-d.t.sql").read_bytes().endswith(b"VALUES (1,'x');\n")
+    assert not list((tmp_path / "out").glob(".*"))
+
+
+def test_a_broken_compressed_file_is_refused(tmp_path: Path) -> None:
+    packed = tmp_path / "x.sql.gz"
+    packed.write_bytes(gzip.compress((USE + T).encode())[:-12])
+
+    with pytest.raises(UserError, match=r"x\.sql\.gz is a broken gzip file"):
+        clean_to_folder([packed], tmp_path / "out")
+
+
+def test_one_file_and_cleaning_it_again_changes_nothing(tmp_path: Path) -> None:
+    source, once, twice = tmp_path / "in.sql", tmp_path / "once.sql", tmp_path / "twice.sql"
+    view = "/*!50001 CREATE VIEW `v` AS select `a` from `t` */;\n"
+    rows = "INSERT INTO `t` VALUES (1,'x');\nINSERT INTO `t` VALUES (2,'y');\n"
+    source.write_text(USE + "SET TIME_ZONE='+00:00';\n" + T + rows + view + "CREATE TABLE `u` (`a` int);\n", encoding="utf-8")
+    clean_to_file(source, once)
+    clean_to_file(once, twice)
+
+    assert once.read_bytes() == twice.read_bytes()
+    assert b"(1,'x');\nINSERT INTO `t` VALUES (2,'y');\n" in once.read_bytes()
+
+
+def test_a_refused_file_leaves_the_output_as_it_was(tmp_path: Path) -> None:
+    source, output = tmp_path / "in.sql", tmp_path / "out.sql"
+    source.write_text(USE + T + "INSERT INTO `t` VALUES (1,'x", encoding="utf-8")
+    output.write_text("before", encoding="utf-8")
+
+    with pytest.raises(UserError):
+        clean_to_file(source, output)
+
+    assert output.read_text(encoding="utf-8") == "before"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.sql", "out.sql"]

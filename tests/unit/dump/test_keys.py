@@ -1,0 +1,115 @@
+"""Lengths of key columns: those of today's Spyglass, MySQL's limits, and never less than the values need."""
+
+import pytest
+from conftest import Clean
+
+from spyglass_export.errors import UserError
+
+USE = "CREATE DATABASE IF NOT EXISTS `d`; USE `d`;\n"
+
+
+def create(name: str, *lines: str) -> str:
+    body = ",\n  ".join(lines)
+    return f"CREATE TABLE `{name}` (\n  {body}\n) ENGINE=InnoDB DEFAULT CHARSET=latin1;\n"
+
+
+def insert(name: str, *rows: str) -> str:
+    return f"INSERT INTO `{name}` VALUES {','.join(rows)};\n"
+
+
+def test_an_old_length_becomes_todays(clean: Clean) -> None:
+    cleaned = clean(USE + create("t", "`nwb_file_name` varchar(255) NOT NULL") + insert("t", "('a.nwb')"))
+
+    assert "`nwb_file_name` varchar(64) NOT NULL" in cleaned.schema
+    assert [(change.before, change.after) for change in cleaned.changes("column length")] == [("varchar(255)", "varchar(64)")]
+
+
+@pytest.mark.parametrize(
+    "column", ["`nwb_file_name` varchar(80)", "`other` varchar(255)", "`x` int COMMENT '`nwb_file_name` varchar(255)'"]
+)
+def test_other_columns_and_lengths_stay(clean: Clean, column: str) -> None:
+    assert column in clean(USE + create("t", column)).schema
+
+
+@pytest.mark.parametrize(
+    ("value", "length"),
+    [("x" * 100, 100), ("é" * 100, 100), ("\\'" * 70, 70), ("''" * 70, 70), ("\\\\" * 64, 64), ("x" * 90 + "   ", 93)],
+)
+def test_a_longer_value_counts_in_characters(clean: Clean, value: str, length: int) -> None:
+    dump = USE + create("t", "`nwb_file_name` varchar(255) NOT NULL", "`b` blob") + insert("t", f"('{value}',0xAB)", "('b','(,')")
+
+    assert f"`nwb_file_name` varchar({length})" in clean(dump).schema
+
+
+def test_columns_of_one_name_or_tied_by_a_foreign_key_are_fitted_together(clean: Clean) -> None:
+    cleaned = clean(
+        USE
+        + create("child", "`nwb_file_name` varchar(255)", "FOREIGN KEY (`nwb_file_name`) REFERENCES `parent` (`nwb_file_name`)")
+        + create("parent", "`nwb_file_name` varchar(255)", "PRIMARY KEY (`nwb_file_name`)")
+        + insert("parent", f"('{'x' * 99}')")
+    )
+
+    assert cleaned.schema.count("`nwb_file_name` varchar(99)") == 2
+
+
+def test_an_index_over_the_limit_is_cut_as_far_as_its_values_allow(clean: Clean) -> None:
+    cleaned = clean(
+        USE
+        + create("p", "`a` varchar(500)", "`b` varchar(500)", "`n` int", "PRIMARY KEY (`a`,`b`,`n`)")
+        + create("c", "`x` varchar(500)", "`y` varchar(500)", "`n` int", "FOREIGN KEY (`x`,`y`,`n`) REFERENCES `p` (`a`,`b`,`n`)")
+        + insert("p", f"('{'x' * 400}','y',1)")
+    )
+    lengths = {change.where.split(".")[-1]: int(change.after[8:-1]) for change in cleaned.changes("column length")}
+
+    assert lengths["`a`"] == lengths["`x`"] >= 400
+    assert lengths["`b`"] == lengths["`y`"] >= 1
+    assert 4 * (lengths["`a`"] + lengths["`b`"]) + 4 <= 3072
+
+
+def test_an_index_whose_values_need_more_than_the_limit_is_refused(clean: Clean) -> None:
+    dump = USE + create("t", "`a` varchar(500)", "`b` varchar(500)", "UNIQUE KEY `both` (`a`,`b`)")
+    dump += insert("t", f"('{'x' * 400}','{'y' * 450}')")
+
+    with pytest.raises(UserError) as error:
+        clean(dump)
+
+    for part in ("`d`.`t`", "`both`", "`a` up to 400", "`b` up to 450", "3400 bytes", "3072", "yyyy"):
+        assert part in error.value.what
+
+
+def test_a_row_over_the_limit_is_cut_too(clean: Clean) -> None:
+    dump = USE + create("t", "`a` varchar(20000)", "`b` varchar(20000)") + insert("t", "('x','y')")
+    lengths = [int(change.after[8:-1]) for change in clean(dump).changes("column length")]
+
+    assert sum(lengths) * 4 <= 65535
+
+
+@pytest.mark.parametrize("statement", ["INSERT INTO `t` (`b`,`nwb_file_name`) VALUES ", "insert into t (b, nwb_file_name) values\n"])
+def test_rows_that_name_their_columns(clean: Clean, statement: str) -> None:
+    dump = USE + create("t", "`nwb_file_name` varchar(255)", "`b` text") + f"{statement}('(\\'),(',\n '{'x' * 77}'),\n(NULL,'b');\n"
+
+    assert "`nwb_file_name` varchar(77)" in clean(dump).schema
+
+
+def test_keys_that_differ_in_accents_stay_apart(clean: Clean) -> None:
+    cleaned = clean(
+        USE
+        + create("p", "`name` varchar(80)", "PRIMARY KEY (`name`)")
+        + create("c", "`name` varchar(80)", "FOREIGN KEY (`name`) REFERENCES `p` (`name`)")
+        + insert("p", "('Bjorn')", "('Björn')")
+    )
+
+    assert cleaned.schema.count("`name` varchar(80) COLLATE utf8mb4_bin") == 2
+
+
+def test_accents_alone_change_nothing(clean: Clean) -> None:
+    dump = USE + create("p", "`name` varchar(80)", "PRIMARY KEY (`name`)") + insert("p", "('Björn')", "('Bert')")
+
+    assert "utf8mb4_bin" not in clean(dump).schema
+
+
+def test_text_that_outgrows_its_type_is_widened(clean: Clean) -> None:
+    cleaned = clean(USE + create("t", "`a` text", "`b` tinytext") + insert("t", f"('{'é' * 40_000}','{'é' * 100}')"))
+
+    assert "`a` mediumtext" in cleaned.schema
+    assert "`b` tinytext" in cleaned.schema
