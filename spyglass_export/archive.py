@@ -45,7 +45,17 @@ def write(settings: Settings, docker: Docker) -> Path:
     try:
         with out.status("compressing both images"):
             # The database's image has zstd, which this machine may not have.
-            zstd = ("run", "--rm", "--interactive", "--network", "none", "--entrypoint", "zstd", references["db"])
+            zstd = (
+                "run",
+                "--rm",
+                "--interactive",
+                "--network",
+                "none",
+                "--no-healthcheck",
+                "--entrypoint",
+                "zstd",
+                references["db"],
+            )
             docker.pipe(
                 ("save", *references.values()),
                 (*zstd, ZSTD_LEVEL, "-T0", "--quiet", "--stdout"),
@@ -109,10 +119,18 @@ def describe(settings: Settings, images: Mapping[str, Image], folder: Path, sums
         for name, digest in sums.items()
     ]
     files.append({"@id": CHECKSUMS, "@type": "File", "name": CHECKSUMS, "encodingFormat": "text/plain"})
-    authors = [
-        {"@id": author.orcid or f"#author-{number}", "@type": "Person", "name": author.name}
-        for number, author in enumerate(cited.authors, 1)
-    ]
+    authors: list[dict[str, Any]] = []
+    institutes: dict[str, dict[str, Any]] = {}
+    for number, author in enumerate(cited.authors, 1):
+        authors.append({"@id": author.orcid or f"#author-{number}", "@type": "Person", "name": author.name})
+        if author.affiliation:
+            institute = {
+                "@id": f"#institute-{len(institutes) + 1}",
+                "@type": "Organization",
+                "name": author.affiliation,
+            }
+            institute = institutes.setdefault(author.affiliation, institute)
+            authors[-1]["affiliation"] = {"@id": institute["@id"]}
     simple = re.fullmatch(r"[A-Za-z0-9.+-]+", cited.licence)
     licence = {
         "@id": f"https://spdx.org/licenses/{cited.licence}" if simple else "#licence",
@@ -144,7 +162,8 @@ def describe(settings: Settings, images: Mapping[str, Image], folder: Path, sums
         "mentions": [{"@id": one["@id"]} for one in software],
     }
     if authors:
-        root["author"] = [{"@id": author["@id"]} for author in authors]
+        named = [{"@id": one["@id"]} for one in authors]
+        root["author"] = named if len(named) > 1 else named[0]
     if cited.doi:
         root["citation"] = {"@id": f"https://doi.org/{cited.doi}"}
         article = [{"@id": f"https://doi.org/{cited.doi}", "@type": "ScholarlyArticle", "name": cited.title}]
@@ -158,5 +177,5 @@ def describe(settings: Settings, images: Mapping[str, Image], folder: Path, sums
     }
     return {
         "@context": "https://w3id.org/ro/crate/1.1/context",
-        "@graph": [descriptor, root, *files, licence, *authors, *article, *software],
+        "@graph": [descriptor, root, *files, licence, *authors, *institutes.values(), *article, *software],
     }

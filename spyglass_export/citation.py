@@ -13,10 +13,11 @@ LICENCE = "MIT"  # this repository's LICENSE
 
 @dataclass(frozen=True)
 class Author:
-    """A person or institution that is to be cited; ``orcid`` is a URL or empty."""
+    """A person or institution that is to be cited; ``orcid``, a URL, and ``affiliation`` may be empty."""
 
     name: str
     orcid: str
+    affiliation: str
 
 
 @dataclass(frozen=True)
@@ -61,4 +62,4 @@ def read(root: Path, paper_id: str) -> Citation:
 def _author(entry: dict[str, Any]) -> Author:
     names = (entry.get(part) for part in ("given-names", "name-particle", "family-names", "name-suffix"))
     name = " ".join(str(part) for part in names if part) or entry.get("name") or entry.get("alias") or "unknown"
-    return Author(str(name), str(entry.get("orcid") or ""))
+    return Author(str(name), str(entry.get("orcid") or ""), str(entry.get("affiliation") or ""))

@@ -33,7 +33,7 @@ cff-version: 1.2.0
 title: Ripples of rats that do not exist
 authors:
   - {family-names: Lovelace, given-names: Ada, orcid: "https://orcid.org/0000-0000-0000-0001"}
-  - {name: The Lab}
+  - {name: The Lab, affiliation: A University}
 license: CC-BY-4.0
 doi: 10.1000/xyz
 """
@@ -256,6 +256,7 @@ def test_an_archive_is_an_ro_crate(archived: Path) -> None:
     assert (root["name"], root["datePublished"]) == ("Ripples of rats that do not exist", "2026-11-22")
     assert root["license"] == {"@id": "https://spdx.org/licenses/CC-BY-4.0"}
     assert [entities[author["@id"]]["name"] for author in root["author"]] == ["Ada Lovelace", "The Lab"]
+    assert entities[entities[root["author"][1]["@id"]]["affiliation"]["@id"]]["name"] == "A University"
     parts = {part["@id"] for part in root["hasPart"]}
     assert parts == {path.name for path in archived.iterdir()} - {"ro-crate-metadata.json"}
     for part in parts - {"SHA256SUMS"}:
