@@ -4,7 +4,7 @@
 # stays in the image.
 # shellcheck source=/dev/null
 . /opt/conda/bin/activate "/opt/conda/envs/$PAPER_ID"
-export PIP_USER=1 PYTHONUSERBASE=/opt/paper/packages
+export PIP_CONFIG_FILE=/opt/paper/pip.conf PYTHONUSERBASE=/opt/paper/packages
 case ":$PATH:" in
   *":$PYTHONUSERBASE/bin:"*) ;;
   *) export PATH="$PATH:$PYTHONUSERBASE/bin" ;;
