@@ -37,7 +37,6 @@ check_space() { # MEGABYTES
 
 copy_seed() {
   local incoming needed
-  discard "$volume"/incoming.*
   needed=$(du -s -B 1M "$seed/data" | cut -f 1)
   check_space $((needed + working_space))
   incoming=$(mktemp -d "$volume/incoming.XXXXXXXXXX")
@@ -144,11 +143,14 @@ esac
     'take it out in .env'
 
 check_volume
+discard "$volume"/incoming.*
 [[ -d $data ]] || copy_seed
 check_data
 check_space "$working_space"
 # Another identity and keys at each start: none is ever half written, and none outlives its use.
 rm -f "$data/auto.cnf" "$data"/*.pem
 pool=$(buffer_pool)
+sql=$(accounts)
+unset MYSQL_ROOT_PASSWORD
 # The here-string is a pipe that only this process reads; no file keeps the password.
-exec mysqld --innodb-buffer-pool-size="$pool" --init-file=/dev/fd/3 "$@" 3<<<"$(accounts)"
+exec mysqld --innodb-buffer-pool-size="$pool" --init-file=/dev/fd/3 "$@" 3<<<"$sql"

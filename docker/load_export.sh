@@ -107,7 +107,7 @@ start_server() {
   # Nothing here has to survive a crash: a build that fails is thrown away.
   mysqld --no-defaults --user=mysql --datadir="$seed/data" --lower-case-table-names=0 \
     --socket="$scratch/mysqld.sock" --pid-file="$scratch/mysqld.pid" --tmpdir="$scratch" --skip-networking \
-    --mysqlx=OFF --skip-log-bin --performance-schema=OFF --secure-file-priv="$seed" \
+    --loose-mysqlx=OFF --skip-log-bin --performance-schema=OFF --secure-file-priv="$seed" \
     --auto-generate-certs=OFF --caching-sha2-password-auto-generate-rsa-keys=OFF \
     --loose-innodb-numa-interleave=OFF --loose-restrict-fk-on-non-standard-key=OFF \
     --character-set-server=utf8mb4 --max-allowed-packet=1G --group-concat-max-len=1048576 \
@@ -115,7 +115,7 @@ start_server() {
     --innodb-buffer-pool-size="$pool" --innodb-buffer-pool-dump-at-shutdown=OFF \
     --innodb-redo-log-capacity=8M --innodb-doublewrite=OFF --innodb-flush-method=nosync \
     --innodb-flush-log-at-trx-commit=0 --innodb-io-capacity=10000 --innodb-io-capacity-max=20000 \
-    --innodb-adaptive-hash-index=OFF --innodb-change-buffering=none \
+    --innodb-adaptive-hash-index=OFF --loose-innodb-change-buffering=none \
     2>>"$scratch/mysqld.log" >&2 &
   server=$!
   until client --execute='DO 0' 2>/dev/null; do
@@ -169,9 +169,9 @@ missing=$(
   client <<SQL
 SELECT CONCAT(m.table_schema, '.', m.table_name)
 FROM JSON_TABLE(CONVERT(LOAD_FILE('$seed/manifest.json') USING utf8mb4), '\$.tables[*]'
-  COLUMNS (table_schema VARCHAR(64) PATH '\$.schema', table_name VARCHAR(64) PATH '\$.name')) AS m
-LEFT JOIN information_schema.tables AS t
-  ON BINARY t.table_schema = BINARY m.table_schema AND BINARY t.table_name = BINARY m.table_name
+  COLUMNS (table_schema VARCHAR(64) COLLATE utf8mb4_bin PATH '\$.schema',
+    table_name VARCHAR(64) COLLATE utf8mb4_bin PATH '\$.name')) AS m
+LEFT JOIN information_schema.tables AS t ON t.table_schema = m.table_schema AND t.table_name = m.table_name
 WHERE t.table_name IS NULL
 SQL
 )
@@ -206,7 +206,7 @@ SELECT CONCAT('SELECT ', QUOTE(CONCAT(k.table_schema, '.', k.table_name)), ', ',
   sys.quote_identifier(k.column_name) SEPARATOR ' AND '), ') HAVING COUNT(*) > 0;')
 FROM information_schema.key_column_usage AS k
 JOIN information_schema.tables AS p
-  ON BINARY p.table_schema = BINARY k.referenced_table_schema AND BINARY p.table_name = BINARY k.referenced_table_name
+  ON p.table_schema = k.referenced_table_schema AND p.table_name = k.referenced_table_name
 WHERE k.table_schema NOT IN ('information_schema', 'mysql', 'performance_schema', 'sys')
 GROUP BY k.table_schema, k.table_name, k.constraint_name, p.table_schema, p.table_name
 SQL

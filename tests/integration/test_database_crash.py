@@ -30,7 +30,7 @@ def test_killed_during_first_start(example_image: str, database: MakeDatabase) -
 
 
 def test_half_a_copy_is_never_served(example_image: str, database: MakeDatabase) -> None:
-    """The state that a kill leaves in the middle of the copy, at each of several files."""
+    """The state that a kill leaves in the middle of the copy, and of its removal."""
     db = database(example_image)
     half = "mkdir -p incoming.ABC/mysql && head -c 1000000 /opt/seed/data/mysql.ibd > incoming.ABC/mysql.ibd"
     ask(
