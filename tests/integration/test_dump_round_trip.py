@@ -1,0 +1,236 @@
+"""Dumps by the real programs, cleaned and loaded into an empty MySQL: every row is there, as it was."""
+
+import json
+import runpy
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import dump_servers
+import pytest
+from dump_servers import Server, quoted
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from spyglass_export.docker import Docker
+from spyglass_export.dump import clean_to_file, clean_to_folder
+from spyglass_export.export import copy_files
+
+pytestmark = pytest.mark.integration
+HERE = Path(__file__).parent
+MARIADB_STAND_IN = "spyglass-export-test/mariadb"
+DEBIAN_STAND_IN = "spyglass-export/debian:trixie"
+
+
+@pytest.fixture(scope="module")
+def mysql(docker_engine: Docker, db_base_image: str) -> Iterator[Server]:
+    server = dump_servers.start(db_base_image, "sgx-dump-mysql", dump_servers.MYSQL, "mysql", "mysqldump")
+    yield server
+    dump_servers.stop(server)
+
+
+@pytest.fixture(scope="module")
+def mariadb(docker_engine: Docker, db_base_image: str) -> Iterator[Server]:
+    image = "mariadb:11.8"
+    if not docker_engine.succeeds("image", "inspect", image) and not docker_engine.succeeds("pull", image):
+        image = MARIADB_STAND_IN
+        if not docker_engine.succeeds("image", "inspect", DEBIAN_STAND_IN):
+            pytest.skip(f"neither mariadb:11.8 nor {DEBIAN_STAND_IN} is here")
+        file = str(HERE / "mariadb.Dockerfile")
+        assert docker_engine.succeeds("build", "--quiet", "--tag", image, "--file", file, str(HERE))
+    server = dump_servers.start(image, "sgx-dump-mariadb", dump_servers.MARIADB, "mariadb", "mariadb-dump")
+    yield server
+    dump_servers.stop(server)
+
+
+def round_trip(dump: bytes, server: Server, folder: Path) -> dump_servers.Rows:
+    """Clean a dump both ways; what an empty server holds after loading, which must be the same twice."""
+    source = folder / "dump.sql"
+    source.write_bytes(dump)
+    target = folder / f"sql{len(list(folder.iterdir()))}"
+    clean_to_folder([source], target)
+    server.empty()
+    dump_servers.load_folder(server, target)
+    rows = server.rows()
+    once, twice = folder / "once.sql", folder / "twice.sql"
+    clean_to_file(source, once)
+    clean_to_file(once, twice)
+    assert once.read_bytes() == twice.read_bytes()
+    server.empty()
+    server.load(once.read_bytes())
+    assert server.rows() == rows
+    return rows
+
+
+@pytest.mark.parametrize("options", [["--hex-blob"], [], ["--skip-extended-insert", "--complete-insert"], ["--compact"]])
+def test_an_odd_database_by_mysqldump(mysql: Server, tmp_path: Path, options: list[str]) -> None:
+    mysql.empty()
+    mysql.load((HERE / "odd_mysql.sql").read_bytes())
+    before = mysql.rows()
+    dump = mysql.dump(*options, "--routines", "--events", "--databases", "plain", "odd-db")
+
+    assert round_trip(dump, mysql, tmp_path) == before
+    with mysql.connect() as connection, connection.cursor() as cursor:
+        cursor.execute("select count(*) from plain.v2")
+        assert cursor.fetchone() == (7,)
+        cursor.execute("insert into plain.audit values (4)")
+        cursor.execute("select max(n), plain.fu(1) from plain.audit")
+        assert cursor.fetchone() == (5, 2)
+
+
+@pytest.mark.parametrize("options", [["--hex-blob"], ["--skip-extended-insert", "--complete-insert"]])
+def test_an_odd_database_by_mariadb_dump(mysql: Server, mariadb: Server, tmp_path: Path, options: list[str]) -> None:
+    mariadb.empty()
+    mariadb.load((HERE / "odd_mariadb.sql").read_bytes())
+    dump = mariadb.dump(*options, "--routines", "--events", "--databases", "plain")
+
+    assert round_trip(dump, mysql, tmp_path) == mariadb.rows()
+
+
+@pytest.mark.parametrize("name", ["demo", "demo_chunked", "demo_legacy"])
+def test_real_exports(mysql: Server, shared_exports: Path, tmp_path: Path, name: str) -> None:
+    fingerprint = runpy.run_path(str(shared_exports / "fingerprint.py"))["fingerprint"]
+    truth = json.loads((shared_exports / name / "truth.json").read_text(encoding="utf-8"))
+    copy_files(shared_exports / name, tmp_path, paper_id=name)
+    mysql.empty()
+    dump_servers.load_folder(mysql, tmp_path / "sql")
+
+    assert fingerprint("127.0.0.1", mysql.port, "root", "") == truth
+
+
+NASTY = [
+    "DEFAULT CHARSET=latin1",
+    "-- Dump completed on 2026-01-01",
+    "');DROP TABLE `t`;--",
+    ";\n/*!40101 SET NAMES latin1 */;\n",
+    "it's",
+    'a "quoted" `name`',
+    "back\\slash\\",
+    "nul\0\x1a\r\n\t",
+    "é",
+    "e",
+    "É",
+    "ß",
+    "ss",
+    "ø",
+    "ae",
+    "æ",
+    " x",
+    "x ",
+    "#",
+    "/* c */",
+    "",
+]
+LETTERS = st.sampled_from("abcÀàáäåÄöøœžŸ€'\"\\;`#-/*() ,\n\0%_0")
+latin = st.one_of(st.sampled_from(NASTY), st.text(LETTERS, max_size=12))
+wide = st.one_of(latin, st.text(st.sampled_from("日本語カか😀🎉ёеЁ"), max_size=8))
+COLLATIONS = {
+    "latin1_swedish_ci": latin,
+    "latin1_bin": latin,
+    "utf8mb3_general_ci": latin,
+    "utf8mb4_general_ci": wide,
+    "utf8mb4_bin": wide,
+    "utf8mb4_unicode_ci": wide,
+}
+names = st.one_of(st.sampled_from(["select", "a`b", "it's", 'q"', "nwb_file_name", "x;y", "é"]), st.text("abcdef_#", min_size=1, max_size=9))
+
+
+@dataclass(frozen=True)
+class RandomColumn:
+    name: str
+    type: str
+    values: st.SearchStrategy[Any]
+    is_key: bool
+
+
+@st.composite
+def random_columns(draw: st.DrawFn) -> list[RandomColumn]:
+    columns = []
+    for name in draw(st.lists(names, min_size=1, max_size=6, unique_by=str.lower)):
+        collation = draw(st.sampled_from(sorted(COLLATIONS)))
+        text = COLLATIONS[collation]
+        length = draw(st.sampled_from([40, 200, 255, 300]))
+        kind, values, can_be_key = draw(
+            st.sampled_from(
+                [
+                    (f"varchar({length}) collate {collation}", text, True),
+                    (f"char(60) collate {collation}", text.map(str.strip), True),
+                    (f"text collate {collation}", text, False),
+                    (f"tinytext collate {collation}", st.one_of(text, st.just("é" * 200)), False),
+                    ("int", st.integers(-(2**31), 2**31 - 1), True),
+                    ("bigint unsigned", st.integers(0, 2**64 - 1), True),
+                    ("binary(16)", st.binary(min_size=16, max_size=16), True),
+                    ("varbinary(90)", st.binary(max_size=90), True),
+                    ("longblob", st.binary(max_size=300), False),
+                    ("double", st.floats(allow_nan=False, allow_infinity=False), False),
+                    ("decimal(20,6)", st.decimals(-(10**13), 10**13, places=6), True),
+                    ("datetime(3)", st.datetimes(), False),
+                    ("enum('a','b;','c''d')", st.sampled_from(["a", "b;", "c'd"]), True),
+                ]
+            )
+        )
+        columns.append(RandomColumn(name, kind, values, can_be_key and draw(st.booleans())))
+    return columns
+
+
+@st.composite
+def random_table(draw: st.DrawFn) -> tuple[str, list[RandomColumn], list[tuple[Any, ...]]]:
+    columns = draw(random_columns())
+    keys = [column.name for column in columns if column.is_key][:2]
+    lines = [f"{quoted(c.name)} {c.type} {'not null' if c.name in keys else 'null'}" for c in columns]
+    if keys:
+        lines.append(f"primary key ({','.join(map(quoted, keys))})")
+    rows = draw(st.lists(st.tuples(*(column.values for column in columns)), max_size=12))
+    charset = draw(st.sampled_from(["latin1", "utf8mb4"]))
+    return f"({', '.join(lines)}) default charset={charset}", columns, rows
+
+
+dump_options = st.lists(
+    st.sampled_from(["--hex-blob", "--skip-extended-insert", "--complete-insert", "--no-autocommit", "--skip-add-locks"]),
+    unique=True,
+)
+some = settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
+
+
+def fill(server: Server, tables: list[tuple[str, list[RandomColumn], list[tuple[Any, ...]]]]) -> dump_servers.Rows:
+    server.empty()
+    with server.connect() as connection, connection.cursor() as cursor, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        cursor.execute("create database random")
+        cursor.execute("use random")
+        cursor.execute("set sql_mode='ALLOW_INVALID_DATES'")
+        for number, (definition, columns, rows) in enumerate(tables):
+            cursor.execute(f"create table t{number} {definition}")
+            dump_servers.insert(cursor, f"t{number}", [column.name for column in columns], rows)
+    return server.rows()
+
+
+@given(tables=st.lists(random_table(), min_size=1, max_size=3), options=dump_options)
+@some
+def test_random_tables_by_mysqldump(
+    mysql: Server,
+    tmp_path_factory: pytest.TempPathFactory,
+    tables: list[tuple[str, list[RandomColumn], list[tuple[Any, ...]]]],
+    options: list[str],
+) -> None:
+    before = fill(mysql, tables)
+    dump = mysql.dump(*options, "--databases", "random")
+
+    assert round_trip(dump, mysql, tmp_path_factory.mktemp("random")) == before
+
+
+@given(tables=st.lists(random_table(), min_size=1, max_size=3), options=dump_options)
+@some
+def test_random_tables_by_mariadb_dump(
+    mysql: Server,
+    mariadb: Server,
+    tmp_path_factory: pytest.TempPathFactory,
+    tables: list[tuple[str, list[RandomColumn], list[tuple[Any, ...]]]],
+    options: list[str],
+) -> None:
+    before = fill(mariadb, tables)
+    dump = mariadb.dump(*options, "--databases", "random")
+
+    assert round_trip(dump, mysql, tmp_path_factory.mktemp("random")) == before
