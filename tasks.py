@@ -11,7 +11,7 @@ from invoke.exceptions import Exit
 from spyglass_export import archive as archive_of_paper
 from spyglass_export import bootstrap as machine
 from spyglass_export import bundle as bundle_of_readers
-from spyglass_export import checks, console, export, images, notebooks, ports, provenance, stack
+from spyglass_export import checks, console, dump, export, images, notebooks, ports, provenance, stack
 from spyglass_export.commands import command, print_url, start_if_down
 from spyglass_export.commands import down as down
 from spyglass_export.commands import enter as enter
@@ -74,6 +74,22 @@ def _copy_files(settings: Settings, docker: Docker) -> None:
         )
     for line in copied.manifest.summary() if copied.changed else [f"export_data/ is up to date with {folder}"]:
         console.say(line)
+
+
+@command(
+    positional=["source"],
+    help={
+        "source": "the export's SQL file, .sql or .sql.gz; - is standard input",
+        "output": "the file to write; standard output when left out, or -",
+    },
+)
+def clean_sql(context: Context, source: str, output: str = "-") -> None:
+    """Clean one SQL file of an export, to be loaded into any MySQL 8 or newer with `mysql < OUTPUT`, without Docker."""
+    if context.config.run.dry:
+        console.say(f"# cleans {source} to {output}")
+        return
+    cleaned = dump.clean_sql(source, output)
+    console.note(f"{len(cleaned.tables)} tables, {len(cleaned.changes)} changes")
 
 
 @command(aliases=("build",))
@@ -198,3 +214,13 @@ def lint(context: Context) -> None:
     if failed:
         raise Exit(f"{', '.join(failed)} found something", code=1)
     console.say("all clean")
+
+
+@command(positional=["name"], help={"name": "clean, database, publish or rebuild; see benchmarks/README.md"})
+def bench(context: Context, name: str) -> None:
+    """Measure how fast a part of this project is, against another way of doing the same."""
+    names = sorted(file.stem for file in (ROOT / "benchmarks").glob("*.py"))
+    if name not in names:
+        raise Exit(f"there is no benchmark {name!r}: it is one of {', '.join(names)}", code=2)
+    if status := subprocess.run([sys.executable, ROOT / "benchmarks" / f"{name}.py"], cwd=ROOT, check=False).returncode:
+        raise Exit(code=status)

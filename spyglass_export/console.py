@@ -1,5 +1,6 @@
 """What the terminal shows: results on standard output, errors and warnings on standard error."""
 
+import errno
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -21,6 +22,11 @@ def say(text: str) -> None:
     out.print(text, markup=False)
 
 
+def note(text: str) -> None:
+    """Print a line beside the result, where standard output may be the result itself."""
+    err.print(text, markup=False)
+
+
 def warn(text: str) -> None:
     """Print a warning line."""
     err.print(f"[yellow]warning:[/] {escape(text)}")
@@ -33,8 +39,8 @@ def show_table(title: str, columns: list[str], rows: list[list[str]]) -> None:
         table.add_column(column, overflow="fold")
     for row in rows:
         table.add_row(*(escape(cell) for cell in row))
-    # A table is laid out for the terminal's width; where there is none, nothing is folded.
-    out.print(table, soft_wrap=False, width=None if out.is_terminal else 200)
+    # A table is laid out for the terminal's width; where there is none, next to nothing is folded.
+    (out if out.is_terminal else Console(highlight=False, width=200)).print(table, soft_wrap=False)
 
 
 @contextmanager
@@ -77,6 +83,10 @@ def _explain(error: BaseException) -> tuple[str, str]:
             return "interrupted", "nothing was lost; run the same command again to go on"
         case OSError(strerror=str(reason)):
             where = f"{error.filename}: " if error.filename else ""
-            return f"{where}{reason}", "free the disk, or check the path and your permission; then run it again"
+            full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+            return (
+                f"{where}{reason}",
+                "free some space and run it again" if full else "check the path and your permission",
+            )
         case _:
             return str(error), "run it again with `invoke --debug` and report what it prints"
