@@ -71,6 +71,9 @@ class Runner(NotebookClient):  # type: ignore[misc] # nbclient is on the hub, wh
         try:
             return await super().async_execute_cell(cell, cell_index, *arguments, **options)
         finally:
+            for output in cell.outputs:
+                if output.output_type == "stream" and "\r" in output.text:
+                    output.text = as_shown(output.text)
             if (more := self.printed - PRINTED_LIMIT) > 0:
                 note = f"\n[left out of this copy: {more:,} more characters that the cell printed]\n"
                 cell.outputs.append(nbformat.v4.new_output("stream", name="stderr", text=note))
@@ -84,6 +87,11 @@ class Runner(NotebookClient):  # type: ignore[misc] # nbclient is on the hub, wh
             if not room:
                 return None
             content["text"] = content["text"][:room]
+            # Joined here, because nbclient's own way takes minutes for one line of a million characters.
+            last = outs[-1] if outs and not self.clear_before_next_output else None
+            if last and last.output_type == "stream" and last.name == content["name"]:
+                last.text += content["text"]
+                return last
         elif msg["msg_type"] == "error":
             content["evalue"] = content["evalue"][:PRINTED_LIMIT]
             content["traceback"] = [line[:PRINTED_LIMIT] for line in content["traceback"]]
@@ -106,19 +114,26 @@ class Runner(NotebookClient):  # type: ignore[misc] # nbclient is on the hub, wh
                 os.killpg(self.kernel.pid, signal.SIGKILL)
 
 
+def as_shown(text: str) -> str:
+    """Leave out what a terminal would write over, as progress bars do."""
+    return "\n".join(line.rstrip("\r").rpartition("\r")[2] for line in text.split("\n"))
+
+
 def read(file: Path, paper_id: str) -> Any:
     """Read a notebook, without its outputs and for the paper's kernel; raise ValueError where it is none."""
     try:
-        json.loads(file.read_text(encoding="utf-8"))
+        content = json.loads(file.read_text(encoding="utf-8"))
     except UnicodeDecodeError as error:
         raise ValueError(f"it is no UTF-8 text, at byte {error.start}") from error
     except json.JSONDecodeError as error:
         raise ValueError(f"it is no valid JSON, in line {error.lineno}: {error.msg}") from error
+    if not isinstance(content, dict) or "nbformat" not in content:
+        raise ValueError("it is JSON, but no notebook")
     try:
         notebook = nbformat.read(file, as_version=4)
         nbformat.validate(notebook)
     except Exception as error:
-        raise ValueError(f"it is JSON, but no notebook: {str(error).splitlines()[0]}") from error
+        raise ValueError(f"it is no notebook that Jupyter can read: {str(error).splitlines()[0]}") from error
     for cell in notebook.cells:
         if cell.cell_type == "code":
             cell.outputs, cell.execution_count = [], None
@@ -223,9 +238,7 @@ def main(name: Path, seconds: float, scratch: Path) -> dict[str, Any]:
     except (OSError, ValueError) as trouble:
         why = (isinstance(trouble, OSError) and trouble.strerror) or str(trouble)
         return {"status": "failed", "cell": None, "error": why, "seconds": 0, "wrote": [], "notes": []}
-    notes = copy_home(scratch)
     folder = scratch / NOTEBOOKS.name
-    before = snapshot(folder)
     runner = Runner(
         notebook,
         kernel_name=paper_id.lower(),
@@ -233,9 +246,10 @@ def main(name: Path, seconds: float, scratch: Path) -> dict[str, Any]:
         timeout=None,
         startup_timeout=KERNEL_START_SECONDS,
         shutdown_kernel="immediate",
-        coalesce_streams=True,
     )
     threading.Thread(target=end_with_standard_input, args=(runner, scratch), daemon=True).start()
+    notes = copy_home(scratch)
+    before = snapshot(folder)
     status, error = run(runner, seconds, scratch / "kernel.log")
     took = time.monotonic() - started
     wrote = sorted(file for file, state in snapshot(folder).items() if before.get(file) != state)
@@ -255,7 +269,10 @@ def end_with_standard_input(runner: Runner, scratch: Path) -> None:
     while os.read(sys.stdin.fileno(), 1):
         pass
     runner.kill()
-    shutil.rmtree(scratch, ignore_errors=True)
+    for _ in range(100):  # the other thread may be writing there
+        shutil.rmtree(scratch, ignore_errors=True)
+        if not scratch.exists():
+            break
     os._exit(1)
 
 

@@ -74,8 +74,10 @@ def select(settings: Settings, names: Sequence[str]) -> list[str]:
         candidates = [wanted + end for wanted in (text, text.removeprefix("notebooks/")) for end in ("", ".ipynb")]
         match = next((candidate for candidate in candidates if candidate in known), None)
         if not match:
-            near = difflib.get_close_matches(candidates[-1], known, n=1, cutoff=0.5)
-            hint = f"did you mean {near[0]}?" if near else f"there are: {', '.join(known)}"
+            # Without the end that all have in common, which would make any two alike.
+            stems = {one.removesuffix(".ipynb"): one for one in known}
+            near = difflib.get_close_matches(candidates[-1].removesuffix(".ipynb"), stems, n=1)
+            hint = f"did you mean {stems[near[0]]}?" if near else f"there are: {', '.join(known)}"
             raise UserError(f"there is no notebook {name} in {settings.notebooks}", hint)
         selected.append(match)
     return list(dict.fromkeys(selected)) or known
