@@ -51,16 +51,13 @@ LENGTHS = [
 
 def short_row(number: int, chance: random.Random) -> bytes:
     """A row as Spyglass' tables have many: keys, numbers, a time, a little text."""
-    return (
-        b"('rat%06d_.nwb','interval_%07d',%d,%.6f,'2024-03-%02d 10:11:12','%b')"
-        % (
-            chance.randrange(10**6),
-            number,
-            chance.randrange(-(10**6), 10**6),
-            chance.random(),
-            chance.randrange(1, 29),
-            chance.choice(NOTES),
-        )
+    return b"('rat%06d_.nwb','interval_%07d',%d,%.6f,'2024-03-%02d 10:11:12','%b')" % (
+        chance.randrange(10**6),
+        number,
+        chance.randrange(-(10**6), 10**6),
+        chance.random(),
+        chance.randrange(1, 29),
+        chance.choice(NOTES),
     )
 
 
@@ -78,14 +75,17 @@ def write_dump(path: Path, size: int, key_length: int) -> None:
     chance = random.Random(3)
     tables = [
         (
-            b"CREATE TABLE `short` (\n  `nwb_file_name` varchar(%d) NOT NULL,\n  `interval_list_name` varchar(%d) NOT NULL,\n"
-            b"  `n` int NOT NULL,\n  `x` float DEFAULT NULL,\n  `t` timestamp NULL DEFAULT NULL,\n  `note` varchar(255) DEFAULT NULL\n"
+            b"CREATE TABLE `short` (\n  `nwb_file_name` varchar(%d) NOT NULL,\n"
+            b"  `interval_list_name` varchar(%d) NOT NULL,\n"
+            b"  `n` int NOT NULL,\n  `x` float DEFAULT NULL,\n  `t` timestamp NULL DEFAULT NULL,\n"
+            b"  `note` varchar(255) DEFAULT NULL\n"
             b") ENGINE=InnoDB DEFAULT CHARSET=latin1;\n" % (key_length, 200 if key_length == 255 else 170),
             b"INSERT INTO `short` VALUES ",
             short_row,
         ),
         (
-            b"CREATE TABLE `blobs` (\n  `id` int NOT NULL,\n  `name` varchar(32) NOT NULL,\n  `content` longblob NOT NULL,\n"
+            b"CREATE TABLE `blobs` (\n  `id` int NOT NULL,\n  `name` varchar(32) NOT NULL,\n"
+            b"  `content` longblob NOT NULL,\n"
             b"  PRIMARY KEY (`id`)\n) ENGINE=InnoDB DEFAULT CHARSET=latin1;\n",
             b"INSERT INTO `blobs` VALUES ",
             blob_row,
@@ -98,9 +98,11 @@ def write_dump(path: Path, size: int, key_length: int) -> None:
             end = file.tell() + size // 2
             statements = []
             for _ in range(6):
-                rows = []
-                while sum(map(len, rows[-1:])) + len(rows) * (len(rows[0]) if rows else 1) < STATEMENT:
+                rows: list[bytes] = []
+                left = STATEMENT
+                while left > 0:
                     rows.append(row(chance.randrange(10**7), chance))
+                    left -= len(rows[-1])
                 statements.append(insert + b",".join(rows) + b";\n")
             while file.tell() < end:
                 file.write(chance.choice(statements))

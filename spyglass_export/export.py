@@ -73,7 +73,7 @@ def copy_files(
     if not environment_path.is_file():
         raise UserError(
             f"there is no {_ENVIRONMENT} in {paper_dir}",
-            "Spyglass' Export writes it; make one with `conda env export > environment.yml` in the paper's environment.",
+            "Spyglass' Export writes it; or write it with `conda env export`, in the paper's environment.",
         )
     try:
         export_data.mkdir(parents=True, exist_ok=True)

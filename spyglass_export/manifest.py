@@ -23,7 +23,7 @@ class SourceFile:
 
 @dataclass(frozen=True)
 class ExportedTable:
-    """A table: ``file`` is that of its rows, relative to ``export_data``, with ``bytes`` of them; None where it has none."""
+    """A table: ``file`` is that of its rows, from ``export_data``, or None; ``bytes`` is the size of the rows."""
 
     schema: str
     name: str

@@ -107,8 +107,8 @@ def clean_sql(source: str, output: str | None = None, progress: Progress | None 
     """
     with tempfile.TemporaryDirectory(prefix="spyglass-export-") as scratch:
         path = _standard_input(Path(scratch)) if source == "-" else Path(source)
-        if output not in (None, "-"):
-            return clean_to_file(path, Path(output), progress)  # type: ignore[arg-type]
+        if output is not None and output != "-":
+            return clean_to_file(path, Path(output), progress)
         result = Path(scratch) / "output.sql"
         cleaned = clean_to_file(path, result, progress)
         with result.open("rb") as file:

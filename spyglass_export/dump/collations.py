@@ -21,7 +21,19 @@ from spyglass_export.errors import UserError
 _TEXT_BYTES = {"TINYTEXT": 255, "TEXT": 65535, "MEDIUMTEXT": 16777215, "LONGTEXT": 4294967295}
 _UNICODE = ("utf8mb4", "utf8mb3", "utf8")
 # Letters with a stroke, and ligatures, are no decompositions in Unicode but weigh like these in its collation.
-_ALIKE = str.maketrans({"ø": "o", "đ": "d", "ð": "d", "ł": "l", "ħ": "h", "ŧ": "t", "æ": "ae", "œ": "oe", "ı": "i"})
+_ALIKE = str.maketrans(
+    {
+        "ø": "o",
+        "đ": "d",
+        "ð": "d",
+        "ł": "l",
+        "ħ": "h",
+        "ŧ": "t",
+        "æ": "ae",
+        "œ": "oe",
+        "\N{LATIN SMALL LETTER DOTLESS I}": "i",
+    }
+)
 _IGNORED = re.compile(r"[\0-\x08\x0e-\x1f\x7f-\x9f]")
 
 

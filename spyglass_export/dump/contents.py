@@ -25,7 +25,48 @@ COPY_AGAIN = "Copy the file again from the machine that wrote the export, or dum
 _FIRST_WORDS = re.compile(rb"(?P<mark>/\*!\d*\s*)?(?P<first>[A-Za-z]+)\b(?:\s|\*/|/\*!?\d*|\()*(?P<second>[A-Za-z]*)")
 _KEY_TOGGLE = re.compile(rb"(?:DIS|EN)ABLE\s+KEYS\s*(?:\*/)?\s*;\s*\Z", re.I)
 _DATABASE_COMMENT = re.compile(rb"-- Host: .*?\bDatabase: (.+?)\r?\n")
-_STATEMENTS = ["ALTER", "ANALYZE", "BEGIN", "CALL", "CHECK", "CHANGE", "COMMIT", "CREATE", "DEALLOCATE", "DELETE", "DO", "DROP", "EXECUTE", "FLUSH", "GRANT", "INSERT", "INSTALL", "LOAD", "LOCK", "OPTIMIZE", "PREPARE", "RENAME", "REPAIR", "REPLACE", "RESET", "REVOKE", "ROLLBACK", "SELECT", "SET", "SHOW", "START", "STOP", "TABLE", "TRUNCATE", "UNLOCK", "UPDATE", "USE", "VALUES", "WITH", "XA"]
+_STATEMENTS = [
+    "ALTER",
+    "ANALYZE",
+    "BEGIN",
+    "CALL",
+    "CHECK",
+    "CHANGE",
+    "COMMIT",
+    "CREATE",
+    "DEALLOCATE",
+    "DELETE",
+    "DO",
+    "DROP",
+    "EXECUTE",
+    "FLUSH",
+    "GRANT",
+    "INSERT",
+    "INSTALL",
+    "LOAD",
+    "LOCK",
+    "OPTIMIZE",
+    "PREPARE",
+    "RENAME",
+    "REPAIR",
+    "REPLACE",
+    "RESET",
+    "REVOKE",
+    "ROLLBACK",
+    "SELECT",
+    "SET",
+    "SHOW",
+    "START",
+    "STOP",
+    "TABLE",
+    "TRUNCATE",
+    "UNLOCK",
+    "UPDATE",
+    "USE",
+    "VALUES",
+    "WITH",
+    "XA",
+]
 _SOURCE_ONLY = {
     ("LOCK", "TABLES"),
     ("LOCK", "TABLE"),
@@ -130,9 +171,7 @@ def read_export(
 
 
 class _SourceReader:
-    def __init__(
-        self, export: Export, source: Source, on_rows: Callable[[Table, Rows, int, int], None] | None
-    ) -> None:
+    def __init__(self, export: Export, source: Source, on_rows: Callable[[Table, Rows, int, int], None] | None) -> None:
         self.export = export
         self.source = source
         self.on_rows = on_rows
@@ -258,7 +297,11 @@ class _SourceReader:
             self.create_table(statement)
         elif (first, second) == ("DROP", "TABLE") and not versioned:
             pass  # every table is created once, on a server that has none
-        elif ((first, second) == ("ALTER", "TABLE") and _KEY_TOGGLE.search(statement.text)) or first in ("COMMIT", "BEGIN") or (first, second) in _SOURCE_ONLY:
+        elif (
+            ((first, second) == ("ALTER", "TABLE") and _KEY_TOGGLE.search(statement.text))
+            or first in ("COMMIT", "BEGIN")
+            or (first, second) in _SOURCE_ONLY
+        ):
             self.drop(statement)
         else:
             self.keep_for_later(statement)
@@ -310,7 +353,8 @@ class _SourceReader:
         elif table.meaning != says:
             one, other = _lines_that_differ(table.text, statement.text)
             raise UserError(
-                f"{table.where} is defined in two ways: {table.place} has {one}, {self.place(statement.start)} has {other}",
+                f"{table.where} is defined in two ways: {table.place} has {one},"
+                f" {self.place(statement.start)} has {other}",
                 "Two exports are mixed here; keep the files of one.",
             )
 

@@ -48,7 +48,9 @@ class Copier:
     def __enter__(self) -> "Copier":
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._pool.shutdown(wait=True, cancel_futures=True)
 
     def append(self, target: Path, before: bytes, source: Path, start: int, end: int) -> None:
@@ -64,7 +66,10 @@ class Copier:
 
 def _append(target: Path, before: bytes, source: Path, start: int, end: int) -> None:
     # Not in append mode, for which Linux refuses to copy in the kernel.
-    with target.open("r+b" if target.exists() else "xb", buffering=0) as output, source.open("rb", buffering=0) as stream:
+    with (
+        target.open("r+b" if target.exists() else "xb", buffering=0) as output,
+        source.open("rb", buffering=0) as stream,
+    ):
         output.seek(0, os.SEEK_END)
         output.write(before)
         copy_range(stream.fileno(), output.fileno(), start, end)

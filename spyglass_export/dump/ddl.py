@@ -2,9 +2,11 @@
 
 from collections.abc import Iterable
 
+from sqlparse import tokens as types
+
 from spyglass_export.changes import Change
 from spyglass_export.dump.tables import Column, Cursor, TableDefinition
-from spyglass_export.dump.tokens import Token, join, quoted, shown, tokenize, types, unquoted, without_empty_marks
+from spyglass_export.dump.tokens import Token, join, quoted, shown, tokenize, unquoted, without_empty_marks
 
 BINARY_COLLATION = "utf8mb4_bin"
 DEFAULT_COLLATION = "utf8mb4_0900_ai_ci"  # of utf8mb4 in MySQL 8 and newer
@@ -56,7 +58,7 @@ def rewrite_database(tokens: list[Token], where: str) -> tuple[bytes, list[Chang
 
 
 def rewrite_table(table: TableDefinition, where: str, column_lists: Iterable[bytes | None] = ()) -> list[Change]:
-    """Edit the definition's tokens; what was changed. ``column_lists`` are those of the table's INSERT statements.
+    """Edit the definition's tokens; what was changed. ``column_lists`` are those of the INSERT statements.
 
     Character sets and collations go. ``*_bin`` and ``*_cs`` become ``utf8mb4_bin``, so that keys that differ in case stay
     apart, and ``binary`` stays. What MySQL does not know but MariaDB writes is said in MySQL's words.
@@ -160,9 +162,7 @@ def _replace_collation(
     return [Change("character set", where, text, after, _CHARACTER_SET_REASON)]
 
 
-def _rewrite_collation(
-    table: TableDefinition, column: Column, where: str, *, table_is_binary: bool
-) -> list[Change]:
+def _rewrite_collation(table: TableDefinition, column: Column, where: str, *, table_is_binary: bool) -> list[Change]:
     if "binary" in (column.character_set, column.collation):
         return []
     cursor = Cursor(table.tokens, column.first, column.last)

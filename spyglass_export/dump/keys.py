@@ -9,12 +9,15 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from importlib.resources import files
+from itertools import pairwise
+
+from sqlparse import tokens as types
 
 from spyglass_export.changes import Change
 from spyglass_export.dump.contents import Export, Table
 from spyglass_export.dump.sizes import BYTES_PER_CHARACTER, INDEX_LIMITS, ROW_LIMIT, fixed_size, length_bytes
 from spyglass_export.dump.tables import Column
-from spyglass_export.dump.tokens import quoted, shown, types
+from spyglass_export.dump.tokens import quoted, shown
 from spyglass_export.dump.values import read_values, text_of
 from spyglass_export.errors import UserError
 
@@ -64,7 +67,12 @@ def fit_lengths(export: Export, groups: dict[Place, Group]) -> list[Change]:
     before = {(id(table), column.name): column.length for table in tables for column in _fitted(table)}
     for group in wanted.values():
         if group.shorter is not None:
-            _cut(group, max(group.shorter, group.longest), "today's Spyglass has this length; all values fit", only_old=True)
+            _cut(
+                group,
+                max(group.shorter, group.longest),
+                "today's Spyglass has this length; all values fit",
+                only_old=True,
+            )
     while over:
         for entry in over:
             if _excess(entry) > 0:
@@ -106,9 +114,9 @@ def tied_columns(export: Export) -> dict[Place, Group]:
     old_lengths = _old_lengths()
     for table in tables:
         for key in table.definition.foreign_keys if table.definition else []:
-            for column, parent_column in zip(key.columns, key.parent_columns, strict=False):
+            for name, parent_column in zip(key.columns, key.parent_columns, strict=False):
                 parent = shown(key.parent_schema or "") or table.schema, shown(key.parent), parent_column.lower()
-                leader[find((table.schema, table.name, column.lower()))] = find(parent)
+                leader[find((table.schema, table.name, name.lower()))] = find(parent)
         for column in _fitted(table):
             rule = column.name, column.length
             if column.type == "VARCHAR" and rule in old_lengths:
@@ -193,7 +201,7 @@ def _default_length(table: Table, column: Column) -> int:
     """A cut default would be refused, so it counts as a value."""
     tokens = table.definition.tokens[column.first : column.last] if table.definition else []
     words = [token for token in tokens if token.matters]
-    for word, value in zip(words, words[1:], strict=False):
+    for word, value in pairwise(words):
         if word.word == "DEFAULT" and value.type is types.String:
             return len(text_of(value.text.encode("latin-1")))
     return 0
@@ -216,7 +224,11 @@ def _share_out(entry: _Limited, groups: dict[Place, Group]) -> None:
         raise _too_long(entry, own)
     for (column, group), share in zip(own, free, strict=True):
         cut = -(-excess * share // max(1, sum(free)))
-        _cut(group, (column.length or 0) - min(share, cut), f"the {entry.name} of {entry.table.where} holds {entry.limit} bytes")
+        _cut(
+            group,
+            (column.length or 0) - min(share, cut),
+            f"the {entry.name} of {entry.table.where} holds {entry.limit} bytes",
+        )
 
 
 def _too_long(entry: _Limited, own: list[tuple[Column, Group]]) -> UserError:

@@ -1,10 +1,12 @@
 """Rewrite views, triggers, routines and all else that is executed after the rows are there."""
 
+from sqlparse import tokens as types
+
 from spyglass_export.changes import Change
 from spyglass_export.dump.ddl import take_out
 from spyglass_export.dump.session import known_collation
 from spyglass_export.dump.tables import Cursor
-from spyglass_export.dump.tokens import join, shown, tokenize, types, without_empty_marks
+from spyglass_export.dump.tokens import join, shown, tokenize, without_empty_marks
 
 
 def rewrite_late(text: bytes, where: str) -> tuple[bytes, list[Change]]:

@@ -2,8 +2,10 @@
 
 from dataclasses import dataclass
 
+from sqlparse import tokens as types
+
 from spyglass_export.dump.tables import Cursor, NotUnderstoodError
-from spyglass_export.dump.tokens import join, tokenize, types
+from spyglass_export.dump.tokens import join, tokenize
 
 _FOLLOWED = {
     "character_set_client",
@@ -121,7 +123,6 @@ class Settings:
     def names(self) -> str:
         """The character set that the statements are written in, utf8mb4 where the dump says nothing."""
         return {None: "utf8mb4", "utf8": "utf8mb3"}.get(self.character_set, self.character_set or "")
-
 
     def characters(self, text: bytes) -> int:
         """How many characters these bytes are, or, in character sets that are rarely met, at most are."""

@@ -6,7 +6,8 @@ from spyglass_export.dump.tables import Column
 from spyglass_export.dump.tokens import Token
 
 BYTES_PER_CHARACTER = 4  # utf8mb4
-# https://dev.mysql.com/doc/refman/9.7/en/innodb-limits.html, .../myisam-storage-engine.html, .../column-count-limit.html
+# https://dev.mysql.com/doc/refman/9.7/en/innodb-limits.html, also .../myisam-storage-engine.html and
+# .../column-count-limit.html
 INDEX_LIMITS = {"INNODB": 3072, "MYISAM": 1000}
 ROW_LIMIT = 65535
 

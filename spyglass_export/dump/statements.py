@@ -20,9 +20,7 @@ HEADER_ROOM = 1 << 17  # longer than any INSERT's part before VALUES: 4,096 colu
 NAME = rb"(?:`(?:[^`]|``)+`|[0-9A-Za-z$_\x80-\xff]+)"
 TABLE_NAME = NAME + rb"(?:\s*\.\s*" + NAME + rb")?"
 
-_COMMENT = re.compile(
-    rb"(?:--(?=[\s\x00-\x20]|\Z)|#)[^\n]*(?:\n|\Z)|/\*(?!M?!).*?\*/|/\*M!999999\\-.*?\*/", re.S
-)
+_COMMENT = re.compile(rb"(?:--(?=[\s\x00-\x20]|\Z)|#)[^\n]*(?:\n|\Z)|/\*(?!M?!).*?\*/|/\*M!999999\\-.*?\*/", re.S)
 _OPEN_COMMENT = re.compile(rb"(?:--(?=[\s\x00-\x20]|\Z)|#)[^\n]*\Z|/\*(?!M?!)|/\*M!999999\\-", re.S)
 _SPACE = re.compile(rb"\s*")
 ROWS_HEAD = re.compile(
@@ -337,8 +335,13 @@ def _plain_rows(head: bytes) -> re.Pattern[bytes]:
     """All that is no end and leaves nothing open; a string with a line end in it is left to be looked at."""
     single = _SINGLE.replace(rb"[^'\\]", rb"[^'\\\n]")
     return re.compile(
-        rb"(?:[^'\"`;#/\\-]+|" + single + rb"|" + _DOUBLE + rb"|-(?!-[\s\x00-\x20])|/(?!\*(?!M?!))|\\.|;\r?\n"
-        + re.escape(head) + rb")*",
+        rb"(?:[^'\"`;#/\\-]+|"
+        + single
+        + rb"|"
+        + _DOUBLE
+        + rb"|-(?!-[\s\x00-\x20])|/(?!\*(?!M?!))|\\.|;\r?\n"
+        + re.escape(head)
+        + rb")*",
         re.S,
     )
 

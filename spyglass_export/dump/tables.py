@@ -146,7 +146,7 @@ class Cursor:
 
     def skip_parentheses(self) -> list[int]:
         """Step over a ``(...)`` that comes; the indexes of what is inside."""
-        inside = []
+        inside: list[int] = []
         depth = 0
         while True:
             index = self.take()

@@ -6,6 +6,7 @@ The text is any encoding decoded as Latin-1, so that joining the tokens gives ba
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from sqlparse import tokens as types
 from sqlparse.lexer import Lexer
@@ -18,7 +19,7 @@ _OPAQUE = re.compile(
     r"|(?P<mark>/\*!\d*|\*/)"
 )
 _TYPES = {"string": types.String, "name": types.Name.Quoted, "comment": types.Comment, "mark": _MARK}
-_LEXER = Lexer()
+_LEXER: Any = Lexer()  # without type hints
 _LEXER.set_SQL_REGEX(
     [
         (r"\s+", types.Whitespace),
@@ -52,8 +53,8 @@ class Token:
 def tokenize(sql: bytes) -> list[Token]:
     """The tokens of one statement.
 
-    Strings, quoted names and comments are taken out first: sqlparse ends a string at ``'C:\\\\'`` too late and knows
-    no versioned comments.
+    Strings, quoted names and comments are taken out first: sqlparse misses the end of a string that a backslash
+    is the last character of, and knows no versioned comments.
     """
     text = sql.decode("latin-1")
     result: list[Token] = []

@@ -16,7 +16,8 @@ MYSQL = (
     " --datadir=/data/db --socket=/tmp/server.sock --skip-log-bin --mysqlx=OFF --innodb-flush-log-at-trx-commit=0"
 )
 MARIADB = (
-    "install -d -o mysql /run/mysqld && chown mysql /data && mariadb-install-db --user=mysql --datadir=/data/db >/dev/null 2>&1"
+    "install -d -o mysql /run/mysqld && chown mysql /data && mariadb-install-db --user=mysql"
+    " --datadir=/data/db >/dev/null 2>&1"
     " && exec mariadbd --user=mysql --datadir=/data/db --socket=/tmp/server.sock --bind-address=0.0.0.0"
 )
 Rows = dict[str, tuple[int, str]]  # table -> number and digest of its rows
@@ -67,7 +68,8 @@ class Server:
         with self.connect() as connection, connection.cursor() as cursor:
             for schema in self.schemas():
                 cursor.execute(
-                    "select table_name from information_schema.tables where table_schema=%s and table_type='BASE TABLE'",
+                    "select table_name from information_schema.tables"
+                    " where table_schema=%s and table_type='BASE TABLE'",
                     (schema,),
                 )
                 for (table,) in cursor.fetchall():
@@ -81,21 +83,38 @@ class Server:
             (schema, table),
         )
         columns = [
-            f"hex({quoted(name)})" if "blob" in kind or "binary" in kind or kind in ("bit", "geometry") else quoted(name)
+            f"hex({quoted(name)})"
+            if "blob" in kind or "binary" in kind or kind in ("bit", "geometry")
+            else quoted(name)
             for name, kind in cursor.fetchall()
         ]
         cursor.execute("set time_zone='+00:00'")
         cursor.execute(f"select {','.join(columns)} from {quoted(schema)}.{quoted(table)}")
-        digests = sorted(hashlib.sha256(repr(row).encode("utf-8", "surrogateescape")).hexdigest() for row in cursor.fetchall())
+        digests = sorted(
+            hashlib.sha256(repr(row).encode("utf-8", "surrogateescape")).hexdigest() for row in cursor.fetchall()
+        )
         return len(digests), hashlib.sha256("".join(digests).encode()).hexdigest()[:16]
 
 
 def start(image: str, name: str, command: str, client: str, dumper: str) -> Server:
     """Start a server and wait until it answers."""
     subprocess.run(["docker", "rm", "--force", name], capture_output=True, check=False)
+    shell = ["bash", "-c", command]
+    memory = ["--tmpfs", "/data:rw,mode=1777"]
     subprocess.run(
-        ["docker", "run", "--detach", "--name", name, "--tmpfs", "/data:rw,mode=1777", "--publish", "127.0.0.1::3306"]
-        + ["--user", "root", image, "bash", "-c", command],
+        [
+            "docker",
+            "run",
+            "--detach",
+            "--name",
+            name,
+            *memory,
+            "--publish",
+            "127.0.0.1::3306",
+            "--user=root",
+            image,
+            *shell,
+        ],
         capture_output=True,
         check=True,
     )

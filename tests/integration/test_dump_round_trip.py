@@ -8,15 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import dump_servers
 import pytest
-from dump_servers import Server, quoted
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from spyglass_export.docker import Docker
 from spyglass_export.dump import clean_to_file, clean_to_folder
 from spyglass_export.export import copy_files
+from tests.integration import dump_servers
+from tests.integration.dump_servers import Server, quoted
 
 pytestmark = pytest.mark.integration
 HERE = Path(__file__).parent
@@ -64,7 +64,9 @@ def round_trip(dump: bytes, server: Server, folder: Path) -> dump_servers.Rows:
     return rows
 
 
-@pytest.mark.parametrize("options", [["--hex-blob"], [], ["--skip-extended-insert", "--complete-insert"], ["--compact"]])
+@pytest.mark.parametrize(
+    "options", [["--hex-blob"], [], ["--skip-extended-insert", "--complete-insert"], ["--compact"]]
+)
 def test_an_odd_database_by_mysqldump(mysql: Server, tmp_path: Path, options: list[str]) -> None:
     mysql.empty()
     mysql.load((HERE / "odd_mysql.sql").read_bytes())
@@ -134,7 +136,10 @@ COLLATIONS = {
     "utf8mb4_bin": wide,
     "utf8mb4_unicode_ci": wide,
 }
-names = st.one_of(st.sampled_from(["select", "a`b", "it's", 'q"', "nwb_file_name", "x;y", "é"]), st.text("abcdef_#", min_size=1, max_size=9))
+names = st.one_of(
+    st.sampled_from(["select", "a`b", "it's", 'q"', "nwb_file_name", "x;y", "é"]),
+    st.text("abcdef_#", min_size=1, max_size=9),
+)
 
 
 @dataclass(frozen=True)
@@ -188,7 +193,9 @@ def random_table(draw: st.DrawFn) -> tuple[str, list[RandomColumn], list[tuple[A
 
 
 dump_options = st.lists(
-    st.sampled_from(["--hex-blob", "--skip-extended-insert", "--complete-insert", "--no-autocommit", "--skip-add-locks"]),
+    st.sampled_from(
+        ["--hex-blob", "--skip-extended-insert", "--complete-insert", "--no-autocommit", "--skip-add-locks"]
+    ),
     unique=True,
 )
 some = settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))

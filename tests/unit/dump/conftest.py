@@ -1,29 +1,11 @@
 """Cleaning a dump that is written in the test, and reading what came of it."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from spyglass_export.changes import Change
-from spyglass_export.dump import CleanDump, clean_to_folder
-
-
-@dataclass
-class Cleaned:
-    """What one dump became: the texts of its files, rows by table."""
-
-    schema: str
-    rows: dict[str, bytes]
-    after: str
-    result: CleanDump
-
-    def changes(self, kind: str) -> list[Change]:
-        return [change for change in self.result.changes if change.kind == kind]
-
-
-Clean = Callable[..., Cleaned]
+from spyglass_export.dump import clean_to_folder
+from tests.unit.dump.cleaning import Clean, Cleaned
 
 
 @pytest.fixture

@@ -4,16 +4,17 @@ import gzip
 from pathlib import Path
 
 import pytest
-from conftest import Clean
 
 from spyglass_export.dump import clean_to_file, clean_to_folder
 from spyglass_export.errors import UserError
+from tests.unit.dump.cleaning import Clean
 
 USE = "CREATE DATABASE IF NOT EXISTS `d`; USE `d`;\n"
 T = "CREATE TABLE `t` (\n  `a` int NOT NULL,\n  `b` varchar(9) DEFAULT NULL\n) ENGINE=InnoDB DEFAULT CHARSET=latin1;\n"
 FRAME = "-- MySQL dump 10.13  Distrib 9.7.4, for Linux (x86_64)\n{}-- Dump completed on 2026-01-01  0:00:00\n"
 LOADING = (
-    "SET NAMES utf8mb4;\n{}SET SQL_MODE='NO_AUTO_VALUE_ON_ZERO,STRICT_TRANS_TABLES,STRICT_ALL_TABLES,ALLOW_INVALID_DATES';\n"
+    "SET NAMES utf8mb4;\n{}SET SQL_MODE="
+    "'NO_AUTO_VALUE_ON_ZERO,STRICT_TRANS_TABLES,STRICT_ALL_TABLES,ALLOW_INVALID_DATES';\n"
     "SET FOREIGN_KEY_CHECKS=0;\n"
 )
 
@@ -67,7 +68,9 @@ def test_names_of_files_are_safe_everywhere(clean: Clean) -> None:
 
 
 def test_a_dump_without_use_takes_the_database_of_its_header(clean: Clean) -> None:
-    dump = FRAME.format("--\n-- Host: localhost    Database: paper\n-- -----\n" + T + "INSERT INTO `t` VALUES (1,'x');\n")
+    dump = FRAME.format(
+        "--\n-- Host: localhost    Database: paper\n-- -----\n" + T + "INSERT INTO `t` VALUES (1,'x');\n"
+    )
 
     assert clean(dump).schema.startswith("CREATE DATABASE IF NOT EXISTS `paper`;\n")
 
@@ -77,7 +80,10 @@ def test_a_dump_without_use_takes_the_database_of_its_header(clean: Clean) -> No
     [
         (T, "0.sql, line 1: no USE says which database `t` belongs to"),
         (USE + "INSERT INTO `t` VALUES (1);\n", "0.sql, line 2: rows of `d`.`t`, which no file defines"),
-        (USE + T + "INSFRT INTO `t` VALUES (1,'x');\n", "0.sql, line 6: this is no SQL: \"INSFRT INTO `t` VALUES (1,'x');\""),
+        (
+            USE + T + "INSFRT INTO `t` VALUES (1,'x');\n",
+            "0.sql, line 6: this is no SQL: \"INSFRT INTO `t` VALUES (1,'x');\"",
+        ),
         (USE + T + "/*!40101 SET NAMES utf8mb4 \n/;\n", "0.sql, line 6: this is no SQL: '/*!40101 SET NAMES utf8mb4 '"),
         ("hello;", "0.sql, line 1: this is no SQL: 'hello;'"),
         ("-- only a comment\n", "0.sql: no table is defined in it"),
@@ -99,7 +105,9 @@ def test_what_cannot_be_a_whole_dump_is_refused(clean: Clean, dump: str, what: s
 
 def test_no_cut_of_a_dump_goes_unnoticed(clean: Clean) -> None:
     """Except right after a whole dump, or before anything: there nothing tells that more should follow."""
-    dump = USE + FRAME.format("--\n-- Host: localhost    Database: d\n\n" + T + "INSERT INTO `t` VALUES (1,'a;b'),(2,'x');\n")
+    dump = USE + FRAME.format(
+        "--\n-- Host: localhost    Database: d\n\n" + T + "INSERT INTO `t` VALUES (1,'a;b'),(2,'x');\n"
+    )
     whole = dump.index("-- Dump completed") + len("-- Dump completed")
 
     for end in range(1, whole):
@@ -129,7 +137,9 @@ def test_one_file_and_cleaning_it_again_changes_nothing(tmp_path: Path) -> None:
     source, once, twice = tmp_path / "in.sql", tmp_path / "once.sql", tmp_path / "twice.sql"
     view = "/*!50001 CREATE VIEW `v` AS select `a` from `t` */;\n"
     rows = "INSERT INTO `t` VALUES (1,'x');\nINSERT INTO `t` VALUES (2,'y');\n"
-    source.write_text(USE + "SET TIME_ZONE='+00:00';\n" + T + rows + view + "CREATE TABLE `u` (`a` int);\n", encoding="utf-8")
+    source.write_text(
+        USE + "SET TIME_ZONE='+00:00';\n" + T + rows + view + "CREATE TABLE `u` (`a` int);\n", encoding="utf-8"
+    )
     clean_to_file(source, once)
     clean_to_file(once, twice)
 

@@ -1,7 +1,8 @@
 """What becomes of definitions: character sets and collations, what only the source server or MariaDB knows."""
 
 import pytest
-from conftest import Clean
+
+from tests.unit.dump.cleaning import Clean
 
 USE = "CREATE DATABASE IF NOT EXISTS `d`; USE `d`;\n"
 
@@ -17,7 +18,10 @@ def table(columns: str, options: str = "ENGINE=InnoDB DEFAULT CHARSET=latin1") -
         ("ENGINE=InnoDB DEFAULT CHARSET=latin1", "ENGINE=InnoDB"),
         ("DEFAULT CHARACTER SET = utf8 COLLATE utf8_general_ci ENGINE=InnoDB", "ENGINE=InnoDB"),
         ("ENGINE=InnoDB DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_bin", "ENGINE=InnoDB COLLATE=utf8mb4_bin"),
-        ("ENGINE=InnoDB AUTO_INCREMENT=7 DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_0900_ai_ci", "ENGINE=InnoDB AUTO_INCREMENT=7"),
+        (
+            "ENGINE=InnoDB AUTO_INCREMENT=7 DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_0900_ai_ci",
+            "ENGINE=InnoDB AUTO_INCREMENT=7",
+        ),
         ("ENGINE=InnoDB COMMENT='DEFAULT CHARSET=latin1'", "ENGINE=InnoDB COMMENT='DEFAULT CHARSET=latin1'"),
         ("ENGINE=InnoDB /*!40100 DEFAULT CHARSET=latin1 */ COMMENT='C:\\\\'", "ENGINE=InnoDB COMMENT='C:\\\\'"),
         ("ENGINE=InnoDB DEFAULT CHARSET=latin1 ROW_FORMAT=COMPACT", "ENGINE=InnoDB"),

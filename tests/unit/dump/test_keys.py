@@ -1,9 +1,9 @@
 """Lengths of key columns: those of today's Spyglass, MySQL's limits, and never less than the values need."""
 
 import pytest
-from conftest import Clean
 
 from spyglass_export.errors import UserError
+from tests.unit.dump.cleaning import Clean
 
 USE = "CREATE DATABASE IF NOT EXISTS `d`; USE `d`;\n"
 
@@ -21,7 +21,9 @@ def test_an_old_length_becomes_todays(clean: Clean) -> None:
     cleaned = clean(USE + create("t", "`nwb_file_name` varchar(255) NOT NULL") + insert("t", "('a.nwb')"))
 
     assert "`nwb_file_name` varchar(64) NOT NULL" in cleaned.schema
-    assert [(change.before, change.after) for change in cleaned.changes("column length")] == [("varchar(255)", "varchar(64)")]
+    assert [(change.before, change.after) for change in cleaned.changes("column length")] == [
+        ("varchar(255)", "varchar(64)")
+    ]
 
 
 @pytest.mark.parametrize(
@@ -36,7 +38,11 @@ def test_other_columns_and_lengths_stay(clean: Clean, column: str) -> None:
     [("x" * 100, 100), ("é" * 100, 100), ("\\'" * 70, 70), ("''" * 70, 70), ("\\\\" * 64, 64), ("x" * 90 + "   ", 93)],
 )
 def test_a_longer_value_counts_in_characters(clean: Clean, value: str, length: int) -> None:
-    dump = USE + create("t", "`nwb_file_name` varchar(255) NOT NULL", "`b` blob") + insert("t", f"('{value}',0xAB)", "('b','(,')")
+    dump = (
+        USE
+        + create("t", "`nwb_file_name` varchar(255) NOT NULL", "`b` blob")
+        + insert("t", f"('{value}',0xAB)", "('b','(,')")
+    )
 
     assert f"`nwb_file_name` varchar({length})" in clean(dump).schema
 
@@ -44,7 +50,11 @@ def test_a_longer_value_counts_in_characters(clean: Clean, value: str, length: i
 def test_columns_of_one_name_or_tied_by_a_foreign_key_are_fitted_together(clean: Clean) -> None:
     cleaned = clean(
         USE
-        + create("child", "`nwb_file_name` varchar(255)", "FOREIGN KEY (`nwb_file_name`) REFERENCES `parent` (`nwb_file_name`)")
+        + create(
+            "child",
+            "`nwb_file_name` varchar(255)",
+            "FOREIGN KEY (`nwb_file_name`) REFERENCES `parent` (`nwb_file_name`)",
+        )
         + create("parent", "`nwb_file_name` varchar(255)", "PRIMARY KEY (`nwb_file_name`)")
         + insert("parent", f"('{'x' * 99}')")
     )
@@ -56,7 +66,13 @@ def test_an_index_over_the_limit_is_cut_as_far_as_its_values_allow(clean: Clean)
     cleaned = clean(
         USE
         + create("p", "`a` varchar(500)", "`b` varchar(500)", "`n` int", "PRIMARY KEY (`a`,`b`,`n`)")
-        + create("c", "`x` varchar(500)", "`y` varchar(500)", "`n` int", "FOREIGN KEY (`x`,`y`,`n`) REFERENCES `p` (`a`,`b`,`n`)")
+        + create(
+            "c",
+            "`x` varchar(500)",
+            "`y` varchar(500)",
+            "`n` int",
+            "FOREIGN KEY (`x`,`y`,`n`) REFERENCES `p` (`a`,`b`,`n`)",
+        )
         + insert("p", f"('{'x' * 400}','y',1)")
     )
     lengths = {change.where.split(".")[-1]: int(change.after[8:-1]) for change in cleaned.changes("column length")}
@@ -84,9 +100,15 @@ def test_a_row_over_the_limit_is_cut_too(clean: Clean) -> None:
     assert sum(lengths) * 4 <= 65535
 
 
-@pytest.mark.parametrize("statement", ["INSERT INTO `t` (`b`,`nwb_file_name`) VALUES ", "insert into t (b, nwb_file_name) values\n"])
+@pytest.mark.parametrize(
+    "statement", ["INSERT INTO `t` (`b`,`nwb_file_name`) VALUES ", "insert into t (b, nwb_file_name) values\n"]
+)
 def test_rows_that_name_their_columns(clean: Clean, statement: str) -> None:
-    dump = USE + create("t", "`nwb_file_name` varchar(255)", "`b` text") + f"{statement}('(\\'),(',\n '{'x' * 77}'),\n(NULL,'b');\n"
+    dump = (
+        USE
+        + create("t", "`nwb_file_name` varchar(255)", "`b` text")
+        + f"{statement}('(\\'),(',\n '{'x' * 77}'),\n(NULL,'b');\n"
+    )
 
     assert "`nwb_file_name` varchar(77)" in clean(dump).schema
 
