@@ -13,7 +13,7 @@ PAPER_ID = os.environ["PAPER_ID"]
 PAPER_KERNEL = PAPER_ID.lower()
 
 
-class PaperKernels(KernelSpecManager):
+class PaperKernels(KernelSpecManager):  # type: ignore[misc]
     """Answers with the paper's kernel where a notebook names one that is not here."""
 
     def get_kernel_spec(self, kernel_name: str) -> KernelSpec:
@@ -21,7 +21,7 @@ class PaperKernels(KernelSpecManager):
         return super().get_kernel_spec(kernel_name if kernel_name in self.find_kernel_specs() else PAPER_KERNEL)
 
 
-class PaperNotebooks(AsyncLargeFileManager):
+class PaperNotebooks(AsyncLargeFileManager):  # type: ignore[misc]
     """Opens a notebook that was saved with another machine's kernel on the paper's.
 
     JupyterLab would stop and ask for a kernel. The file is as it was until its reader saves it.

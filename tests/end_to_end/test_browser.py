@@ -4,8 +4,9 @@ import os
 from pathlib import Path
 
 import pytest
-from conftest import Paper
 from playwright.sync_api import sync_playwright
+
+from tests.end_to_end.paper import Paper
 
 pytestmark = pytest.mark.end_to_end
 

@@ -11,9 +11,9 @@ from urllib.parse import urlencode
 
 import pymysql
 import pytest
-from conftest import Paper
 
 from spyglass_export import stack
+from tests.end_to_end.paper import Paper
 
 pytestmark = pytest.mark.end_to_end
 

@@ -10,9 +10,9 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import Paper, interrupt
 
 from spyglass_export.docker import Docker
+from tests.end_to_end.paper import Paper, interrupt
 
 pytestmark = pytest.mark.end_to_end
 

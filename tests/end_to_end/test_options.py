@@ -1,9 +1,9 @@
 """What an author can ask for in .env: sudo, a folder of data, a DANDI key."""
 
 import pytest
-from conftest import Paper
 
 from spyglass_export.docker import Docker
+from tests.end_to_end.paper import Paper
 
 pytestmark = pytest.mark.end_to_end
 

@@ -25,17 +25,13 @@ def test_ask_gives_what_docker_printed(tmp_path: Path) -> None:
 
 def test_follow_gives_lines_as_they_come_and_tells_of_failure(tmp_path: Path) -> None:
     docker = docker_that(tmp_path, "print('one', flush=True); print('two', file=sys.stderr); sys.exit(3)")
-    lines = []
+    lines: list[str] = []
 
-    with pytest.raises(CalledProcessError):
-        lines.extend(docker.follow("build"))
-    lines = []
-    try:
+    with pytest.raises(CalledProcessError) as error:
         for line in docker.follow("build"):
             lines.append(line)
-    except CalledProcessError as error:
-        assert error.returncode == 3
 
+    assert error.value.returncode == 3
     assert lines == ["one", "two"]
 
 
