@@ -1,6 +1,5 @@
 """copy_files: an export's dump and environment, cleaned, into export_data/ with their manifest."""
 
-import errno
 import hashlib
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -8,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from spyglass_export import dump
+from spyglass_export.dump.sources import disk_error
 from spyglass_export.environment import make_installable
 from spyglass_export.errors import UserError
 from spyglass_export.manifest import ExportedTable, Manifest, SourceFile, read_manifest
@@ -18,7 +18,7 @@ _ENVIRONMENT = "environment.yml"
 _VERSION = "spyglass_version"
 # In the order in which they are moved into place: the manifest, which vouches for the others, comes last.
 _WRITTEN = ("sql", _ENVIRONMENT, "manifest.json")
-_CHUNK = 1 << 20
+_CHUNK = 1 << 23  # large, because the cleaner holds Python's lock for a while between two chunks
 
 
 @dataclass(frozen=True)
@@ -80,13 +80,7 @@ def copy_files(
         recover(export_data, _WRITTEN)
         return _copy(paths, environment_path, export_data, paper_id, exclude, progress)
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise UserError(
-                f"the disk of {export_data} is full", "Free some space: the export is copied once, as large as it is."
-            ) from error
-        raise UserError(
-            f"{error.filename or export_data}: {error.strerror or error}", "Check the file's permissions and disk."
-        ) from error
+        raise disk_error(error, export_data) from error
 
 
 def _copy(
@@ -110,12 +104,15 @@ def _copy(
         sources = _fingerprints(read)
         if last.export_hash == _export_hash(sources, environment) and _is_whole(export_data, last, environment):
             return Copied(last, changed=False)
+    stamps = _stamps(paths)
     with replaced_contents(export_data, _WRITTEN) as folder, ThreadPoolExecutor(max_workers=1) as pool:
         reading = pool.submit(_fingerprints, read)  # hashing leaves Python's lock to the cleaner
         cleaned = dump.clean_to_folder(paths, folder / "sql", progress)
         (folder / _ENVIRONMENT).write_text(environment, encoding="utf-8", newline="\n")
         sources = reading.result()
         _refuse_twins(sources[: len(paths)])
+        if _stamps(paths) != stamps:
+            raise UserError("the export changed while it was read", "Wait until its dump is complete, and try again.")
         manifest = Manifest(
             paper_id=paper_id,
             spyglass_version=version,
@@ -147,6 +144,10 @@ def _sizes(paths: Sequence[Path]) -> list[int]:
     return [path.stat().st_size for path in paths]
 
 
+def _stamps(paths: Sequence[Path]) -> list[tuple[int, int]]:
+    return [(path.stat().st_size, path.stat().st_mtime_ns) for path in paths]
+
+
 def _fingerprints(paths: Sequence[Path]) -> list[SourceFile]:
     return [_fingerprint(path) for path in paths]
 
@@ -154,10 +155,11 @@ def _fingerprints(paths: Sequence[Path]) -> list[SourceFile]:
 def _fingerprint(path: Path) -> SourceFile:
     digest = hashlib.sha256()
     size = 0
+    buffer = bytearray(_CHUNK)
     with path.open("rb", buffering=0) as file:
-        while chunk := file.read(_CHUNK):
-            digest.update(chunk)
-            size += len(chunk)
+        while read := file.readinto(buffer):
+            digest.update(memoryview(buffer)[:read])
+            size += read
     return SourceFile(path.name, size, digest.hexdigest())
 
 

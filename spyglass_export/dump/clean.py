@@ -14,7 +14,7 @@ from spyglass_export.dump.copying import Copier
 from spyglass_export.dump.ddl import rewrite_table
 from spyglass_export.dump.keys import fit_lengths, tied_columns
 from spyglass_export.dump.late import rewrite_late
-from spyglass_export.dump.sources import open_source
+from spyglass_export.dump.sources import disk_error, open_source
 from spyglass_export.dump.writing import RowsWriter, late_text, rows_file_name, schema_text
 
 # Raised with every change of the output for the same input, so that what was cleaned before is cleaned again.
@@ -103,8 +103,15 @@ def clean_to_file(source: Path, output: Path, progress: Progress | None = None) 
 def clean_sql(source: str, output: str | None = None, progress: Progress | None = None) -> CleanDump:
     """`clean_to_file` for the command line: ``-`` is standard input or output, as is an ``output`` of None.
 
-    Nothing is written to standard output before the whole input was read and found good.
+    Nothing is written to standard output before the whole input was read and found good. Raises `UserError`.
     """
+    try:
+        return _clean_sql(source, output, progress)
+    except OSError as error:
+        raise disk_error(error, Path(output or source)) from error
+
+
+def _clean_sql(source: str, output: str | None, progress: Progress | None) -> CleanDump:
     with tempfile.TemporaryDirectory(prefix="spyglass-export-") as scratch:
         path = _standard_input(Path(scratch)) if source == "-" else Path(source)
         if output is not None and output != "-":

@@ -14,7 +14,7 @@ from spyglass_export.dump.ddl import BINARY_COLLATION, DEFAULT_COLLATION, keeps_
 from spyglass_export.dump.keys import Group
 from spyglass_export.dump.tables import Column, Index, TableDefinition
 from spyglass_export.dump.tokens import quoted, shown
-from spyglass_export.dump.values import read_values, text_of
+from spyglass_export.dump.values import may_be_beyond_ascii, read_values, text_of
 from spyglass_export.errors import UserError
 
 # Bytes: https://dev.mysql.com/doc/refman/9.7/en/storage-requirements.html
@@ -22,17 +22,7 @@ _TEXT_BYTES = {"TINYTEXT": 255, "TEXT": 65535, "MEDIUMTEXT": 16777215, "LONGTEXT
 _UNICODE = ("utf8mb4", "utf8mb3", "utf8")
 # Letters with a stroke, and ligatures, are no decompositions in Unicode but weigh like these in its collation.
 _ALIKE = str.maketrans(
-    {
-        "ø": "o",
-        "đ": "d",
-        "ð": "d",
-        "ł": "l",
-        "ħ": "h",
-        "ŧ": "t",
-        "æ": "ae",
-        "œ": "oe",
-        "\N{LATIN SMALL LETTER DOTLESS I}": "i",
-    }
+    {"ø": "o", "đ": "d", "ð": "d", "ł": "l", "ħ": "h", "ŧ": "t", "æ": "ae", "œ": "oe", "\u0131": "i"}
 )
 _IGNORED = re.compile(r"[\0-\x08\x0e-\x1f\x7f-\x9f]")
 
@@ -89,6 +79,8 @@ def _keys_collide(table: Table, definition: TableDefinition, index: Index) -> bo
     """Whether any two different keys of the rows fold to the same, one of them at least beyond ASCII."""
     names = [name for name, _ in index.parts]
     texts = {column.name.lower() for column in _concerned(definition, index)}
+    if not may_be_beyond_ascii(table, list(texts)):
+        return False
     beyond: dict[tuple[str, ...], tuple[str, ...]] = {}
     for rows, keys in _keys(table, names):
         for key in keys:

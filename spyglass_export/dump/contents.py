@@ -153,8 +153,8 @@ def read_export(
 ) -> Export:
     """Read the files of one export.
 
-    ``progress`` is called with the bytes read since the last call, ``on_rows`` with each span of rows that was read:
-    their table, what they share, start and end in the source.
+    ``progress`` is called with the bytes of the users' files read since the last call, ``on_rows`` with each span
+    of rows that was read: their table, what they share, start and end in the source.
 
     Raises `UserError` with file, line and, where there is one, table for anything that cannot be a whole dump.
     """
@@ -190,7 +190,7 @@ class _SourceReader:
                     self.take(statement)
                     table = statement.table or table
                     if progress and statement.end - done >= 1 << 20:
-                        progress(statement.end - done)
+                        progress(round((statement.end - done) * self.source.packed))
                         done = statement.end
                     end = statement.end
             except DamagedDumpError as error:
@@ -202,7 +202,7 @@ class _SourceReader:
                     "Dump again with --default-character-set=utf8mb4 and no --compatible.",
                 ) from error
         if progress:
-            progress(end - done)
+            progress(round((end - done) * self.source.packed))
         if self.open_schema and self.has_header:
             raise UserError(
                 f"{self.place(self.open_schema.start)}: the file ends after this, before any table of the schema",

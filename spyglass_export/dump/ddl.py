@@ -58,10 +58,10 @@ def rewrite_database(tokens: list[Token], where: str) -> tuple[bytes, list[Chang
 
 
 def rewrite_table(table: TableDefinition, where: str, column_lists: Iterable[bytes | None] = ()) -> list[Change]:
-    """Edit the definition's tokens; what was changed. ``column_lists`` are those of the INSERT statements.
+    """Edit the definition's tokens; what was changed. ``column_lists`` are those of the rows.
 
-    Character sets and collations go. ``*_bin`` and ``*_cs`` become ``utf8mb4_bin``, so that keys that differ in case stay
-    apart, and ``binary`` stays. What MySQL does not know but MariaDB writes is said in MySQL's words.
+    Character sets and collations go. ``*_bin`` and ``*_cs`` become ``utf8mb4_bin``, so that keys that differ in case
+    stay apart, and ``binary`` stays. What MySQL does not know but MariaDB writes is said in MySQL's words.
     """
     changes, binary = _rewrite_options(table.tokens, table.options_at, where)
     for column in table.columns:

@@ -1,5 +1,6 @@
 """The files of an export, plain or compressed, as regular files that can be read at any place."""
 
+import errno
 import gzip
 import shutil
 import zlib
@@ -11,12 +12,27 @@ from spyglass_export.errors import UserError
 _CHUNK = 1 << 20
 
 
+def disk_error(error: OSError, place: Path) -> UserError:
+    """What the operating system said, as a sentence; ``place`` is where something was to be written."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return UserError(
+            f"the disk of {place} is full", "Free some space: the export is copied once, as large as it is."
+        )
+    return UserError(
+        f"{error.filename or place}: {error.strerror or error}", "Check that the file is there, and its permissions."
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Source:
-    """One SQL file: ``name`` is what the user calls it, ``path`` holds its text uncompressed."""
+    """One SQL file: ``name`` is what the user calls it, ``path`` holds its text uncompressed.
+
+    ``packed`` is the size of the user's file as a share of the text's.
+    """
 
     name: str
     path: Path
+    packed: float = 1.0
 
     def line(self, offset: int) -> int:
         """The number of the line, from 1, in which this byte stands."""
@@ -49,4 +65,4 @@ def open_source(path: Path, name: str, scratch: Path) -> Source:
         ) from error
     if plain.stat().st_size == 0:
         raise UserError(f"{name} is empty", "Copy it again from the machine that wrote the export.")
-    return Source(name, plain)
+    return Source(name, plain, path.stat().st_size / plain.stat().st_size)

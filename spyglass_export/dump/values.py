@@ -15,6 +15,9 @@ Block = dict[str, tuple[bytes, ...]]  # a column's literals, as they stand in th
 _READ = 1 << 19
 _HEAD_ROOM = 1 << 17
 _LARGE = 1 << 22
+_INSERT = re.compile(rb"(?i:INSERT|REPLACE)\s")
+_UP_TO_BEYOND_ASCII = re.compile(rb"[^\x80-\xff]*")
+_DOUBLED_QUOTE = re.compile(rb"[^,(\s]''|''[^,)\s]")
 _VALUE = (
     rb"(?:[^'\"(),;\s]+|(?:_\w+\s*|[NnXxBb])?(?:'[^'\\]*(?:\\.[^'\\]*)*')+|\"[^\"\\]*(?:\\.[^\"\\]*)*\")(?=\s*[,)])"
 )
@@ -38,6 +41,37 @@ def read_values(table: Table, names: Sequence[str]) -> Iterator[tuple[Rows, Bloc
                         place = f"{rows.source.name}, line {rows.source.line(start)}"
                         raise UserError(f"{place}: rows of {table.where} are no plain list of values", COPY_AGAIN)
                     yield rows, block
+
+
+def may_be_beyond_ascii(table: Table, names: Sequence[str]) -> bool:
+    """Whether rows may have bytes above 127 in one of these columns: a quick look, which rather says yes.
+
+    No value has more than one string in it, so what comes after more strings than there are columns up to the last
+    of these is in none of them.
+    """
+    last = max((place for lists in table.column_lists for place, _ in _places(table, names, lists)[1]), default=-1)
+    for rows in table.rows:
+        with rows.source.path.open("rb", buffering=0) as stream:
+            for start, end in zip(rows.spans[::2], rows.spans[1::2], strict=True):
+                stream.seek(start)
+                rest = b""
+                while start < end and (part := stream.read(min(_READ, end - start))):
+                    start += len(part)
+                    *pieces, rest = (rest + part).split(b"),")
+                    if any(_may_be_in_first(piece, last + 1) for piece in pieces if not piece.isascii()):
+                        return True
+                if not rest.isascii() and _may_be_in_first(rest, last + 1):
+                    return True
+    return False
+
+
+def _may_be_in_first(piece: bytes, columns: int) -> bool:
+    """Whether a part of a row may have bytes above 127 in one of its first columns."""
+    head = ROWS_HEAD.search(piece) if _INSERT.search(piece) else None
+    before = _UP_TO_BEYOND_ASCII.match(piece, head.end() if head else 0)
+    text = before.group() if before else b""
+    is_plain = b"\\'" not in text and b'"' not in text and not _DOUBLED_QUOTE.search(text)
+    return not is_plain or (text.count(b"'") + 1) // 2 <= columns
 
 
 def _read_span(stream: BinaryIO, left: int, table: Table, names: Sequence[str]) -> Iterator[Block | None]:
