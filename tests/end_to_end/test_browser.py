@@ -27,7 +27,7 @@ def test_the_example_notebook_shows_its_table_and_its_figure(paper: Paper, chrom
     screenshot = os.environ.get("SCREENSHOT", str(tmp_path / "jupyterlab.png"))
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
-        page = browser.new_page(viewport={"width": 1440, "height": 1300})
+        page = browser.new_page(viewport={"width": 1440, "height": 900})
         page.goto(f"http://127.0.0.1:{paper.settings.hub_port}/lab/tree/notebooks/example.ipynb")
         page.get_by_label("Password").fill("Gu-2026")
         page.keyboard.press("Enter")
