@@ -275,7 +275,8 @@ class _SourceReader:
         words = _FIRST_WORDS.match(statement.text)
         first = words["first"].decode().upper() if words else ""
         second = words["second"].decode().upper() if words else ""
-        if first not in _STATEMENTS:
+        # An INSERT of another form than mysqldump's has no place in what it wrote.
+        if first not in _STATEMENTS or (first in ("INSERT", "REPLACE") and self.has_header):
             raise self.no_sql(statement)
         versioned = words is not None and words["mark"] is not None
         if first == "SET":
