@@ -51,7 +51,7 @@ def test_the_example_notebook_shows_its_table_and_its_figure(paper: Paper, chrom
         assert notebook.locator("table", has_text="CA1").count() >= 1
         assert notebook.locator(".jp-RenderedText[data-mime-type='application/vnd.jupyter.error']").count() == 0
         page.get_by_text("Gu-2026 | Idle").wait_for(timeout=60_000)
-        figure.scroll_into_view_if_needed()
+        figure.evaluate("image => image.scrollIntoView({block: 'end'})")
         page.wait_for_timeout(1000)
         page.screenshot(path=screenshot)
         browser.close()
