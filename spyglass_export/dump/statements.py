@@ -113,18 +113,18 @@ class _Reader:
 
     def fill(self, wanted: int) -> bool:
         """Have ``wanted`` bytes from here on in the buffer; false when the stream ends before."""
-        if len(self.buffer) - self.at >= wanted:
+        have = len(self.buffer) - self.at
+        if have >= wanted:
             return True
-        parts = [self.buffer[self.at :]]
-        have = len(parts[0])
+        parts = [self.buffer[self.at :]] if have else []
         while have < wanted and not self.at_end:
             part = self.stream.read(max(BLOCK, wanted - have))
             self.at_end = not part
             parts.append(part)
             have += len(part)
         self.base += self.at
-        self.buffer = b"".join(parts)
         self.at = 0
+        self.buffer = parts[0] if len(parts) == 1 else b"".join(parts)  # without a copy where it can be
         return have >= wanted
 
     def statements(self) -> Iterator[Statement]:
@@ -224,7 +224,7 @@ class _Reader:
         window = FIRST_WINDOW
         while True:
             more = self.fill(window)
-            block = self.buffer[self.at : self.at + window]
+            block = self.buffer[self.at : self.at + window if window < BLOCK else None]
             if not block:
                 what = "ends within a string" if scan.state in ("'", '"') else "ends within a statement"
                 raise DamagedDumpError(what, start)
@@ -265,8 +265,9 @@ class _RowScan:
         # Escapes, and joints between statements of the same table, give way to as many spaces.
         text = _ESCAPE.sub(b"  ", block) if b"\\" in block else block
         if b";" in text:
-            for joint in self.joints:
-                text = text.replace(joint, b" " * len(joint))
+            text = text.replace(self.joints[0], b" " * len(self.joints[0]))
+            if b"\r" in text:
+                text = text.replace(self.joints[1], b" " * len(self.joints[1]))
         may_be_open = self.framed and b"\n" in text
         inside = bool(self.state)
         position = 0
