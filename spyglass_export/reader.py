@@ -169,7 +169,7 @@ def start(settings: Settings, docker: Docker) -> None:
     stack.start(settings, docker)
     if docker.dry:
         return
-    for line in docker.ask("compose", "logs", "--no-color", "--no-log-prefix", "hub").splitlines():
+    for line in stack.log_of(docker, "hub"):
         if line.startswith("notebooks: "):
             console.say(line)
     if before and before != _database_volumes(docker):

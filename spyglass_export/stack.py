@@ -155,8 +155,7 @@ def _why_not_healthy(docker: Docker, *, timed_out: bool = False) -> UserError | 
             continue
         if timed_out and one.health == "healthy":
             continue
-        log = docker.ask("compose", "logs", "--no-color", "--no-log-prefix", "--tail", str(LOG_LINES), service)
-        lines = log.rstrip().splitlines()
+        lines = log_of(docker, service, str(LOG_LINES))
         console.err.print(f"the last lines of the container {service}:", markup=False)
         for line in lines:
             console.err.print(f"  {line}", markup=False)
@@ -170,6 +169,13 @@ def _why_not_healthy(docker: Docker, *, timed_out: bool = False) -> UserError | 
             hints[-1].removeprefix("hint: ") if hints else "the lines above say why",
         )
     return None
+
+
+def log_of(docker: Docker, service: str, tail: str = "all") -> list[str]:
+    """Give the last lines that a service's container printed."""
+    log = docker.ask("compose", "logs", "--no-color", "--no-log-prefix", "--tail", tail, service)
+    # Compose begins each line with a terminal's "erase line", even where there is no terminal.
+    return log.replace("\x1b[2K", "").rstrip().splitlines()
 
 
 def stop(docker: Docker) -> None:
