@@ -12,6 +12,7 @@ from spyglass_export import archive as archive_of_paper
 from spyglass_export import bootstrap as machine
 from spyglass_export import bundle as bundle_of_readers
 from spyglass_export import checks, console, dump, export, images, notebooks, ports, provenance, stack
+from spyglass_export import report as page_of_paper
 from spyglass_export.commands import command, print_url, start_if_down
 from spyglass_export.commands import down as down
 from spyglass_export.commands import enter as enter
@@ -151,6 +152,16 @@ def test_notebooks(context: Context, names: list[str], timeout: str = "600") -> 
     docker.check()
     start_if_down(settings, docker, "hub")
     notebooks.test(settings, docker, selected, int(timeout))
+
+
+@command()
+def report(context: Context) -> None:
+    """Write export_data/report.html: tables, changes, environment and notebooks, for co-authors to read offline."""
+    settings, docker = _load(context)
+    if docker.dry:
+        console.say(f"# writes {settings.export_data / page_of_paper.FILE}")
+        return
+    console.say(f"wrote {page_of_paper.write(settings, docker)}: it opens in any browser, and prints")
 
 
 @command()

@@ -238,6 +238,7 @@ def main(name: Path, seconds: float, scratch: Path) -> dict[str, Any]:
     except (OSError, ValueError) as trouble:
         why = (isinstance(trouble, OSError) and trouble.strerror) or str(trouble)
         return {"status": "failed", "cell": None, "error": why, "seconds": 0, "wrote": [], "notes": []}
+    tempfile.tempdir = str(scratch)  # where the kernel's connection file goes
     folder = scratch / NOTEBOOKS.name
     runner = Runner(
         notebook,

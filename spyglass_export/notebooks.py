@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -20,32 +19,12 @@ from . import console
 from .docker import Docker
 from .errors import UserError
 from .provenance import notebook_files
+from .results import EXECUTED, Result, keep_result
 from .settings import Settings
 
-EXECUTED = "executed"
-RESULTS = "results.json"
 SCRIPT = "/opt/paper/run_notebook.py"
 AT_A_TIME = 2
 FIX = "notebooks/executed/ has a copy of each with its error; `--timeout` gives them more seconds"
-
-
-@dataclass(frozen=True)
-class Result:
-    """What came of a notebook when it ran last.
-
-    ``status`` is `passed`, `failed`, `timed out` or `kernel died`; ``cell`` is the one that did not pass, counted
-    over all cells from 1, and ``error`` its error's last line. ``wrote`` are the files that it wrote, kept in
-    `executed/`; ``sha256`` is the notebook's as it was run, and ``ran`` when, in UTC.
-    """
-
-    name: str
-    status: str
-    cell: int | None
-    error: str
-    seconds: float
-    wrote: tuple[str, ...]
-    sha256: str
-    ran: str
 
 
 def find(settings: Settings) -> list[str]:
@@ -100,7 +79,7 @@ def test(settings: Settings, docker: Docker, names: Sequence[str], seconds: floa
     if docker.dry:
         return
     results.sort(key=lambda result: names.index(result.name))
-    rows = [[one.name, one.status, f"{one.seconds:.1f}", why(one)] for one in results]
+    rows = [[one.name, one.status, f"{one.seconds:.1f}", one.why] for one in results]
     console.show_table("notebooks", ["notebook", "result", "seconds", "why"], rows)
     for one in results:
         if one.wrote:
@@ -112,11 +91,6 @@ def test(settings: Settings, docker: Docker, names: Sequence[str], seconds: floa
     if troubled := [one.name for one in results if one.status != "passed"]:
         raise UserError(f"{len(troubled)} of {len(results)} notebooks did not pass: {', '.join(troubled)}", FIX)
     console.say("all passed; the executed copies are in notebooks/executed/")
-
-
-def why(result: Result) -> str:
-    """Say in one line where a notebook stopped, and why; empty where it passed."""
-    return f"cell {result.cell}: {result.error}" if result.cell else result.error
 
 
 def files_of(name: str) -> str:
@@ -213,23 +187,3 @@ def _parse(line: str) -> dict[str, Any]:
     except ValueError:
         return {}
     return report if isinstance(report, dict) and "cell" in report else {}
-
-
-def read_results(settings: Settings) -> dict[str, Result]:
-    """Give the last result of each notebook that ran, by name; none where no result can be read."""
-    try:
-        found = json.loads((settings.notebooks / EXECUTED / RESULTS).read_text(encoding="utf-8"))
-        return {one["name"]: Result(**{**one, "wrote": tuple(one["wrote"])}) for one in found}
-    except (OSError, ValueError, TypeError, KeyError):
-        return {}
-
-
-def keep_result(settings: Settings, result: Result) -> None:
-    """Write a result beside those of other notebooks, as long as these are still there."""
-    results = read_results(settings) | {result.name: result}
-    kept = [asdict(one) for name, one in sorted(results.items()) if (settings.notebooks / name).is_file()]
-    folder = settings.notebooks / EXECUTED
-    folder.mkdir(exist_ok=True)
-    incoming = folder / f"{RESULTS}.tmp"
-    incoming.write_text(json.dumps(kept, indent=1, ensure_ascii=False) + "\n", encoding="utf-8", newline="\n")
-    incoming.replace(folder / RESULTS)

@@ -1,0 +1,95 @@
+"""The tables of export_data/sql/schema.sql, in the words of DataJoint."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from spyglass_export.dump import Kind, read_statements
+from spyglass_export.dump.tables import NotUnderstoodError, parse_table
+from spyglass_export.dump.tokens import shown, split_name, tokenize
+
+# How DataJoint names a table says what it is for, and a part's name begins with its master's;
+# https://docs.datajoint.com/core/datajoint-python/latest/design/tables/tiers/
+_WORDS = r"[a-z0-9]+(?:_[a-z0-9]+)*"
+_NAME = re.compile(rf"(?P<prefix>#|__|_|)(?P<master>{_WORDS})(?:__(?P<part>{_WORDS}))?")
+_USE = re.compile(rb"USE\s+(.+?)\s*;", re.S)
+
+
+@dataclass(frozen=True, order=True)
+class TableId:
+    """A table's schema and its name in the database."""
+
+    schema: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.schema}.{self.name}"
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A foreign key: the parent, the columns that refer to it, and whether all of them are in the primary key."""
+
+    parent: TableId
+    columns: tuple[str, ...]
+    is_primary: bool
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table and its foreign keys; ``tier`` is DataJoint's, and ``master`` a part table's."""
+
+    id: TableId
+    tier: str
+    master: TableId | None
+    references: tuple[Reference, ...]
+
+
+def class_name(name: str) -> str:
+    """The name that a table has in Python, such as `Session.Experimenter`; unchanged where DataJoint made none."""
+    match = _NAME.fullmatch(name)
+    if not match:
+        return name
+    return ".".join(
+        "".join(word.capitalize() for word in part.split("_")) for part in (match["master"], match["part"]) if part
+    )
+
+
+def read_tables(schema_sql: Path) -> list[Table]:
+    """Read every `CREATE TABLE` of a schema file that `copy_files` wrote; raise OSError where it cannot be read."""
+    schema, found = "", []
+    with schema_sql.open("rb") as stream:
+        for statement in read_statements(stream):
+            if statement.kind is not Kind.OTHER:
+                continue
+            if use := _USE.fullmatch(statement.text.strip()):
+                schema = shown(split_name(use[1])[1])
+                continue
+            try:
+                definition = parse_table(tokenize(statement.text))
+            except NotUnderstoodError:
+                continue  # anything but a table
+            primary = {
+                column.lower() for index in definition.indexes if index.kind == "PRIMARY" for column, _ in index.parts
+            }
+            own = shown(definition.schema) if definition.schema else schema
+            references = tuple(
+                Reference(
+                    TableId(shown(key.parent_schema) if key.parent_schema else own, shown(key.parent)),
+                    tuple(map(shown, key.columns)),
+                    {column.lower() for column in key.columns} <= primary,
+                )
+                for key in definition.foreign_keys
+            )
+            name = shown(definition.name)
+            found.append(Table(TableId(own, name), *_tier(own, name), references))
+    return found
+
+
+def _tier(schema: str, name: str) -> tuple[str, TableId | None]:
+    match = _NAME.fullmatch(name)
+    if not match:
+        return "manual", None
+    if match["part"]:
+        return "part", TableId(schema, match["prefix"] + match["master"])
+    return {"#": "lookup", "_": "imported", "__": "computed"}.get(match["prefix"], "manual"), None
