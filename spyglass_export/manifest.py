@@ -62,7 +62,7 @@ class Manifest:
     def write(self, folder: Path) -> None:
         """Write manifest.json into ``folder``."""
         text = json.dumps({"format": FORMAT, **asdict(self)}, indent=1, ensure_ascii=False)
-        (folder / FILE).write_text(text + "\n", encoding="utf-8", newline="\n")
+        (folder / FILE).write_text(text + "\n", encoding="utf-8", errors="replace", newline="\n")
 
 
 def read_manifest(folder: Path) -> Manifest | None:

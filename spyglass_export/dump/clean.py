@@ -9,13 +9,15 @@ from pathlib import Path
 
 from spyglass_export.changes import Change
 from spyglass_export.dump.collations import keep_apart
-from spyglass_export.dump.contents import Export, Late, Table, read_export
+from spyglass_export.dump.contents import COPY_AGAIN, Export, Late, Table, read_export
 from spyglass_export.dump.copying import Copier
 from spyglass_export.dump.ddl import rewrite_table
 from spyglass_export.dump.keys import fit_lengths, tied_columns
 from spyglass_export.dump.late import rewrite_late
 from spyglass_export.dump.sources import disk_error, open_source
+from spyglass_export.dump.tables import NotUnderstoodError
 from spyglass_export.dump.writing import RowsWriter, late_text, rows_file_name, schema_text
+from spyglass_export.errors import UserError
 
 # Raised with every change of the output for the same input, so that what was cleaned before is cleaned again.
 CLEANER_FORMAT = 1
@@ -139,7 +141,10 @@ def _prepare(export: Export) -> None:
     changes = keep_apart(export, groups)
     for table in export.tables.values():
         if table.definition is not None:
-            changes += rewrite_table(table.definition, table.where, table.column_lists)
+            try:
+                changes += rewrite_table(table.definition, table.where, table.column_lists)
+            except NotUnderstoodError as error:
+                raise UserError(f"{table.place}: the definition of {table.where} is no SQL", COPY_AGAIN) from error
     changes += fit_lengths(export, groups)
     for number, late in enumerate(export.late):
         text, late_changes = rewrite_late(late.text, late.schema or "")

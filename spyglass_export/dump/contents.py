@@ -269,6 +269,12 @@ class _SourceReader:
             self.on_rows(table, table.rows[-1], start, statement.end)
 
     def take_other(self, statement: Statement) -> None:
+        try:
+            self.follow(statement)
+        except NotUnderstoodError as error:
+            raise self.no_sql(statement) from error
+
+    def follow(self, statement: Statement) -> None:
         if statement.text.startswith(b"/*M!"):  # a comment to MySQL
             self.drop(statement, "MariaDB only")
             return
@@ -280,11 +286,7 @@ class _SourceReader:
             raise self.no_sql(statement)
         versioned = words is not None and words["mark"] is not None
         if first == "SET":
-            try:
-                understood = self.session.apply(statement.text)
-            except NotUnderstoodError as error:
-                raise self.no_sql(statement) from error
-            if not understood:
+            if not self.session.apply(statement.text):
                 self.keep_for_later(statement)
             elif b"GTID_PURGED" in statement.text or b"SQL_LOG_BIN" in statement.text:
                 self.drop(statement)

@@ -266,6 +266,8 @@ def _read_parts(cursor: Cursor) -> list[tuple[str, int | None]]:
             prefix = None
             if cursor.accept("("):
                 prefix = cursor.take()
+                if not cursor.tokens[prefix].text.isdigit():
+                    raise NotUnderstoodError
                 cursor.expect(")")
             parts.append((column, prefix))
         cursor.accept("ASC") or cursor.accept("DESC")

@@ -15,7 +15,7 @@ from spyglass_export.dump.tokens import join, quoted, without_empty_marks
 def schema_text(export: Export) -> bytes:
     """The databases and tables, to be created in any order of parents and children."""
     parts = [
-        f"CREATE DATABASE IF NOT EXISTS {quoted(schema)}".encode() + collation + b";\n"
+        f"CREATE DATABASE IF NOT EXISTS {quoted(schema)}".encode("utf-8", "surrogateescape") + collation + b";\n"
         for schema, collation in export.schemas.items()
     ]
     # MySQL 8.4 refuses foreign keys to columns without a unique key, which older servers let pass.
@@ -96,4 +96,4 @@ def rows_file_name(table: Table) -> str:
 
 
 def _use(schema: str) -> bytes:
-    return f"USE {quoted(schema)};\n".encode()
+    return f"USE {quoted(schema)};\n".encode("utf-8", "surrogateescape")
