@@ -11,7 +11,7 @@ from spyglass_export.report.schema import Table, TableId, class_name
 # One diagram of all tables is read at a glance up to about this many; more get one for each family of schemas.
 TABLES_IN_ONE = 40
 # In pixels: a page on the screen takes no more without being made smaller, and a page of paper no more upright.
-WIDEST, UPRIGHT = 1130, 760
+WIDEST, UPRIGHT = 1130, 980
 LINE, HEAD, CHARACTER, PADDING = 18, 22, 7.3, 8
 MARK, LOOP = 14, 16  # widths: of a tier's mark, and of arrows between tables of one schema
 

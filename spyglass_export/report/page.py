@@ -36,6 +36,7 @@ KINDS = {
     "name": "The environment's name",
     "prefix": "The environment's folder",
 }
+NUMBERS = {"rows", "size", "as SQL", "took"}
 NAME = re.compile(r"`((?:[^`]|``)*)`")
 
 
@@ -155,7 +156,7 @@ def _diagrams(contents: Contents) -> str:
     return (
         "<p>Each box is a schema of the database with its tables"
         f"{'' if contents.counts.missing else ' and their numbers of rows'}. An arrow leads from a table to one that "
-        "refers to it by a foreign key: no row there without its row here. It is dashed where the reference is not "
+        "refers to it by a foreign key. It is dashed where the reference is not "
         f'part of what identifies a row.</p>{several}{counted}<div class="legend">{legend}</div>{figures}'
     )
 
@@ -177,7 +178,7 @@ def _tables(contents: Contents) -> str:
                 f'<tr id="{anchor(table.id)}"><td>{names}</td><td>{table.tier}</td><td class="number">{rows}</td>'
                 f'<td class="number">{size or _size(sql_bytes.get(table.id, 0))}</td><td>{parents}</td></tr>'
             )
-    columns = {"table": 34, "kind": 13, "rows": 10, "as SQL" if counts.missing else "size": 10, "refers to, by": 33}
+    columns = {"table": 29, "kind": 10, "rows": 9, "as SQL" if counts.missing else "size": 10, "refers to, by": 42}
     return (
         f"<p>Each has its name in Python, and below it the one in MySQL.</p>{_table_head(columns)}<tbody>"
         f"{''.join(lines)}</tbody></table>"
@@ -185,9 +186,9 @@ def _tables(contents: Contents) -> str:
 
 
 def _table_head(columns: Mapping[str, int]) -> str:
-    """Begin a table: its columns' names and widths in per cent; narrow ones are of numbers."""
+    """Begin a table: its columns' names, and widths in per cent."""
     widths = "".join(f'<col style="width:{width}%">' for width in columns.values())
-    names = "".join(f"<th{' class=number' if width < 13 else ''}>{name}</th>" for name, width in columns.items())
+    names = "".join(f"<th{' class=number' if name in NUMBERS else ''}>{name}</th>" for name in columns)
     return f"<table><colgroup>{widths}</colgroup><thead><tr>{names}</tr></thead>"
 
 
