@@ -17,6 +17,8 @@ from playwright.sync_api import sync_playwright
 pytestmark = pytest.mark.end_to_end
 
 FOLDER = "ordeal"
+# Without the first, Chromium as root does not start.
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 NOTEBOOKS = {
     "passes": ["import datajoint as dj; dj.conn(); print('connected')"],
     "fails": ["# a first cell", "1 / 0", "print('never')"],
@@ -168,9 +170,7 @@ def test_the_report_reads_well_without_network_and_on_paper(
     asked_for: list[str] = []
 
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=chromium, args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-        )
+        browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
         context = browser.new_context(offline=True, java_script_enabled=False)
         page = context.new_page()
         page.on("request", lambda request: asked_for.append(request.url))

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 from invoke.collection import Collection
-from invoke.parser import Parser, ParserContext
+from invoke.parser import Parser
+from invoke.parser.context import ParserContext
 
 import tasks
 from spyglass_export import notebooks
