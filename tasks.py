@@ -172,7 +172,11 @@ def publish(context: Context) -> None:
     record = publish_images(settings, docker)
     for service, image in () if docker.dry else (("db", record.db), ("hub", record.hub)):
         console.say(f"{service}: {image.name}:{image.tag} is {record.reference(service)}")
-    console.say(f"wrote {bundle_of_readers.write_published(settings, docker)}: give it to your readers")
+    _say_written(bundle_of_readers.write_published(settings, docker), docker)
+
+
+def _say_written(path: Path, docker: Docker) -> None:
+    console.say(f"# writes {path}" if docker.dry else f"wrote {path}: give it to your readers")
 
 
 @command()
@@ -180,7 +184,7 @@ def bundle(context: Context) -> None:
     """Write PAPER_ID.zip for readers: with it and Docker they run what you published last."""
     settings, docker = _load(context)
     docker.check()
-    console.say(f"wrote {bundle_of_readers.write_published(settings, docker)}")
+    _say_written(bundle_of_readers.write_published(settings, docker), docker)
 
 
 @command()
@@ -188,7 +192,7 @@ def archive(context: Context) -> None:
     """Write PAPER_ID-archive/ for Zenodo or DANDI: images, bundle and description, to run with no registry."""
     settings, docker = _load(context)
     docker.check()
-    console.say(f"wrote {archive_of_paper.write(settings, docker)}")
+    _say_written(archive_of_paper.write(settings, docker), docker)
 
 
 def _run_python(*arguments: str) -> None:
