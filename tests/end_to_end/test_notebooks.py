@@ -11,8 +11,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import Paper, interrupt
 from playwright.sync_api import sync_playwright
+
+from tests.end_to_end.paper import Paper, interrupt
 
 pytestmark = pytest.mark.end_to_end
 
