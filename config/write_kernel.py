@@ -9,7 +9,7 @@ import os
 from pathlib import Path
 
 paper_id = os.environ["PAPER_ID"]
-start = ". /opt/paper/activate.sh && exec python -m ipykernel_launcher -f \"$1\""
+start = '. /opt/paper/activate.sh && exec python -m ipykernel_launcher -f "$1"'
 specification = {
     "argv": ["/bin/bash", "-c", start, "kernel", "{connection_file}"],
     "display_name": paper_id,
