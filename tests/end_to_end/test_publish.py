@@ -292,8 +292,10 @@ def test_edits_and_rows_survive_down_and_a_new_version_that_brings_new_notebooks
     example["cells"].append({"cell_type": "markdown", "id": "new", "metadata": {}, "source": ["new"]})
     (notebooks / "example.ipynb").write_text(json.dumps(example))
     world.author.invoke("build")
+    stored = world.registry.bytes()
     try:
         world.author.invoke("publish")
+        assert world.registry.bytes() - stored < 1_000_000
         world.unpack(world.author.root / "Share-2026.zip")
         printed = world.reader.invoke("run")
         assert "healthy" in world.author.invoke("status")
