@@ -37,7 +37,8 @@ def _load(context: Context) -> tuple[Settings, Docker]:
 @command()
 def bootstrap(context: Context) -> None:
     """Make this machine ready: .env, Docker, base images. Quick and silent when it already is."""
-    machine.make_env_file(ROOT)
+    if not context.config.run.dry:
+        machine.make_env_file(ROOT)
     settings, docker = _load(context)
     machine.ensure_engine(docker)
     machine.ensure_base_images(settings, docker)
@@ -125,9 +126,12 @@ def clean(context: Context, yes: bool = False, superseded: bool = False) -> None
     if not volumes and not docker.dry:
         console.say("there is no volume to remove")
         return
+    if docker.dry:
+        console.say("# removes the containers, and the volumes that `invoke status` lists")
+        return
     for volume in volumes:
         console.say(f"{volume.name}  {volume.size}")
-    if not yes and not docker.dry and not console.confirm("remove these volumes for good?"):
+    if not yes and not console.confirm("remove these volumes for good?"):
         console.say("nothing was removed")
         return
     if not superseded:

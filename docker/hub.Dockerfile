@@ -24,13 +24,13 @@ RUN install -d -m 2775 -o 1000 -g 100 /opt/paper /opt/paper/packages /home/jovya
 
 USER 1000:100
 ARG PAPER_ID
-COPY --chmod=644 export_data/environment.yml /opt/paper/environment.yml
+# With modes of their own: a clone made under a strict umask has files that only its owner may read.
+COPY --chmod=644 docker/with_ca_bundle.sh export_data/environment.yml /opt/paper/
 RUN --mount=type=secret,id=ca_bundle,mode=0444 \
-    --mount=type=bind,source=docker/with_ca_bundle.sh,target=/tmp/with_ca_bundle.sh \
     --mount=type=cache,target=/opt/conda/pkgs,uid=1000,gid=100,sharing=locked \
     --mount=type=cache,target=/home/jovyan/.cache,uid=1000,gid=100,sharing=locked \
   umask 002 \
-  && bash /tmp/with_ca_bundle.sh mamba env create --yes --name "$PAPER_ID" --file /opt/paper/environment.yml
+  && bash /opt/paper/with_ca_bundle.sh mamba env create --yes --name "$PAPER_ID" --file /opt/paper/environment.yml
 
 ENV PAPER_ID=${PAPER_ID}
 COPY --chmod=644 config/activate.sh config/.datajoint_config.json config/write_kernel.py \
@@ -43,7 +43,7 @@ RUN /opt/conda/bin/python /opt/paper/write_kernel.py \
 
 # What was installed in the end, for anyone to read without starting the image; docs/publishing.md tells how.
 RUN install -d /opt/paper/installed \
-  && pip --python "/opt/conda/envs/$PAPER_ID/bin/python" freeze --all > /opt/paper/installed/pip-freeze.txt \
+  && "/opt/conda/envs/$PAPER_ID/bin/python" -m pip freeze --all > /opt/paper/installed/pip-freeze.txt \
   && if conda --version > /dev/null 2>&1; then \
     conda list --name "$PAPER_ID" --explicit --md5 > /opt/paper/installed/conda-explicit.txt; \
   else \
@@ -57,5 +57,7 @@ COPY --chown=1000:100 notebooks /opt/paper/notebooks
 WORKDIR /home/jovyan
 ENTRYPOINT ["tini", "-g", "--", "/opt/conda/bin/python", "/usr/local/bin/entrypoint.py"]
 CMD ["start-notebook.py"]
+# No urllib: it would ask the proxy that Docker may pass to containers.
 HEALTHCHECK --interval=3s --timeout=10s --start-period=120s --retries=3 CMD ["/opt/conda/bin/python", "-c", \
-  "import urllib.request; urllib.request.urlopen('http://127.0.0.1:8888/api', timeout=5)"]
+  "import http.client as h; c = h.HTTPConnection('127.0.0.1', 8888, timeout=5); c.request('GET', '/api'); \
+  assert c.getresponse().status == 200"]

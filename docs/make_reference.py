@@ -26,10 +26,10 @@ def commands() -> list[str]:
         lines += [f"### {name}", ""]
         lines += [f"Also called {', '.join(f'`{alias}`' for alias in other)}.", ""] if other else []
         lines += [(task.__doc__ or "").strip(), ""]
-        options = [
-            f"- `{argument.name if argument.positional else '--' + argument.name.replace('_', '-')}`: {argument.help}"
-            for argument in task.get_arguments()
-        ]
+        options = []
+        for argument in task.get_arguments():
+            flag = "--" + argument.name.strip("_").replace("_", "-")
+            options.append(f"- `{argument.name if argument.positional else flag}`: {argument.help}")
         lines += [*options, ""] if options else []
     return lines
 

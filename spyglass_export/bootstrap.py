@@ -37,13 +37,22 @@ STAND_INS = {
     "DB_BASE_IMAGE": ("spyglass-export/mysql:9.7", "trixie", "db.Dockerfile"),
     "HUB_BASE_IMAGE": ("spyglass-export/base-notebook:stand-in", "bookworm", "hub.Dockerfile"),
 }
+PROXY_VARIABLES = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy")
 SOURCE_LABEL = "spyglass-export.source"
 
 
 def make_env_file(root: Path) -> None:
     """Copy env.example to .env where there is none."""
     if not (root / ".env").exists():
-        shutil.copyfile(root / "env.example", root / ".env")
+        text = (root / "env.example").read_text(encoding="utf-8")
+        if sys.platform == "linux":
+            owner = (root / "notebooks").stat()
+            text += (
+                "\n# Whose notebooks these are, for plain `docker compose`; `invoke` looks for itself.\n"
+                f"HOST_UID={owner.st_uid}\nHOST_GID={owner.st_gid}\n"
+            )
+        (root / ".env").touch(mode=0o600)  # there will be passwords in it
+        (root / ".env").write_text(text, encoding="utf-8", newline="\n")
         console.say("wrote .env from env.example: it runs the example paper until you change it")
 
 
@@ -145,9 +154,12 @@ def _install_engine(release: str) -> None:
 def _add_trixie() -> None:
     """Let apt take Docker's four packages, and nothing else, from Debian 13."""
     APT_SOURCE.write_text(
-        f"deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] {_mirror()} trixie main\n", encoding="utf-8"
+        "# Written by `invoke bootstrap` of spyglass-export, for Docker; delete it before an upgrade to Debian 13.\n"
+        f"deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] {_mirror()} trixie main\n",
+        encoding="utf-8",
     )
     APT_PREFERENCES.write_text(
+        "# Written by `invoke bootstrap` of spyglass-export, for Docker; delete it before an upgrade to Debian 13.\n"
         "Package: *\nPin: release n=trixie\nPin-Priority: -10\n\n"
         f"Package: {' '.join(DEBIAN_PACKAGES)}\nPin: release n=trixie\nPin-Priority: 990\n",
         encoding="utf-8",
@@ -166,7 +178,9 @@ def _mirror() -> str:
 
 def _start_engine(docker: Docker) -> None:
     console.say("starting Docker Engine")
+    log_hint = f"its log says why: {DOCKERD_LOG}"
     if Path("/run/systemd/system").is_dir():
+        log_hint = "`journalctl --unit docker` says why"
         _run(["systemctl", "enable", "--now", "docker"], "Docker Engine cannot be started")
     else:
         with DOCKERD_LOG.open("ab") as log:
@@ -174,7 +188,7 @@ def _start_engine(docker: Docker) -> None:
     deadline = time.monotonic() + 60
     while not docker.succeeds("version"):
         if time.monotonic() > deadline:
-            raise UserError("Docker Engine does not start", f"its log says why: {DOCKERD_LOG}")
+            raise UserError("Docker Engine does not start", log_hint)
         time.sleep(0.5)
 
 
@@ -231,7 +245,17 @@ def _build_stand_in(
         _import_debian(docker, release, debian)
     console.say(f"building {image} (a minute or two)")
     secret = ("--secret", f"id=ca_bundle,src={bundle}") if bundle else ()
-    arguments = ("--build-arg", f"DEBIAN_IMAGE={debian}", "--label", f"{SOURCE_LABEL}={source}", "--tag", image)
+    # Without a value these are the environment's, where it has them.
+    proxies = [f"--build-arg={name}" for name in PROXY_VARIABLES]
+    arguments = (
+        "--build-arg",
+        f"DEBIAN_IMAGE={debian}",
+        *proxies,
+        "--label",
+        f"{SOURCE_LABEL}={source}",
+        "--tag",
+        image,
+    )
     lines: list[str] = []
     try:
         for line in docker.follow(

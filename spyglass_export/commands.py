@@ -4,6 +4,7 @@ import functools
 import logging
 import os
 from collections.abc import Callable
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +64,7 @@ def _load(context: Context) -> tuple[Settings, Docker]:
     """Give the stack that this folder has: the author's, or a reader's."""
     dry = bool(context.config.run.dry)
     settings = ports.settle(load_settings(ROOT, os.environ), dry=dry)
+    Docker(settings.docker, ROOT, dry=dry).check(to_build=False)
     connect = reader.connect if reader.is_readers(settings, dry=dry) else stack.connect
     docker = connect(settings, dry=dry)
     docker.check(to_build=False)
@@ -152,7 +154,11 @@ def logs(context: Context, service: str = "", follow: bool = False, tail: str = 
     if service not in ("", *stack.SERVICES):
         raise Exit(f"there is no service {service!r}: it is hub or db", code=2)
     _, docker = _load(context)
-    docker.attach("compose", "logs", "--tail", tail, *(["--follow"] if follow else []), *([service] if service else []))
+    # Ctrl-C is how one stops following.
+    with suppress(KeyboardInterrupt) if follow else nullcontext():
+        docker.attach(
+            "compose", "logs", "--tail", tail, *(["--follow"] if follow else []), *([service] if service else [])
+        )
 
 
 @command()

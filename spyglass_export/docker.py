@@ -34,6 +34,7 @@ KNOWN_TROUBLES = (
         "the disk is full",
         "free some space: `docker system prune` removes what Docker can spare",
     ),
+    ("no such image", "this paper has no images yet", "run `invoke build`"),
     (
         "already allocated",
         "a port is in use by another program",

@@ -67,8 +67,8 @@ def tell_of_passwords(settings: Settings) -> None:
     """Say which password a reader's JupyterLab and database have."""
     console.say(
         "passwords: your own are in no image and no bundle. A reader's JupyterLab and database get the paper's ID, "
-        f"{settings.paper_id}, which anybody can guess: safe while they answer on the reader's machine alone. Who opens "
-        "BIND_ADDRESS to others has to choose new ones in .env first, and the bundle's README says so."
+        f"{settings.paper_id}, which anybody can guess: safe while they answer on the reader's machine alone. Who "
+        "opens BIND_ADDRESS to others has to choose new ones in .env first, and the bundle's README says so."
     )
 
 
@@ -88,7 +88,7 @@ def _push(docker: Docker, image: str) -> None:
     if asks_for_login(trouble):
         raise UserError(
             f"the registry does not let you push {image}: {reason}",
-            "log in as a user who may write there, or correct DOCKER_HUB_USER, HUB_IMAGE_NAME and DB_IMAGE_NAME in .env",
+            "log in as a user who may write there, or correct DOCKER_HUB_USER, HUB_IMAGE_NAME, DB_IMAGE_NAME in .env",
         )
     raise known_trouble(trouble) or UserError(
         f"the push of {image} broke off: {reason}",

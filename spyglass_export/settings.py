@@ -20,6 +20,8 @@ POSITION_PIPELINE_PACKAGES = "git ffmpeg libsm6 libxext6 libgl1 libglib2.0-0 bui
 # Compose normalises a project's name and Docker an image's in ways that differ for other characters, so
 # that two papers could end up with one name. Spyglass itself keeps a paper's ID to 32 characters.
 PAPER_ID = re.compile(r"[A-Za-z0-9]+([_-][A-Za-z0-9]+)*")
+# Conda's own environment, and the kernel of the base image.
+TAKEN_NAMES = ("base", "python3")
 # https://pkg.go.dev/github.com/distribution/reference: [host[:port]/]path, without tag or digest.
 IMAGE_NAME = re.compile(r"([A-Za-z0-9.-]+(:\d+)?/)?[a-z0-9]+([._-]+[a-z0-9]+)*(/[a-z0-9]+([._-]+[a-z0-9]+)*)*")
 DOCKER_HUB_USER = re.compile(r"[a-z0-9]+([._-]+[a-z0-9]+)*")
@@ -171,7 +173,7 @@ def _parse(name: str, texts: Mapping[str, str], root: Path) -> Any:
     text = texts[name]
     match name:
         case "PAPER_ID":
-            if not PAPER_ID.fullmatch(text) or len(text) > 32:
+            if not PAPER_ID.fullmatch(text) or len(text) > 32 or text.lower() in TAKEN_NAMES:
                 raise UserError(
                     f"PAPER_ID {text!r} is not valid" if text else "PAPER_ID is not set",
                     "use up to 32 letters and digits with single - or _ between them, such as Gu2026, in .env",

@@ -101,7 +101,7 @@ def start(settings: Settings, docker: Docker) -> None:
     try:
         with console.out.status("starting the database and JupyterLab"):
             try:
-                docker.ask("compose", "up", "--detach", "--no-build")
+                docker.ask("compose", "up", "--detach", "--no-build", "--pull", "never")
             except UserError as error:
                 raise _why_not_healthy(docker) or error from error
             _wait_for_hub(docker)

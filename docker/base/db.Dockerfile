@@ -19,7 +19,7 @@ RUN groupadd --system --gid 999 mysql \
   && install -d -m 1777 -o mysql -g mysql /var/lib/mysql /var/run/mysqld \
   && install -d -m 750 -o mysql -g mysql /var/lib/mysql-files
 
-COPY base/my.cnf /etc/my.cnf
+COPY --chmod=644 base/my.cnf /etc/my.cnf
 
 VOLUME /var/lib/mysql
 EXPOSE 3306 33060

@@ -29,13 +29,13 @@ RUN useradd --no-log-init --create-home --shell /bin/bash --uid 1000 --gid 100 -
 USER 1000
 WORKDIR /home/jovyan
 
+COPY --chmod=755 with_ca_bundle.sh /usr/local/bin/
 # hadolint ignore=DL3013,DL3042
 RUN --mount=type=secret,id=ca_bundle,mode=0444 \
-    --mount=type=bind,source=with_ca_bundle.sh,target=/tmp/with_ca_bundle.sh \
     --mount=type=cache,target=/home/jovyan/.cache,uid=1000,gid=100 \
   python3 -m venv /opt/conda \
-  && bash /tmp/with_ca_bundle.sh /opt/conda/bin/pip install --quiet uv \
-  && bash /tmp/with_ca_bundle.sh /opt/conda/bin/uv pip install --quiet --python /opt/conda/bin/python \
+  && with_ca_bundle.sh /opt/conda/bin/pip install --quiet uv \
+  && with_ca_bundle.sh /opt/conda/bin/uv pip install --quiet --python /opt/conda/bin/python \
     jupyterlab nbconvert pyyaml requests
 
 USER 0

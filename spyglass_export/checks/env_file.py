@@ -13,7 +13,8 @@ from spyglass_export.errors import UserError
 from spyglass_export.settings import Settings, examine, unreadable_lines
 
 NAME = ".env"
-KNOWN = [setting.name.upper() for setting in fields(Settings) if setting.metadata]
+# The last two are read by docker compose alone.
+KNOWN = [*(setting.name.upper() for setting in fields(Settings) if setting.metadata), "HOST_UID", "HOST_GID"]
 LOOPBACK = ("127.", "::1")
 
 

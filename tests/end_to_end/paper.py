@@ -79,7 +79,8 @@ def make_paper(root: Path, settings: Settings, paper_id: str) -> Paper:
         "SPYGLASS_PAPER_DIR=examples/export/example\n"
         f"HUB_PORT={hub_port}\nDB_PORT={db_port}\n"
         f"HUB_BASE_IMAGE={settings.hub_base_image}\nDB_BASE_IMAGE={settings.db_base_image}\n"
-        f"HUB_APT_PACKAGES=git\nCA_BUNDLE={settings.ca_bundle or ''}\n",
+        f"HUB_APT_PACKAGES=git\nCA_BUNDLE={settings.ca_bundle or ''}\n"
+        f"HOST_UID={os.getuid()}\nHOST_GID={os.getgid()}\n",
         encoding="utf-8",
     )
     return Paper(root)

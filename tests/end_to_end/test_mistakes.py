@@ -18,7 +18,7 @@ pytestmark = pytest.mark.end_to_end
 
 
 def error_of(paper: Paper, *arguments: str, **environment: str) -> str:
-    """Run a command that fails; give its error line after seeing that a hint follows and no container runs."""
+    """Run a command that fails; give its error line after seeing that a hint follows."""
     lines = paper.invoke(*arguments, status=1, **environment).splitlines()
     assert [line.split(":")[0] for line in lines[-2:]] == ["error", "hint"]
     return lines[-2].removeprefix("error: ")
