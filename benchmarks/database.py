@@ -15,13 +15,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pymysql
+
 from spyglass_export.export import copy_files
 from spyglass_export.settings import load
 
 ROOT = Path(__file__).resolve().parent.parent
 PASSWORD = "benchmark"
 NAME = "sgx-db-benchmark"
-PORT = 13319
 TABLES = 12
 STATEMENT = 1_000_000  # mysqldump's own: an INSERT is about as long as net_buffer_length
 
@@ -119,7 +120,7 @@ def container(*options: str, script: str | None = None) -> Iterator[float]:
     """A container that is removed with its volume; gives the time of its start."""
     command = () if script is None else ("-c", script)
     started = time.perf_counter()
-    docker("run", "--detach", f"--name={NAME}", f"--publish=127.0.0.1:{PORT}:3306",
+    docker("run", "--detach", f"--name={NAME}", "--publish=127.0.0.1::3306",
            f"--env=MYSQL_ROOT_PASSWORD={PASSWORD}", *options, *command)  # fmt: skip
     try:
         yield started
@@ -129,11 +130,10 @@ def container(*options: str, script: str | None = None) -> Iterator[float]:
 
 def seconds_to_first_answer(started: float) -> float:
     """Wait until the server answers over TCP how many rows its largest table has; seconds since ``started``."""
-    import pymysql
-
+    port = int(docker("port", NAME, "3306").strip().rpartition(":")[2])
     while time.perf_counter() - started < 1800:
         try:
-            connection = pymysql.connect(host="127.0.0.1", port=PORT, user="root", password=PASSWORD)
+            connection = pymysql.connect(host="127.0.0.1", port=port, user="root", password=PASSWORD)
         except pymysql.OperationalError:
             time.sleep(0.02)
             continue

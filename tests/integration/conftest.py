@@ -1,5 +1,6 @@
 """What tests of the database share: an image with the example paper, and containers that are removed again."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,6 @@ from spyglass_export.docker import Docker
 from spyglass_export.export import copy_files
 from tests.integration.database_container import (
     EXAMPLE,
-    PORTS,
     ROOT,
     BuildImage,
     Database,
@@ -45,7 +45,7 @@ def built_image(
     names = []
 
     def build(export_data: Path, name: str) -> str:
-        image = f"sgx-db-{name}"
+        image = f"sgx-db-{os.getpid()}-{name}"
         done = build_image(export_data, tmp_path_factory.mktemp("context"), image, db_base_image)
         assert done.returncode == 0, done.stdout
         names.append(image)
@@ -74,11 +74,9 @@ def database(request: pytest.FixtureRequest) -> Iterator[MakeDatabase]:
     made: list[Database] = []
 
     def make(image: str, *, volume: str | None = None, **options: Any) -> Database:
-        name = f"sgx-db-{PORTS[len(made) % len(PORTS)]}"
-        made.append(Database(image, name, volume or name, PORTS[len(made) % len(PORTS)], **options))
-        run("rm", "--force", name)
+        name = f"sgx-db-{os.getpid()}-{len(made)}"
+        made.append(Database(image, name, volume or name, **options))
         if volume is None:
-            run("volume", "rm", "--force", name)
             ask("volume", "create", name)
         return made[-1]
 

@@ -17,7 +17,6 @@ EXAMPLE = ROOT / "examples" / "export" / "example"
 SHARED_EXPORTS = ROOT.parent / "shared" / "exports"
 
 PASSWORD = 'it\'s "quoted" \\ and # long'
-PORTS = range(13300, 13310)
 # What docker-compose.yml grants: nothing.
 UNPRIVILEGED = ("--cap-drop=ALL", "--security-opt=no-new-privileges")
 
@@ -25,8 +24,8 @@ UNPRIVILEGED = ("--cap-drop=ALL", "--security-opt=no-new-privileges")
 DUMP = (
     "mysqldump --user=root --hex-blob --order-by-primary --skip-extended-insert --no-create-info --skip-comments"
     " --no-tablespaces --set-gtid-purged=OFF --databases"
-    " $(mysql --user=root --batch --skip-column-names --execute='SHOW DATABASES'"
-    " | grep --invert-match --extended-regexp '^(information_schema|mysql|performance_schema|sys)$')"
+    ' $(mysql --user=root --batch --skip-column-names --execute="SELECT schema_name FROM information_schema.schemata'
+    " WHERE schema_name NOT IN ('information_schema', 'mysql', 'performance_schema', 'sys') ORDER BY schema_name\")"
 )
 
 
@@ -58,7 +57,7 @@ def build_image(export_data: Path, context: Path, name: str, base: str) -> subpr
         shutil.copytree(ROOT / folder, context / folder)
     shutil.copytree(export_data, context / "export_data")
     return run(
-        "build", f"--build-arg=DB_BASE_IMAGE={base}", "--file=docker/db.Dockerfile", "--progress=plain",
+        "build", f"--build-arg=DB_BASE_IMAGE={base}", "--progress=plain",
         f"--tag={name}", "--file", str(context / "docker/db.Dockerfile"), str(context),
         seconds=300,
     )  # fmt: skip
@@ -77,7 +76,6 @@ class Database:
     image: str
     name: str
     volume: str
-    port: int
     password: str = PASSWORD
     environment: dict[str, str] = field(default_factory=dict)
     options: Sequence[str] = ()
@@ -88,7 +86,7 @@ class Database:
         variables = {"MYSQL_ROOT_PASSWORD": self.password, **self.environment}
         ask(
             "create", f"--name={self.name}", *UNPRIVILEGED, f"--volume={self.volume}:/var/lib/mysql",
-            f"--publish=127.0.0.1:{self.port}:3306",
+            "--publish=127.0.0.1::3306",
             *(f"--env={name}={value}" for name, value in variables.items()), *self.options, self.image,
         )  # fmt: skip
 
@@ -125,15 +123,22 @@ class Database:
         """Run a command in the container."""
         return ask("exec", f"--user={user}", self.name, *command)
 
+    def port(self) -> int:
+        """The port on 127.0.0.1, another one after every start."""
+        published = run("port", self.name, "3306")
+        assert published.returncode == 0, f"the database does not run:\n{self.logs()}"
+        return int(published.stdout.strip().rpartition(":")[2])
+
     def connect(
         self, user: str = "root", password: str | None = None, seconds: float = 30
     ) -> "pymysql.Connection[Any]":
         """Connect over TCP, waiting for the server to come up; a refused password is an error at once."""
+        port = self.port()
         deadline = time.monotonic() + seconds
         while True:
             try:
                 return pymysql.connect(
-                    host="127.0.0.1", port=self.port, user=user, connect_timeout=5, autocommit=True,
+                    host="127.0.0.1", port=port, user=user, connect_timeout=5, autocommit=True,
                     password=self.password if password is None else password,
                 )  # fmt: skip
             except pymysql.OperationalError as error:

@@ -1,6 +1,7 @@
 """Killed at any moment, out of disk, or both: the database comes back with every row that was committed."""
 
 import itertools
+import os
 import random
 import threading
 import time
@@ -111,13 +112,12 @@ def rows_but_log(database: Database) -> dict[str, int]:
 @pytest.fixture
 def small_disk(request: pytest.FixtureRequest, example_image: str) -> str:
     """A volume of as many MB as the parameter says; a container of its name keeps it mounted."""
-    name = "sgx-db-disk"
+    name = f"sgx-db-{os.getpid()}-disk"
 
     def remove() -> None:
         run("rm", "--force", name)
         run("volume", "rm", "--force", name)
 
-    remove()
     request.addfinalizer(remove)
     ask("volume", "create", "--opt=type=tmpfs", "--opt=device=tmpfs", f"--opt=o=size={request.param}m", name)
     ask("run", "--detach", f"--name={name}", f"--volume={name}:/var/lib/mysql", example_image, "sleep", "600")

@@ -1,6 +1,7 @@
 """Building the database image: every row arrives as it was, or the build says why not."""
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -59,7 +60,7 @@ def test_every_row_of_a_real_export_is_served(
     compared = subprocess.run(
         [
             sys.executable, SHARED_EXPORTS / "fingerprint.py", "--compare", SHARED_EXPORTS / name / "truth.json",
-            "127.0.0.1", str(db.port), "root", db.password,
+            "127.0.0.1", str(db.port()), "root", db.password,
         ],
         capture_output=True, text=True, check=False,
     )  # fmt: skip
@@ -117,6 +118,7 @@ def add_table_to_manifest(export_data: Path) -> None:
 
 
 NOT_STRICT = b"SET sql_mode = ''; INSERT INTO `parent` VALUES (1),('2x')"
+DAMAGED_IMAGE = f"sgx-db-{os.getpid()}-damaged"
 DAMAGES: dict[str, tuple[Callable[[Path], None], list[str]]] = {
     "corrupted": (
         lambda export: replace_row(export, b"(1),(2)", b"(1);(2)"),
@@ -147,10 +149,10 @@ def test_damaged_export_fails_the_build_and_says_why(
     export_data = shutil.copytree(odd_export_data, tmp_path / "export_data")
     harm, expected = DAMAGES[damage]
     harm(export_data)
-    done = build_image(export_data, tmp_path / "context", "sgx-db-damaged", db_base_image)
+    done = build_image(export_data, tmp_path / "context", DAMAGED_IMAGE, db_base_image)
     assert done.returncode != 0
     (error,) = {found[1] for found in re.finditer(r"^#\S+ [\d.]+ error: (.*)$", done.stdout, re.MULTILINE)}
     for part in expected:
         assert part in error
     assert "hint: " in done.stdout
-    assert run("image", "inspect", "sgx-db-damaged").returncode != 0
+    assert run("image", "inspect", DAMAGED_IMAGE).returncode != 0
