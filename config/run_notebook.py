@@ -2,7 +2,7 @@
 
 usage: run_notebook.py NOTEBOOK SECONDS < A_PIPE
 
-NOTEBOOK is relative to the notebooks' folder. Prints one JSON object a line: {"cell", "cells"} as each cell
+NOTEBOOK is relative to the notebooks' folder; SECONDS are counted from when its kernel is ready. Prints one JSON object a line: {"cell", "cells"} as each cell
 starts, at the end {"status", "cell", "error", "seconds", "wrote", "notes"}. `status` is passed, failed, timed
 out or kernel died; `cell` counts all cells from 1. When standard input ends, whoever asked is gone: kernel and
 process end too.
@@ -50,6 +50,7 @@ def say(**what: Any) -> None:
 class Runner(NotebookClient):  # type: ignore[misc] # nbclient is on the hub, where no type checker runs
     """Runs the cells, says which one, leaves out those tagged `skip-test` and cuts endless output."""
 
+    timer: threading.Timer
     at: int | None = None
     kernel: "subprocess.Popen[bytes] | None" = None
     printed = shown = 0
@@ -58,9 +59,9 @@ class Runner(NotebookClient):  # type: ignore[misc] # nbclient is on the hub, wh
     async def async_start_new_kernel_client(self) -> Any:
         """Start a kernel; see nbclient."""
         self.kernel = self.km.provisioner.process
-        if self.has_expired:
-            self.kill()
-        return await super().async_start_new_kernel_client()
+        client = await super().async_start_new_kernel_client()
+        self.timer.start()
+        return client
 
     async def async_execute_cell(self, cell: Any, cell_index: int, *arguments: Any, **options: Any) -> Any:
         """Run one cell; see nbclient."""
@@ -172,8 +173,8 @@ def snapshot(folder: Path) -> dict[str, tuple[int, int]]:
 
 def run(runner: Runner, seconds: float, log: Path) -> tuple[str, str]:
     """Run all cells; return the status, and the error's last line where there is one."""
-    timer = threading.Timer(seconds, runner.expire)
-    timer.start()
+    # Starting a kernel takes a second or half a minute, as the machine is busy: that is not the notebook's time.
+    runner.timer = threading.Timer(seconds, runner.expire)
     try:
         with log.open("wb") as errors:
             asyncio.run(runner.async_execute(stdout=subprocess.DEVNULL, stderr=errors))
@@ -187,7 +188,7 @@ def run(runner: Runner, seconds: float, log: Path) -> tuple[str, str]:
     except Exception as error:
         return "failed", f"{type(error).__name__}: {error}"
     finally:
-        timer.cancel()
+        runner.timer.cancel()
         runner.kill()
     # A kernel that is killed as its last cell ends has no cell left to fail.
     return ("timed out", f"not done after {seconds:g} s") if runner.has_expired else ("passed", "")
