@@ -14,7 +14,8 @@ Block = dict[str, tuple[bytes, ...]]  # a column's literals, as they stand in th
 
 _READ = 1 << 19
 _HEAD_ROOM = 1 << 17
-_LARGE = 1 << 22
+_LARGE = 1 << 18  # of a row that has begun
+_KEPT = 1 << 16  # of a large value: more than any varchar holds
 _INSERT = re.compile(rb"(?i:INSERT|REPLACE)\s")
 _UP_TO_BEYOND_ASCII = re.compile(rb"[^\x80-\xff]*")
 _DOUBLED_QUOTE = re.compile(rb"[^,(\s]''|''[^,)\s]")
@@ -24,6 +25,7 @@ _VALUE = (
     rb"(?:" + _STRING + rb"|[^'\"(),;\s]+|(?:_\w+\s*|[NnXxBb])?(?:" + _STRING + rb")+|\"[^\"\\]*(?:\\.[^\"\\]*)*\")"
 )
 _HEX = re.compile(rb"0[xX][0-9A-Fa-f]*")
+_PAIR = re.compile(rb"\\.", re.S)
 _LONG_HEX = re.compile(rb"(0x[0-9A-Fa-f]{65536})[0-9A-Fa-f]+")
 _ESCAPE = re.compile(rb"\\(.)|''", re.S)
 # https://dev.mysql.com/doc/refman/9.7/en/string-literals.html
@@ -83,11 +85,9 @@ def _read_span(stream: BinaryIO, left: int, table: Table, names: Sequence[str]) 
     in_order: list[str] = []
     pattern: re.Pattern[bytes] | None = None
     while True:
-        if len(buffer) > _LARGE:
-            buffer = _LONG_HEX.sub(rb"\1", buffer)  # of a value far longer than any that is asked for
-        part = stream.read(min(left, max(_READ, len(buffer) if len(buffer) < 8 * _LARGE else _LARGE)))
+        part = stream.read(min(left, _READ))
         left -= len(part)
-        buffer += part
+        buffer = _shortened(buffer + part) if len(buffer) > _LARGE else buffer + part
         while True:
             if pattern is None or buffer.startswith(b";"):
                 statement = buffer.lstrip(b"; \t\r\n")
@@ -112,6 +112,15 @@ def _read_span(stream: BinaryIO, left: int, table: Table, names: Sequence[str]) 
             if buffer:
                 yield None
             return
+
+
+def _shortened(row: bytes) -> bytes:
+    """The beginning of a row that goes on, its large values cut; escapes count as two letters then."""
+    text = _PAIR.sub(b"xx", row)
+    open_escape = b"\\" if text.endswith(b"\\") else b""
+    parts = text[: len(text) - len(open_escape)].split(b"'")
+    strings_cut = (part[:_KEPT] if at % 2 else _LONG_HEX.sub(rb"\1", part) for at, part in enumerate(parts))
+    return b"'".join(strings_cut) + open_escape
 
 
 def _places(table: Table, names: Sequence[str], columns: bytes | None) -> tuple[int, list[tuple[int, str]]]:
