@@ -26,7 +26,6 @@ from tests.end_to_end.test_commands import JupyterLab
 pytestmark = pytest.mark.end_to_end
 
 REGISTRY, WITH_PASSWORD, LINE = 13600, 13601, 13602
-AUTHORS_HUB, AUTHORS_DB = 13610, 13611
 SECRETS = {
     "JUPYTER_SERVER_APP_PASSWORD": "secret-of-jupyter-5b1f",
     "MYSQL_ROOT_PASSWORD": "secret-of-mysql-77c2",
@@ -130,7 +129,6 @@ def world(
     line = Line(LINE, REGISTRY)
     author = make_paper(tmp_path_factory.mktemp("author") / "un été à Paris", settings, "Share-2026")
     with (author.root / ".env").open("a", encoding="utf-8") as env:
-        env.write(f"HUB_PORT={AUTHORS_HUB}\nDB_PORT={AUTHORS_DB}\n")
         env.write(f"HUB_IMAGE_NAME=127.0.0.1:{LINE}/lab/hub\nDB_IMAGE_NAME=127.0.0.1:{LINE}/lab/db\n")
         env.writelines(f"{name}={value}\n" for name, value in SECRETS.items())
     readers = tmp_path_factory.mktemp("readers") / "a reader's folder"
@@ -141,7 +139,7 @@ def world(
             service.start()
         made.forget_volumes()
         author.invoke("build")
-        made.database = fingerprint(AUTHORS_DB, SECRETS["MYSQL_ROOT_PASSWORD"])
+        made.database = fingerprint(author.settings.db_port, SECRETS["MYSQL_ROOT_PASSWORD"])
 
         line.breaks_after = 60_000_000
         made.printed["broken"] = author.invoke("publish", status=1)
