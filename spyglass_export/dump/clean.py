@@ -4,6 +4,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -116,13 +117,16 @@ def clean_sql(source: str, output: str | None = None, progress: Progress | None 
 def _clean_sql(source: str, output: str | None, progress: Progress | None) -> CleanDump:
     with tempfile.TemporaryDirectory(prefix="spyglass-export-") as scratch:
         path = _standard_input(Path(scratch)) if source == "-" else Path(source)
-        if output is not None and output != "-":
-            return clean_to_file(path, Path(output), progress)
+        target = None if output in (None, "-") else Path(str(output)).resolve()
+        if target and not target.parent.is_dir():
+            raise UserError(f"there is no folder {target.parent}", "Make it first, or name another --output.")
+        if target and (target.is_file() or not target.exists()):
+            return clean_to_file(path, target, progress)
         result = Path(scratch) / "output.sql"
         cleaned = clean_to_file(path, result, progress)
-        with result.open("rb") as file:
-            shutil.copyfileobj(file, sys.stdout.buffer, 1 << 18)
-        sys.stdout.buffer.flush()
+        with result.open("rb") as file, target.open("wb") if target else nullcontext(sys.stdout.buffer) as stream:
+            shutil.copyfileobj(file, stream, 1 << 18)
+            stream.flush()
     return cleaned
 
 
