@@ -81,18 +81,19 @@ def _keys_collide(table: Table, definition: TableDefinition, index: Index) -> bo
     texts = {column.name.lower() for column in _concerned(definition, index)}
     if not may_be_beyond_ascii(table, list(texts)):
         return False
+    lengths = [None if prefix is None else int(definition.tokens[prefix].text) for _, prefix in index.parts]
     beyond: dict[tuple[str, ...], tuple[str, ...]] = {}
     for rows, keys in _keys(table, names):
         for key in keys:
             if not b"".join(key).isascii():
-                texts_of_key = _decoded(rows, key)
+                texts_of_key = _decoded(rows, key, lengths)
                 if beyond.setdefault(_folded(texts_of_key, names, texts), texts_of_key) != texts_of_key:
                     return True
     if not beyond:
         return False
     for rows, keys in _keys(table, names):
         for key in keys:
-            texts_of_key = _decoded(rows, key)
+            texts_of_key = _decoded(rows, key, lengths)
             if beyond.get(_folded(texts_of_key, names, texts), texts_of_key) != texts_of_key:
                 return True
     return False
@@ -104,8 +105,10 @@ def _keys(table: Table, names: list[str]) -> Iterable[tuple[Rows, Iterable[tuple
             yield rows, zip(*(block[name] for name in names), strict=True)
 
 
-def _decoded(rows: Rows, key: tuple[bytes, ...]) -> tuple[str, ...]:
-    return tuple(rows.settings.decode(text_of(literal)) for literal in key)
+def _decoded(rows: Rows, key: tuple[bytes, ...], lengths: list[int | None]) -> tuple[str, ...]:
+    """The key's values, as much of each as the index holds."""
+    parts = zip(key, lengths, strict=True)
+    return tuple(rows.settings.decode(text_of(literal))[:length] for literal, length in parts)
 
 
 def _folded(key: tuple[str, ...], names: list[str], texts: set[str]) -> tuple[str, ...]:

@@ -56,6 +56,7 @@ def fit_lengths(export: Export, groups: dict[Place, Group]) -> list[Change]:
     Raises `UserError`, which names table, index, columns and the longest value, where that is not enough.
     """
     tables = [table for table in export.tables.values() if table.definition is not None]
+    changes = [change for table in tables for change in _cut_prefixes(table)]
     limited = [entry for table in tables for entry in _limited(table)]
     over = [entry for entry in limited if _excess(entry) > 0]
     wanted = {id(group): group for group in groups.values() if group.shorter is not None}
@@ -78,7 +79,7 @@ def fit_lengths(export: Export, groups: dict[Place, Group]) -> list[Change]:
             if _excess(entry) > 0:
                 _share_out(entry, groups)
         over = [entry for entry in over if _excess(entry) > 0]
-    return [
+    return changes + [
         change
         for table in tables
         for column in _fitted(table)
@@ -131,6 +132,27 @@ def tied_columns(export: Export) -> dict[Place, Group]:
             if new is not None:
                 group.shorter = max(new, group.shorter or 0)
     return result
+
+
+def _cut_prefixes(table: Table) -> list[Change]:
+    """Shorten the prefixes of indexes that need not be unique, for which any length will do."""
+    definition = table.definition
+    changes = []
+    for index in definition.indexes if definition else []:
+        if definition is None or index.kind != "KEY":
+            continue
+        longest = INDEX_LIMITS.get(definition.engine, INDEX_LIMITS["INNODB"]) // BYTES_PER_CHARACTER // len(index.parts)
+        for name, prefix in index.parts:
+            column = definition.column(name)
+            if prefix is not None and column is not None and column.is_text:
+                before = definition.tokens[prefix].text
+                if int(before) > longest:
+                    definition.tokens[prefix].text = str(longest)
+                    where = f"{table.where}.{shown(quoted(index.name))}"
+                    changes.append(
+                        Change("index prefix", where, before, str(longest), "MySQL's limit, 4 bytes a letter")
+                    )
+    return changes
 
 
 def _limited(table: Table) -> Iterator[_Limited]:

@@ -135,3 +135,13 @@ def test_text_that_outgrows_its_type_is_widened(clean: Clean) -> None:
 
     assert "`a` mediumtext" in cleaned.schema
     assert "`b` tinytext" in cleaned.schema
+
+
+def test_a_prefix_that_is_too_long_is_cut_where_the_index_need_not_be_unique(clean: Clean) -> None:
+    assert "KEY `k` (`a`(768))" in clean(USE + create("t", "`a` text", "KEY `k` (`a`(1000))")).schema
+
+
+def test_prefixes_that_differ_in_accents_stay_apart(clean: Clean) -> None:
+    dump = USE + create("t", "`a` varchar(80)", "UNIQUE KEY `k` (`a`(5))") + insert("t", "('Bjorn 1')", "('Björn 2')")
+
+    assert "`a` varchar(80) COLLATE utf8mb4_bin" in clean(dump).schema
