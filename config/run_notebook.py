@@ -2,10 +2,10 @@
 
 usage: run_notebook.py NOTEBOOK SECONDS < A_PIPE
 
-NOTEBOOK is relative to the notebooks' folder; SECONDS are counted from when its kernel is ready. Prints one
-JSON object a line: {"cell", "cells"} as each cell starts, at the end {"status", "cell", "error", "seconds",
-"wrote", "notes"}. `status` is passed, failed, timed out or kernel died; `cell` counts all cells from 1. When
-standard input ends, whoever asked is gone: kernel and process end too.
+NOTEBOOK is relative to the notebooks' folder; SECONDS are counted from when its kernel is ready. Prints one JSON
+object a line: {"cell", "cells"} as each cell starts, at the end {"status", "cell", "error", "seconds", "wrote",
+"notes"}. `status` is passed, failed, timed out or kernel died; `cell` counts all cells from 1. When standard input
+ends, whoever asked is gone: kernel and process end too.
 
 The notebook runs in a copy of the notebooks' folder, so that what it reads beside it is there, and what it
 writes replaces nothing. What it wrote is kept in executed/, beside its executed copy.

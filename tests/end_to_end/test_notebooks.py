@@ -181,7 +181,7 @@ def test_the_report_reads_well_without_network_and_on_paper(
         assert len(asked_for) == 1
         assert page.get_by_role("row", name="Electrode _electrode imported 192").count() == 1
         assert page.get_by_role("row", name=f"{FOLDER}/fails.ipynb failed cell 2: ZeroDivisionError").count() == 1
-        assert page.locator("svg .box", has_text="common_ephys").locator("text=192").count() == 1
+        assert page.locator("svg .box", has_text="common_ephys").locator("text.count", has_text="192").count() == 1
         folded = page.get_by_text("DEFAULT CHARSET=latin1")
         assert not folded.is_visible()
         page.emulate_media(media="print")
