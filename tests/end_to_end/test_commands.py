@@ -152,7 +152,7 @@ def test_a_notebook_saved_with_another_kernel_opens_on_the_papers(paper: Paper) 
     assert '"name": "spyglass"' in (paper.root / "notebooks" / "example.ipynb").read_text()
     kernels = (
         "for kernel in $(grep --files-with-matches ipykernel_launcher /proc/[0-9]*/cmdline); do"
-        " tr '\\0' '\\n' < ${kernel%cmdline}environ; done"
+        " tr '\\0' '\\n' < ${kernel%cmdline}environ; done 2>/dev/null; true"
     )
     deadline = time.monotonic() + 30
     while "CONDA_PREFIX=/opt/conda/envs/Gu-2026\n" not in paper.in_hub(kernels):
