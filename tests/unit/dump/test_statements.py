@@ -131,6 +131,7 @@ def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(statements, "BLOCK", 16)
     monkeypatch.setattr(statements, "HEADER_ROOM", 64)
     monkeypatch.setattr(statements, "PIECE", 32)
+    monkeypatch.setattr(statements, "FEW", 1)
 
 
 def spans_of(text: bytes) -> list[Statement]:
