@@ -150,8 +150,9 @@ def _run(
     started, last = time.monotonic(), ""
     found: dict[str, Any] = {}
     sha256 = hashlib.sha256((settings.notebooks / name).read_bytes()).hexdigest()
-    # With GRANT_SUDO the container belongs to root; its user is still jovyan, with the notebooks' owner's ID.
-    user = ("--user", "jovyan") if settings.grant_sudo else ()
+    # With GRANT_SUDO the container is root's, and JupyterLab the notebooks' owner's all the same.
+    owner = f"{docker.environment.get('HOST_UID', '1000')}:{docker.environment.get('HOST_GID', '100')}"
+    user = ("--user", owner) if settings.grant_sudo else ()
     command = ("/opt/conda/bin/python", SCRIPT, name, f"{seconds:g}")
     try:
         for line in docker.follow("compose", "exec", "--no-TTY", *user, "hub", *command, stdin=lifeline):
