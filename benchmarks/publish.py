@@ -49,7 +49,8 @@ def start_registry(folder: Path) -> "subprocess.Popen[bytes]":
         encoding="utf-8",
     )
     (folder / "storage").mkdir()
-    return subprocess.Popen(["docker-registry", "serve", str(configuration)])
+    null = subprocess.DEVNULL
+    return subprocess.Popen(["docker-registry", "serve", str(configuration)], stdout=null, stderr=null)
 
 
 def measure(folder: Path, paper_id: str) -> list[tuple[str, str, str, str]]:
