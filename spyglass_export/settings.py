@@ -204,6 +204,9 @@ def _parse(name: str, texts: Mapping[str, str], root: Path) -> Any:
                     f"BIND_ADDRESS {text!r} is no IP address",
                     "use 127.0.0.1 for this machine alone, or an address of this machine",
                 ) from error
+        case "MYSQL_ROOT_PASSWORD" if not text.isascii():
+            # PyMySQL, and so DataJoint, sends it in latin1, and is not let in.
+            raise UserError("MYSQL_ROOT_PASSWORD has a character that is not ASCII", "use letters, digits and signs")
         case "DOCKER_HUB_USER":
             if text and not DOCKER_HUB_USER.fullmatch(text):
                 raise UserError(

@@ -14,7 +14,7 @@ def test_sudo_data_and_a_dandi_key_reach_the_running_hub_alone(unbuilt_paper: Pa
     (paper.root / "nwb files" / "rat.nwb").write_text("not really")
     with (paper.root / ".env").open("a", encoding="utf-8") as env:
         env.write("GRANT_SUDO=yes\nSPYGLASS_DATA_DIR='nwb files'\nDANDI_API_KEY=a-secret-of-mine\nHUB_APT_PACKAGES=\n")
-        env.write("MYSQL_ROOT_PASSWORD='it\\'s \"quoted\" ü'\nMYSQL_USER=frank\n")
+        env.write("MYSQL_ROOT_PASSWORD='it\\'s \"quoted\"'\nMYSQL_USER=frank\n")
     try:
         paper.invoke("build")
 

@@ -85,6 +85,7 @@ def test_docker_may_need_sudo(tmp_path: Path) -> None:
         ("PAPER_ID=Gu 2026", "PAPER_ID 'Gu 2026' is not valid"),
         ("PAPER_ID=../x", "PAPER_ID '../x' is not valid"),
         ("PAPER_ID=-x", "PAPER_ID '-x' is not valid"),
+        ("PAPER_ID=a\nMYSQL_ROOT_PASSWORD=né", "MYSQL_ROOT_PASSWORD has a character that is not ASCII"),
         ("PAPER_ID=base", "PAPER_ID 'base' is not valid"),
         (f"PAPER_ID={'x' * 33}", f"PAPER_ID '{'x' * 33}' is not valid"),
         ("PAPER_ID=a\nHUB_PORT=88888", "HUB_PORT '88888' is no port"),
