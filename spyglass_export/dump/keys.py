@@ -60,10 +60,13 @@ def fit_lengths(export: Export, groups: dict[Place, Group]) -> list[Change]:
     limited = [entry for table in tables for entry in _limited(table)]
     over = [entry for entry in limited if _excess(entry) > 0]
     wanted = {id(group): group for group in groups.values() if group.shorter is not None}
+    for group in wanted.values():
+        group.longest = group.shorter or 0  # shorter values change nothing, unless an index has to be cut
     for entry in over:
         for column in entry.parts:
             group = groups[_place(entry.table, column)]
             wanted[id(group)] = group
+            group.longest = 0
     _measure(wanted.values())
     before = {(id(table), column.name): column.length for table in tables for column in _fitted(table)}
     for group in wanted.values():
@@ -204,7 +207,8 @@ def _measure(groups: Iterable[Group]) -> None:
             group.longest = max(group.longest, default)
     for key, wanted in by_table.items():
         names = [column.name for column, _ in wanted]
-        for rows, block in read_values(tables[key], names):
+        longest = [group for _, group in wanted]
+        for rows, block in read_values(tables[key], names, lambda: min(group.longest for group in longest)):  # noqa: B023
             for column, group in wanted:
                 for literal in _long(block.get(column.name, ()), group.longest):
                     characters = rows.settings.characters(text_of(literal))

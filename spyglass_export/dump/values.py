@@ -1,7 +1,7 @@
 """Read chosen columns of a table's rows, a block of many rows at a time."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from typing import BinaryIO
 
@@ -32,8 +32,12 @@ _ESCAPE = re.compile(rb"\\(.)|''", re.S)
 _ESCAPED = {b"0": b"\0", b"b": b"\b", b"n": b"\n", b"r": b"\r", b"t": b"\t", b"Z": b"\x1a", b"%": b"\\%", b"_": b"\\_"}
 
 
-def read_values(table: Table, names: Sequence[str]) -> Iterator[tuple[Rows, Block]]:
+def read_values(
+    table: Table, names: Sequence[str], longer_than: Callable[[], int] | None = None
+) -> Iterator[tuple[Rows, Block]]:
     """Yield the literals of the columns ``names`` in blocks of rows; a column that an INSERT leaves out is missing.
+
+    Rows may be left out in which no string is longer, in bytes, than ``longer_than`` says at that time.
 
     Raises `UserError` where the rows are written as no dump program writes them.
     """
@@ -41,7 +45,7 @@ def read_values(table: Table, names: Sequence[str]) -> Iterator[tuple[Rows, Bloc
         with rows.source.path.open("rb", buffering=0) as stream:
             for start, end in zip(rows.spans[::2], rows.spans[1::2], strict=True):
                 stream.seek(start)
-                for block in _read_span(stream, end - start, table, names):
+                for block in _read_span(stream, end - start, table, names, longer_than):
                     if block is None:
                         place = f"{rows.source.name}, line {rows.source.line(start)}"
                         raise UserError(f"{place}: rows of {table.where} are no plain list of values", COPY_AGAIN)
@@ -79,7 +83,20 @@ def _may_be_in_first(piece: bytes, columns: int) -> bool:
     return not is_plain or (text.count(b"'") + 1) // 2 <= columns
 
 
-def _read_span(stream: BinaryIO, left: int, table: Table, names: Sequence[str]) -> Iterator[Block | None]:
+def _rows_without_longer(buffer: bytes, length: int) -> int:
+    """The end of a run of whole rows that have no string of more than ``length`` bytes; 0 where it is not plain."""
+    text = (_PAIR.sub(b"xx", buffer) if b"\\" in buffer else buffer).replace(b"''", b"xx")
+    if b'"' in text or max(map(len, text.split(b"'"))) > length:
+        return 0
+    end = text.rfind(b"),(")
+    while end >= 0 and text.count(b"'", 0, end) % 2:
+        end = text.rfind(b"),(", 0, end)
+    return end + 1
+
+
+def _read_span(
+    stream: BinaryIO, left: int, table: Table, names: Sequence[str], longer_than: Callable[[], int] | None
+) -> Iterator[Block | None]:
     """The blocks of one span of ``left`` bytes; None in place of what cannot be read."""
     buffer = b""
     in_order: list[str] = []
@@ -102,6 +119,8 @@ def _read_span(stream: BinaryIO, left: int, table: Table, names: Sequence[str]) 
                 count, places = _places(table, names, head["columns"])
                 in_order = [name for _, name in sorted(places)]
                 pattern = _row_pattern(head.group(), count, tuple(sorted(at for at, _ in places)))
+            if longer_than and len(table.column_lists) == 1:
+                buffer = buffer[_rows_without_longer(buffer, longer_than()) :]
             found = pattern.findall(buffer)
             buffer = found.pop()[-1].lstrip() if found and found[-1][-1] else b""
             if found:
