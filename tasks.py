@@ -109,6 +109,8 @@ def up(context: Context) -> None:
     tables = stack.loaded_tables(docker)
     rows, size = sum(table.rows for table in tables), sum(table.bytes for table in tables)
     console.say(f"the database has {len(tables)} tables with {rows:,} rows ({size / 1e6:,.1f} MB)")
+    for one in stack.orphans(docker):
+        console.say(f"  {one.rows:,} rows of {one.table} refer to rows that the export left out of {one.parent}")
     print_url(settings)
 
 

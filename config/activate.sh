@@ -9,6 +9,10 @@ case ":$PATH:" in
   *":$PYTHONUSERBASE/bin:"*) ;;
   *) export PATH="$PATH:$PYTHONUSERBASE/bin" ;;
 esac
+# Notebooks stream the version of the Dandiset that the paper names.
+if [ -n "${DANDISET_VERSION:-}" ]; then
+  export PYTHONSTARTUP=/opt/paper/pin_dandiset.py
+fi
 # Behind a proxy that re-signs TLS, `pip` and `git` need its certificates here too.
 if [ -s /run/secrets/ca_bundle ]; then
   export PIP_CERT=/run/secrets/ca_bundle SSL_CERT_FILE=/run/secrets/ca_bundle

@@ -5,6 +5,8 @@
 # arguments: options for mysqld, or another command to run instead
 # shellcheck disable=SC2016 # hints quote commands in backticks
 set -euo pipefail
+# First of all: process 1 does not even get a signal that it has not asked for. `exec` gives them back to mysqld.
+trap 'exit 143' TERM INT
 shopt -s nullglob inherit_errexit
 
 readonly seed=/opt/seed volume=/var/lib/mysql
@@ -41,7 +43,6 @@ copy_seed() {
   check_space $((needed + working_space))
   incoming=$(mktemp -d "$volume/incoming.XXXXXXXXXX")
   # In the background, since bash heeds signals only between commands; what is half copied goes at next start.
-  trap 'exit 143' TERM INT
   { cp -R "$seed/data/." "$seed/seed_id" "$incoming/" && sync -f "$incoming"; } &
   wait "$!" || {
     discard "$incoming"
@@ -55,7 +56,6 @@ copy_seed() {
     [[ -d $data ]] || fail 'the copy of the database was removed while it was made' \
       'a second container was started on the same volume: stop one of them'
   fi
-  trap - TERM INT
 }
 
 check_volume() {

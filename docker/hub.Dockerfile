@@ -34,7 +34,7 @@ RUN --mount=type=secret,id=ca_bundle,mode=0444 \
 
 ENV PAPER_ID=${PAPER_ID}
 COPY --chmod=644 config/activate.sh config/.datajoint_config.json config/write_kernel.py \
-  config/sync_notebooks.py config/run_notebook.py config/pip.conf /opt/paper/
+  config/sync_notebooks.py config/run_notebook.py config/pin_dandiset.py config/pip.conf /opt/paper/
 COPY --chmod=644 config/jupyter_server_config.py /opt/conda/etc/jupyter/
 COPY --chmod=644 config/jupyterlab_overrides.json /opt/conda/share/jupyter/lab/settings/overrides.json
 COPY --chmod=755 config/entrypoint.py /usr/local/bin/

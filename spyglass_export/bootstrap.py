@@ -17,7 +17,7 @@ from pathlib import Path
 from dotenv import set_key
 
 from . import console
-from .docker import Docker
+from .docker import Docker, registry_of
 from .errors import UserError
 from .settings import Settings
 
@@ -84,6 +84,8 @@ def ensure_base_images(settings: Settings, docker: Docker) -> None:
         for name, answers in zip(missing, registries_answer([*missing.values()]), strict=True)
         if missing[name] in stand_in_names or not answers
     ]
+    if silent and _has_own_road(docker):
+        silent = [name for name in silent if missing[name] in stand_in_names or docker.show("pull", missing[name])]
     if not silent:
         return
     unreachable = sorted({registry(missing[name]) for name in silent if missing[name] not in stand_in_names})
@@ -211,9 +213,8 @@ def source_hash(folder: Path) -> str:
 
 
 def registry(image: str) -> str:
-    """The host of an image's registry; a name without one is Docker Hub's."""
-    host = image.split("/")[0] if "/" in image else ""
-    return host if "." in host or ":" in host or host == "localhost" else "registry-1.docker.io"
+    """The host that answers for an image's registry."""
+    return registry_of(image) or "registry-1.docker.io"
 
 
 def registries_answer(images: Sequence[str]) -> list[bool]:
@@ -230,6 +231,11 @@ def registries_answer(images: Sequence[str]) -> list[bool]:
 
     with ThreadPoolExecutor() as pool:
         return list(pool.map(answers, images))
+
+
+def _has_own_road(docker: Docker) -> bool:
+    """Whether Docker Engine reaches registries in a way that this program does not: by a mirror or a proxy."""
+    return bool(docker.ask("info", "--format", '{{join .RegistryConfig.Mirrors " "}}{{.HTTPSProxy}}').strip())
 
 
 def _system_ca_bundle() -> Path | None:

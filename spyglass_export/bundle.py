@@ -98,7 +98,7 @@ def _contents(
     contents |= {
         "environment/environment.yml": text_of("export_data/environment.yml"),
         COMPOSE_FILE: _pinned(text_of(COMPOSE_FILE), references),
-        ".env": _env(settings.paper_id, images),
+        ".env": _env(settings, images),
         "tasks.py": text_of("bundle/tasks.py"),
         "README.md": readme(settings, images, references, start),
         "LICENSE": text_of("LICENSE"),
@@ -130,7 +130,8 @@ def _pinned(compose: str, references: Mapping[str, str]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _env(paper_id: str, images: Mapping[str, Image]) -> str:
+def _env(settings: Settings, images: Mapping[str, Image]) -> str:
+    paper_id = settings.paper_id
     hub_port, db_port = ports_of(paper_id)
     hashes = {VOLUME_VARIABLES[service]: image.labels[VOLUME_LABEL] for service, image in images.items()}
     return f"""\
@@ -148,6 +149,8 @@ MYSQL_ROOT_PASSWORD={paper_id}
 
 # A folder with the paper's NWB files, if you have them.
 SPYGLASS_DATA_DIR=
+# The version of the paper's Dandiset that notebooks stream from; the latest when empty.
+DANDISET_VERSION={settings.dandiset_version}
 
 # Which images these are, and which volumes belong to them.
 COMPOSE_FILE={COMPOSE_FILE}

@@ -209,6 +209,16 @@ class Docker:
             ) from error
 
 
+def registry_of(image: str) -> str:
+    """The host of an image's registry; empty where it is Docker Hub.
+
+    A first part with a dot, a colon, or `localhost` is a host:
+    https://pkg.go.dev/github.com/distribution/reference
+    """
+    host = image.split("/")[0] if "/" in image else ""
+    return host if "." in host or ":" in host or host == "localhost" else ""
+
+
 def known_trouble(message: str) -> UserError | None:
     """Recognise what docker printed, if it is one of the troubles that users meet."""
     for sign, what, hint in KNOWN_TROUBLES:

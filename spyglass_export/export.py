@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from spyglass_export import dump
+from spyglass_export.checksum import sha256
 from spyglass_export.dump.sources import disk_error
 from spyglass_export.environment import make_installable
 from spyglass_export.errors import UserError
-from spyglass_export.manifest import ExportedTable, Manifest, SourceFile, read_manifest
+from spyglass_export.manifest import ExportedTable, Manifest, SourceFile, read_manifest, seed_id
 from spyglass_export.staging import recover, replaced_contents
 
 OVERRIDE = "environment.override.yml"  # the author's own, in export_data/
@@ -18,7 +19,6 @@ _ENVIRONMENT = "environment.yml"
 _VERSION = "spyglass_version"
 # In the order in which they are moved into place: the manifest, which vouches for the others, comes last.
 _WRITTEN = ("sql", _ENVIRONMENT, "manifest.json")
-_CHUNK = 1 << 23  # large, because the cleaner holds Python's lock for a while between two chunks
 
 
 @dataclass(frozen=True)
@@ -117,6 +117,7 @@ def _copy(
             paper_id=paper_id,
             spyglass_version=version,
             export_hash=_export_hash(sources, environment),
+            seed_id=seed_id(folder),
             sources=sources,
             tables=[
                 ExportedTable(table.schema, table.name, table.file and f"sql/{table.file}", table.size)
@@ -149,18 +150,7 @@ def _stamps(paths: Sequence[Path]) -> list[tuple[int, int]]:
 
 
 def _fingerprints(paths: Sequence[Path]) -> list[SourceFile]:
-    return [_fingerprint(path) for path in paths]
-
-
-def _fingerprint(path: Path) -> SourceFile:
-    digest = hashlib.sha256()
-    size = 0
-    buffer = bytearray(_CHUNK)
-    with path.open("rb", buffering=0) as file:
-        while read := file.readinto(buffer):
-            digest.update(memoryview(buffer)[:read])
-            size += read
-    return SourceFile(path.name, size, digest.hexdigest())
+    return [SourceFile(path.name, path.stat().st_size, sha256(path)) for path in paths]
 
 
 def _export_hash(sources: Sequence[SourceFile], environment: str) -> str:
@@ -169,12 +159,12 @@ def _export_hash(sources: Sequence[SourceFile], environment: str) -> str:
 
 
 def _is_whole(export_data: Path, manifest: Manifest, environment: str) -> bool:
-    """Whether everything that the manifest lists is still there; only the environment is small enough to compare."""
-    for name, size in manifest.files.items():
-        path = export_data / name
-        if not path.is_file() or path.stat().st_size != size:
-            return False
-    return (export_data / _ENVIRONMENT).read_text(encoding="utf-8") == environment
+    """Whether everything that was written is still there, as it was."""
+    return (
+        all((export_data / name).is_file() for name in manifest.files)
+        and seed_id(export_data) == manifest.seed_id
+        and (export_data / _ENVIRONMENT).read_text(encoding="utf-8") == environment
+    )
 
 
 def _refuse_twins(sources: Sequence[SourceFile]) -> None:

@@ -1,5 +1,6 @@
 """manifest.json: what an export was made from, what it holds, and every change made to it."""
 
+import hashlib
 import json
 from collections import Counter
 from dataclasses import asdict, dataclass
@@ -7,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from spyglass_export.changes import Change
+from spyglass_export.checksum import sha256
 
 FILE = "manifest.json"
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass(frozen=True)
@@ -35,13 +37,14 @@ class ExportedTable:
 class Manifest:
     """The contents of manifest.json; the same sources give the same bytes.
 
-    ``export_hash`` belongs to what was read and to how it is cleaned; ``files`` are the sizes of what was
-    written, by path in ``export_data``.
+    ``export_hash`` belongs to what was read and to how it is cleaned; ``seed_id`` is that of the SQL files that
+    were written; ``files`` are the sizes of all that was written, by path in ``export_data``.
     """
 
     paper_id: str
     spyglass_version: str | None
     export_hash: str
+    seed_id: str
     sources: list[SourceFile]
     tables: list[ExportedTable]
     files: dict[str, int]
@@ -81,3 +84,15 @@ def read_manifest(folder: Path) -> Manifest | None:
         )
     except (OSError, ValueError, KeyError, TypeError):
         return None
+
+
+def seed_id(export_data: Path) -> str:
+    """Identify a database by what it is loaded from: SHA-256 over names and contents of the SQL files.
+
+    docker/load_export.sh computes the same and keeps it with the data.
+    """
+    listed = hashlib.sha256()
+    files = (file.relative_to(export_data).as_posix() for file in export_data.glob("sql/**/*.sql"))
+    for name in sorted(files, key=str.encode):
+        listed.update(f"{sha256(export_data / name)}  {name}\n".encode())
+    return listed.hexdigest()

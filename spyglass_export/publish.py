@@ -6,7 +6,7 @@ from . import console, provenance
 from .docker import Docker, known_trouble
 from .errors import UserError
 from .provenance import Image
-from .published import Published, Record, asks_for_login, read, registry_arguments, write
+from .published import Published, Record, asks_for_login, login_arguments, read, write
 from .settings import Settings
 
 DIGEST = re.compile(r"digest: (sha256:[0-9a-f]{64})")
@@ -75,9 +75,9 @@ def tell_of_passwords(settings: Settings) -> None:
 def _push(docker: Docker, image: str) -> None:
     trouble = docker.show("push", image)
     if asks_for_login(trouble):
-        login = (*docker.command, "login", *registry_arguments(image))
+        login = (*docker.command, *login_arguments(image))
         console.say(f"the registry asks who you are: {' '.join(login)}")
-        if docker.attach("login", *registry_arguments(image)):
+        if docker.attach(*login_arguments(image)):
             raise UserError(
                 "the registry was not logged in to", f"run `{' '.join(login)}`, then `invoke publish` again"
             )

@@ -4,6 +4,7 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from .docker import registry_of
 from .errors import UserError
 from .settings import Settings
 
@@ -70,11 +71,6 @@ def asks_for_login(message: str) -> bool:
     return any(sign in message.lower() for sign in LOGIN_SIGNS)
 
 
-def registry_arguments(image: str) -> tuple[str, ...]:
-    """What `docker login` takes for an image's registry: its host, or nothing for Docker Hub.
-
-    A first part with a dot, a colon, or `localhost` is a host:
-    https://pkg.go.dev/github.com/distribution/reference
-    """
-    host = image.split("/")[0] if "/" in image else ""
-    return (host,) if "." in host or ":" in host or host == "localhost" else ()
+def login_arguments(image: str) -> tuple[str, ...]:
+    """What docker is called with to log in to an image's registry."""
+    return ("login", *filter(None, (registry_of(image),)))

@@ -66,8 +66,9 @@ def connect(settings: Settings, *, dry: bool = False) -> Docker:
         "DJ_SUPPORT_FILEPATH_MANAGEMENT": settings.dj_support_filepath_management,
         "HUB_PORT": str(settings.hub_port),
         "DB_PORT": str(settings.db_port),
-        "BIND_ADDRESS": f"[{settings.bind_address}]" if ":" in settings.bind_address else settings.bind_address,
+        "BIND_ADDRESS": settings.bind_host,
         "SPYGLASS_DATA_DIR": str(settings.spyglass_data_dir or ""),
+        "DANDISET_VERSION": settings.dandiset_version,
     }
     record = published.read(settings)
     given = {**dotenv_values(settings.root / ".env", encoding="utf-8-sig"), **os.environ}
@@ -150,7 +151,7 @@ def fetch(docker: Docker) -> None:
         if trouble and is_here:
             console.warn(f"no newer version of {image} could be looked for: starting the one that is here")
         elif trouble:
-            login = " ".join((*docker.command, "login", *published.registry_arguments(image)))
+            login = " ".join((*docker.command, *published.login_arguments(image)))
             raise UserError(
                 f"{image} cannot be pulled: {trouble.splitlines()[-1]}",
                 f"where the authors gave you an account, run `{login}` first"
@@ -165,18 +166,9 @@ def start(settings: Settings, docker: Docker) -> None:
         console.warn(
             f"the images are for x86-64 (linux/amd64); on this machine ({processor}) they run emulated, slowly"
         )
-    before = _database_volumes(docker)
     stack.start(settings, docker)
     if docker.dry:
         return
     for line in stack.log_of(docker, "hub"):
         if line.startswith("notebooks: "):
             console.say(line)
-    if before and before != _database_volumes(docker):
-        console.say(f"database: this version's is a new one; the earlier, with all you wrote, is kept in {before}")
-
-
-def _database_volumes(docker: Docker) -> str:
-    labels = (f"project={docker.environment['COMPOSE_PROJECT_NAME']}", "volume=db_data")
-    filters = [part for label in labels for part in ("--filter", f"label=com.docker.compose.{label}")]
-    return ", ".join(docker.ask("volume", "ls", "--quiet", *filters).split())

@@ -24,6 +24,8 @@ PAPER_ID = re.compile(r"[A-Za-z0-9]+([_-][A-Za-z0-9]+)*")
 TAKEN_NAMES = ("base", "python3")
 # https://pkg.go.dev/github.com/distribution/reference: [host[:port]/]path, without tag or digest.
 IMAGE_NAME = re.compile(r"([A-Za-z0-9.-]+(:\d+)?/)?[a-z0-9]+([._-]+[a-z0-9]+)*(/[a-z0-9]+([._-]+[a-z0-9]+)*)*")
+# https://docs.dandiarchive.org/user-guide-sharing/publishing-dandisets/
+DANDISET_VERSION = re.compile(r"\d+\.\d+\.\d+|draft")
 DOCKER_HUB_USER = re.compile(r"[a-z0-9]+([._-]+[a-z0-9]+)*")
 
 
@@ -58,6 +60,7 @@ class Settings:
     db_image_name: str = _setting("Name of the database's image, without tag", "spyglass-db-${paper_id}")
     grant_sudo: bool = _setting("yes gives sudo in the hub: for debugging only", "no")
     dandi_api_key: str = _setting("A DANDI API key, given to the running hub and to nothing else")
+    dandiset_version: str = _setting("The version of the Dandiset that Spyglass streams from; the latest when empty")
     hub_port: int = _setting("JupyterLab's port on this machine; `auto` finds a free one and keeps it", "8888")
     db_port: int = _setting("MySQL's port on this machine; `auto` finds a free one and keeps it", "3306")
     bind_address: str = _setting("The address both ports listen on; 127.0.0.1 is this machine alone", "127.0.0.1")
@@ -91,8 +94,12 @@ class Settings:
     def url(self) -> str:
         """Where JupyterLab answers; an address that means "all of them" is shown as localhost."""
         local = self.bind_address in ("127.0.0.1", "0.0.0.0", "::", "::1")  # noqa: S104 - compared, not bound
-        host = "localhost" if local else self.bind_address
-        return f"http://{f'[{host}]' if ':' in host else host}:{self.hub_port}/lab"
+        return f"http://{'localhost' if local else self.bind_host}:{self.hub_port}/lab"
+
+    @property
+    def bind_host(self) -> str:
+        """The bind address as it stands before a port: IPv6 in brackets."""
+        return f"[{self.bind_address}]" if ":" in self.bind_address else self.bind_address
 
 
 def load(root: Path, environment: Mapping[str, str]) -> Settings:
@@ -222,6 +229,13 @@ def _parse(name: str, texts: Mapping[str, str], root: Path) -> Any:
                     "use lower case letters, digits and . _ - / (and a registry's host before the first /), no tag",
                 )
             return image
+        case "DANDISET_VERSION":
+            if text and not DANDISET_VERSION.fullmatch(text):
+                raise UserError(
+                    f"DANDISET_VERSION {text!r} is no version of a Dandiset",
+                    "copy it from the Dandiset's page, such as 0.220913.1400, or leave it empty for the latest",
+                )
+            return text
         case "GRANT_SUDO":
             if text.lower() not in ("yes", "no", "true", "false", "1", "0"):
                 raise UserError(f"GRANT_SUDO {text!r} is neither yes nor no", "set GRANT_SUDO=no in .env")

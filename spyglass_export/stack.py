@@ -4,21 +4,25 @@ import hashlib
 import json
 import sys
 import time
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
 
 from . import console
-from .checksum import sha256
 from .docker import Docker
 from .errors import UserError
+from .manifest import read_manifest
 from .settings import Settings
 
 SERVICES = ("db", "hub")
 HUB_START_SECONDS = 300
 LOG_LINES = 15
 SUDO_FILE = "docker/compose.sudo.yml"
-# Where the database's image keeps the row count and size of each table; see docs/database.md.
-SEED_TABLES = "/opt/seed/tables.tsv"
+# Where the database's image keeps what was counted when it was loaded; see docs/database.md.
+SEED = "/opt/seed"
+# What to say where a changed export or environment begins with a fresh volume.
+FRESH = {
+    "db_data": "the export has changed: its database begins afresh, and all that was written to the earlier one",
+    "conda": "the environment has changed: it begins afresh, and all that was added to the earlier one with pip",
+}
 
 
 def connect(settings: Settings, *, dry: bool = False) -> Docker:
@@ -28,11 +32,13 @@ def connect(settings: Settings, *, dry: bool = False) -> Docker:
         files.append("docker/compose.data.yml")
     if settings.grant_sudo:
         files.append(SUDO_FILE)
-    return Docker(settings.docker, settings.root, _compose_environment(settings), tuple(files), dry)
+    plain = Docker(settings.docker, settings.root, dry=dry)
+    environment = _compose_environment(settings) | _owner_of_notebooks(settings, plain)
+    return replace(plain, environment=environment, compose_files=tuple(files))
 
 
 def _compose_environment(settings: Settings) -> dict[str, str]:
-    environment = {
+    return {
         "COMPOSE_PROJECT_NAME": settings.project,
         # Compose would read .env by rules of its own.
         "COMPOSE_DISABLE_ENV_FILE": "1",
@@ -51,52 +57,57 @@ def _compose_environment(settings: Settings) -> dict[str, str]:
         "MYSQL_ROOT_HOST": settings.mysql_root_host,
         "DJ_SUPPORT_FILEPATH_MANAGEMENT": settings.dj_support_filepath_management,
         "DANDI_API_KEY": settings.dandi_api_key,
+        "DANDISET_VERSION": settings.dandiset_version,
         "HUB_PORT": str(settings.hub_port),
         "DB_PORT": str(settings.db_port),
-        "BIND_ADDRESS": f"[{settings.bind_address}]" if ":" in settings.bind_address else settings.bind_address,
+        "BIND_ADDRESS": settings.bind_host,
         "CA_BUNDLE": str(settings.ca_bundle or ""),
         "SPYGLASS_DATA_DIR": str(settings.spyglass_data_dir or ""),
         **_volume_hashes(settings),
     }
-    if sys.platform == "linux":
-        # Docker Desktop maps ids by itself; on Linux the hub writes as whoever owns the notebooks.
-        owner = settings.notebooks.stat()
-        environment |= {"HOST_UID": str(owner.st_uid), "HOST_GID": str(owner.st_gid)}
-    return environment
 
 
-def seed_id(export_data: Path) -> str:
-    """Identify a database by what it is loaded from: SHA-256 over names and contents of the SQL files.
+def _owner_of_notebooks(settings: Settings, docker: Docker) -> dict[str, str]:
+    """The ids by which the hub writes as whoever owns the notebooks.
 
-    docker/load_export.sh computes the same and keeps it with the data.
+    Docker Desktop on macOS and Windows maps ids by itself. Rootless Docker, and Docker Desktop on Linux, let the
+    container's root be the user who started Docker: https://docs.docker.com/engine/security/rootless/ and
+    https://docs.docker.com/desktop/troubleshoot-and-support/faqs/linuxfaqs/
     """
-    listed = hashlib.sha256()
-    files = (file.relative_to(export_data).as_posix() for file in export_data.glob("sql/**/*.sql"))
-    for name in sorted(files, key=str.encode):
-        listed.update(f"{sha256(export_data / name)}  {name}\n".encode())
-    return listed.hexdigest()
+    if sys.platform != "linux":
+        return {}
+    owner = settings.notebooks.stat()
+    try:
+        engine = docker.ask("info", "--format", "{{.OperatingSystem}} {{.SecurityOptions}}") if not docker.dry else ""
+    except UserError:
+        engine = ""  # which whoever needs Docker will say
+    if "name=rootless" in engine or "Docker Desktop" in engine:
+        return {"HOST_UID": "0", "HOST_GID": "0"}
+    return {"HOST_UID": str(owner.st_uid), "HOST_GID": str(owner.st_gid)}
 
 
 def _volume_hashes(settings: Settings) -> dict[str, str]:
     """Name what each volume belongs to; nothing before copy_files has run."""
     environment = settings.export_data / "environment.yml"
-    if not environment.is_file():
+    manifest = read_manifest(settings.export_data)
+    if not manifest or not environment.is_file():
         return {}
 
     def short(*parts: str) -> str:
         return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:12]
 
     return {
-        "DB_DATA_HASH": short(seed_id(settings.export_data), settings.db_base_image),
+        "DB_DATA_HASH": short(manifest.seed_id, settings.db_base_image),
         "CONDA_HASH": short(environment.read_text(encoding="utf-8"), settings.hub_base_image),
     }
 
 
 def start(settings: Settings, docker: Docker) -> None:
-    """Replace the containers by new ones and wait until both are healthy.
+    """Replace the containers by new ones, wait until both are healthy, and say which volumes begin afresh.
 
     Raises UserError with a container's last log lines printed above it, and leaves none running.
     """
+    before = {role: _volume_names(docker, role) for role in FRESH}
     docker.ask("compose", "down", "--remove-orphans")
     try:
         with console.out.status("starting the database and JupyterLab"):
@@ -108,6 +119,18 @@ def start(settings: Settings, docker: Docker) -> None:
     except BaseException:
         docker.succeeds("compose", "down")
         raise
+    for role, what in FRESH.items():
+        if before[role] and before[role] != _volume_names(docker, role):
+            console.say(f"{what} is kept in the volume {before[role]}")
+
+
+def _volume_names(docker: Docker, role: str) -> str:
+    """The names of this paper's volumes of one role, the superseded ones too."""
+    if docker.dry:
+        return ""
+    project = docker.environment["COMPOSE_PROJECT_NAME"]
+    filters = (f"label=com.docker.compose.project={project}", f"label=com.docker.compose.volume={role}")
+    return ", ".join(docker.ask("volume", "ls", "--quiet", "--filter", filters[0], "--filter", filters[1]).split())
 
 
 def _wait_for_hub(docker: Docker) -> None:
@@ -246,8 +269,27 @@ class LoadedTable:
 
 def loaded_tables(docker: Docker) -> list[LoadedTable]:
     """Give every table that the running database was loaded with."""
-    lines = docker.ask("compose", "exec", "--no-TTY", "db", "cat", SEED_TABLES).splitlines()
-    return [LoadedTable(name, int(rows), int(size)) for name, rows, size in (line.split("\t") for line in lines)]
+    return [LoadedTable(name, int(rows), int(size)) for name, rows, size in _counted(docker, "tables.tsv")]
+
+
+@dataclass(frozen=True)
+class Orphans:
+    """Rows of a table whose foreign key refers to rows that the export left out of the parent table."""
+
+    table: str
+    key: str
+    parent: str
+    rows: int
+
+
+def orphans(docker: Docker) -> list[Orphans]:
+    """Give the orphans that were found when the running database was loaded, by table and foreign key."""
+    return [Orphans(table, key, parent, int(rows)) for table, key, parent, rows in _counted(docker, "orphans.tsv")]
+
+
+def _counted(docker: Docker, file: str) -> list[list[str]]:
+    lines = docker.ask("compose", "exec", "--no-TTY", "db", "cat", f"{SEED}/{file}").splitlines()
+    return [line.split("\t") for line in lines]
 
 
 def images_of(settings: Settings, docker: Docker) -> list[list[str]]:

@@ -15,7 +15,7 @@ from spyglass_export.report.page import Contents, Counts, Notebook, render
 from spyglass_export.report.schema import read_tables
 from spyglass_export.results import read_results
 from spyglass_export.settings import Settings
-from spyglass_export.stack import SEED_TABLES
+from spyglass_export.stack import SEED
 
 FILE = "report.html"
 DOCKER_PATIENCE_SECONDS = 60
@@ -60,10 +60,10 @@ def count_rows(settings: Settings, docker: Docker, export_hash: str) -> Counts:
             return Counts({}, {}, "`invoke build` has not made the database yet")
         if image.labels.get(f"{provenance.PREFIX}export-hash") != export_hash:
             return Counts({}, {}, "the database was built from another export than this one")
-        lines = docker.ask("run", "--rm", "--network", "none", "--entrypoint", "cat", name, SEED_TABLES).splitlines()
+        listed = docker.ask("run", "--rm", "--network", "none", "--entrypoint", "cat", name, f"{SEED}/tables.tsv")
     except UserError as error:
         return Counts({}, {}, error.what)
-    counted = [line.split("\t") for line in lines]
+    counted = [line.split("\t") for line in listed.splitlines()]
     return Counts(
         {table: int(rows) for table, rows, _ in counted},
         {table: int(size) for table, _, size in counted},

@@ -13,7 +13,7 @@ from urllib.parse import urlencode
 import pymysql
 import pytest
 
-from spyglass_export import stack
+from spyglass_export.manifest import seed_id
 from tests.end_to_end.paper import Paper
 
 pytestmark = pytest.mark.end_to_end
@@ -107,7 +107,7 @@ def test_no_folder_of_this_machine_is_in_the_hub(paper: Paper) -> None:
 def test_the_volume_is_named_by_what_the_database_was_loaded_from(paper: Paper) -> None:
     loaded_from = paper.docker.ask("compose", "exec", "-T", "db", "cat", "/opt/seed/seed_id")
 
-    assert loaded_from == stack.seed_id(paper.settings.export_data)
+    assert loaded_from == seed_id(paper.settings.export_data)
 
 
 def test_datajoint_connects_with_no_argument(paper: Paper) -> None:

@@ -125,7 +125,7 @@ def test_what_a_notebook_writes_is_kept_beside_its_copy(tested: tuple[Paper, str
 
 
 def leftovers(paper: Paper) -> list[str]:
-    """Scratch folders and processes of tests in the hub."""
+    """What tests of notebooks have in the hub: a scratch folder, a process, and a kernel that was given its folder."""
     command = "ls -d /tmp/run-notebook-* 2>/dev/null; cat /proc/[0-9]*/cmdline 2>/dev/null | tr '\\0' '\\n'"
     printed = paper.docker.ask("compose", "exec", "-T", "hub", "bash", "-c", command)
     return [line for line in printed.splitlines() if re.match(r"/tmp/run-|/opt/paper/run_notebook.py$", line)]
@@ -138,12 +138,15 @@ def test_an_interruption_leaves_nothing_behind_in_the_hub(tested: tuple[Paper, s
     with subprocess.Popen(
         command, cwd=paper.root, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
     ) as process:
-        wait_until(lambda: len(leftovers(paper)) == 2)
-        if kill:
-            os.kill(process.pid, signal.SIGKILL)
-        else:
-            interrupt(process)
-        printed = process.communicate(timeout=30)[0]
+        try:
+            wait_until(lambda: len(leftovers(paper)) == 3)
+            if kill:
+                os.kill(process.pid, signal.SIGKILL)
+            else:
+                interrupt(process)
+            printed = process.communicate(timeout=30)[0]
+        finally:
+            process.kill()
 
     assert kill or "error: interrupted" in printed
     wait_until(lambda: not leftovers(paper))

@@ -51,13 +51,15 @@ def test_half_a_copy_is_never_served(example_image: str, database: MakeDatabase)
 
 def test_stopped_during_the_copy(example_image: str, database: MakeDatabase) -> None:
     db = database(example_image)
-    for moment in (0.0, 0.05, 0.1):
+    for moment in (0.05, 0.1, 0.2):
         db.create()
         db.start()
         time.sleep(moment)
+        asked = time.monotonic()
         db.stop()
-        # A signal that comes before the entrypoint has said what to do with it is lost, and Docker kills in the end.
-        assert db.state("ExitCode") in ("0", "143", "137")
+        assert time.monotonic() - asked < 8
+        # 143 while it copies; 0 where mysqld was reached already.
+        assert db.state("ExitCode") in ("0", "143")
     db.start()
     assert db.tables() == loaded_tables(example_image)
 

@@ -61,7 +61,7 @@ def test_the_folder_and_its_manifest(paper: Path, export_data: Path) -> None:
         os.path.join("sql", "schema.sql"),  # noqa: PTH118
         os.path.join("sql", "rows", "00001-d.t.sql"),  # noqa: PTH118
     }
-    assert (manifest["format"], manifest["paper_id"], manifest["spyglass_version"]) == (1, "Gu2026", "0.5.5")
+    assert (manifest["format"], manifest["paper_id"], manifest["spyglass_version"]) == (2, "Gu2026", "0.5.5")
     assert [source["name"] for source in manifest["sources"]] == [
         "_Populate_Gu2026.sql",
         "environment.yml",

@@ -251,13 +251,13 @@ def test_a_record_under_other_names_is_not_this_papers(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("image", "registry"),
+    ("image", "arguments"),
     [
-        ("lab/hub:latest", ()),
-        ("localhost/hub", ("localhost",)),
-        ("127.0.0.1:5000/lab/hub@sha256:0", ("127.0.0.1:5000",)),
-        ("ghcr.io/lab/hub", ("ghcr.io",)),
+        ("lab/hub:latest", ("login",)),
+        ("localhost/hub", ("login", "localhost")),
+        ("127.0.0.1:5000/lab/hub@sha256:0", ("login", "127.0.0.1:5000")),
+        ("ghcr.io/lab/hub", ("login", "ghcr.io")),
     ],
 )
-def test_the_registry_of_an_image(image: str, registry: tuple[str, ...]) -> None:
-    assert published.registry_arguments(image) == registry
+def test_docker_logs_in_to_the_registry_of_an_image(image: str, arguments: tuple[str, ...]) -> None:
+    assert published.login_arguments(image) == arguments

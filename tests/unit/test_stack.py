@@ -1,6 +1,9 @@
 """Ports, volumes and what docker compose is told, without Docker."""
 
+import os
 import socket
+import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,6 +11,7 @@ import pytest
 from spyglass_export import ports, stack
 from spyglass_export.docker import Docker
 from spyglass_export.errors import UserError
+from spyglass_export.manifest import Manifest, seed_id
 from spyglass_export.settings import Settings, load
 
 
@@ -22,6 +26,7 @@ def export(settings: Settings, schema: str, environment: str) -> dict[str, str]:
     (settings.export_data / "sql").mkdir(exist_ok=True)
     (settings.export_data / "sql" / "schema.sql").write_text(schema)
     (settings.export_data / "environment.yml").write_text(environment)
+    Manifest("Gu2026", None, "", seed_id(settings.export_data), [], [], {}, []).write(settings.export_data)
     found = stack.connect(settings).environment
     return {name: found[name] for name in ("DB_DATA_HASH", "CONDA_HASH")}
 
@@ -53,6 +58,30 @@ def test_compose_is_told_the_resolved_values_and_no_folder_of_spyglass(tmp_path:
     assert not any(
         "/lab" in value and name != "HUB_IMAGE_NAME" for name, value in environment.items() if value[:1] == "/"
     )
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere Docker Desktop maps the ids of users")
+@pytest.mark.parametrize(
+    ("engine", "root_is_author"),
+    [
+        ("Debian GNU/Linux 12 [name=seccomp,profile=builtin name=cgroupns]", False),
+        ("Ubuntu 24.04 LTS [name=seccomp,profile=builtin name=rootless name=cgroupns]", True),
+        ("Docker Desktop [name=seccomp,profile=unconfined name=cgroupns]", True),
+    ],
+)
+def test_the_hub_writes_as_the_author(tmp_path: Path, engine: str, root_is_author: bool) -> None:
+    program = tmp_path / "docker.py"
+    program.write_text(f"print({engine!r})")
+    settings = replace(project(tmp_path), docker=(sys.executable, str(program)))
+
+    if os.getuid() == 0:
+        os.chown(settings.notebooks, 1234, 1234)
+
+    environment = stack.connect(settings).environment
+
+    owner = settings.notebooks.stat()
+    ids = ("0", "0") if root_is_author else (str(owner.st_uid), str(owner.st_gid))
+    assert (environment["HOST_UID"], environment["HOST_GID"]) == ids
 
 
 def test_a_busy_port_is_named_with_a_free_one(tmp_path: Path) -> None:
