@@ -14,7 +14,7 @@ from spyglass_export.dump.ddl import BINARY_COLLATION, DEFAULT_COLLATION, keeps_
 from spyglass_export.dump.keys import Group
 from spyglass_export.dump.tables import Column, Index, TableDefinition
 from spyglass_export.dump.tokens import quoted, shown
-from spyglass_export.dump.values import may_be_beyond_ascii, read_values, text_of
+from spyglass_export.dump.values import is_ascii, may_be_beyond_ascii, read_values, text_of
 from spyglass_export.errors import UserError
 
 # Bytes: https://dev.mysql.com/doc/refman/9.7/en/storage-requirements.html
@@ -49,14 +49,15 @@ def keep_apart(export: Export, groups: Mapping[tuple[str, str, str], Group]) -> 
         for column in definition.columns:
             if column.type in ("ENUM", "SET") and _members_collide(definition, column):
                 changes += _make_binary(table, [column], groups)
-        if table.ascii:
+        concerned = [(index, columns) for index in definition.indexes if (columns := _concerned(definition, index))]
+        bytes_of_old, texts = _dumped_as_bytes(table, definition), _growing_texts(definition)
+        if not (concerned or bytes_of_old or texts) or is_ascii(table):
             continue
-        _refuse_bytes(table, definition)
-        for index in definition.indexes:
-            columns = _concerned(definition, index)
-            if columns and _keys_collide(table, definition, index):
+        _refuse_bytes(table, bytes_of_old)
+        for index, columns in concerned:
+            if _keys_collide(table, definition, index):
                 changes += _make_binary(table, columns, groups)
-        changes += _widen_text(table, definition)
+        changes += _widen_text(table, definition, texts)
     return changes
 
 
@@ -136,15 +137,19 @@ def _make_binary(table: Table, columns: list[Column], groups: Mapping[tuple[str,
     return changes
 
 
-def _refuse_bytes(table: Table, definition: TableDefinition) -> None:
-    """``SET NAMES binary`` gives text as the bytes of its column's character set, which is about to change."""
+def _dumped_as_bytes(table: Table, definition: TableDefinition) -> list[str]:
+    """Columns of which ``SET NAMES binary`` gave the bytes of a character set that is about to change."""
     if not any(rows.settings.names == "binary" for rows in table.rows):
-        return
-    names = [
-        column.name
-        for column in definition.columns
-        if column.is_text and definition.collation_of(column)[0] not in (*_UNICODE, None, "binary")
-    ]
+        return []
+    return [column.name for column in definition.columns if column.is_text and _is_local(definition, column)]
+
+
+def _is_local(definition: TableDefinition, column: Column) -> bool:
+    """Whether text takes other bytes in utf8mb4 than in its own character set."""
+    return definition.collation_of(column)[0] not in (*_UNICODE, None, "binary")
+
+
+def _refuse_bytes(table: Table, names: list[str]) -> None:
     for rows, block in read_values(table, names) if names else ():
         if rows.settings.names == "binary" and not all(b"".join(literals).isascii() for literals in block.values()):
             raise UserError(
@@ -153,13 +158,12 @@ def _refuse_bytes(table: Table, definition: TableDefinition) -> None:
             )
 
 
-def _widen_text(table: Table, definition: TableDefinition) -> list[Change]:
+def _growing_texts(definition: TableDefinition) -> list[Column]:
+    return [column for column in definition.columns if column.type in _TEXT_BYTES and _is_local(definition, column)]
+
+
+def _widen_text(table: Table, definition: TableDefinition, texts: list[Column]) -> list[Change]:
     """Give the next larger type to text whose values take more bytes in utf8mb4 than their type holds."""
-    texts = [
-        column
-        for column in definition.columns
-        if column.type in _TEXT_BYTES and definition.collation_of(column)[0] not in (*_UNICODE, None, "binary")
-    ]
     longest = dict.fromkeys((column.name for column in texts), 0)
     for rows, block in read_values(table, list(longest)) if texts else ():
         for name, literals in block.items():

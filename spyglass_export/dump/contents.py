@@ -106,19 +106,24 @@ class Table:
     schema: str
     name: str
     number: int  # from 1, in the order in which the sources name the tables
+    defined_at: tuple[Source, int]  # or first named at; the offset is in bytes
     definition: TableDefinition | None = None
     text: bytes = b""
     meaning: list[str] = field(default_factory=list)
     settings: Settings = field(default_factory=Settings)
-    place: str = ""
     rows: list[Rows] = field(default_factory=list)
-    ascii: bool = True
     column_lists: set[bytes | None] = field(default_factory=set)  # of the INSERT statements
 
     @property
     def where(self) -> str:
         """The table as SQL names it."""
         return f"{quoted(self.schema)}.{quoted(self.name)}"
+
+    @property
+    def place(self) -> str:
+        """File and line of its definition, or else of its first rows, for an error."""
+        source, offset = self.defined_at
+        return source.place(offset)
 
     @property
     def size(self) -> int:
@@ -150,8 +155,10 @@ def read_export(
     sources: Sequence[Source],
     progress: Callable[[int], None] | None = None,
     on_rows: Callable[[Table, Rows, int, int], None] | None = None,
+    *,
+    thorough: bool,
 ) -> Export:
-    """Read the files of one export.
+    """Read the files of one export, ``thorough`` as for `read_statements`.
 
     ``progress`` is called with the bytes of the users' files read since the last call, ``on_rows`` with each span
     of rows that was read: their table, what they share, start and end in the source.
@@ -160,7 +167,7 @@ def read_export(
     """
     export = Export()
     for source in sources:
-        _SourceReader(export, source, on_rows).read(progress)
+        _SourceReader(export, source, on_rows).read(progress, thorough)
     for table in export.tables.values():
         if table.definition is None:
             raise UserError(f"{table.place}: rows of {table.where}, which no file defines", COPY_AGAIN)
@@ -181,12 +188,12 @@ class _SourceReader:
         self.open_schema: Statement | None = None  # CREATE DATABASE or USE with no dump after it yet
         self.has_header = False
 
-    def read(self, progress: Callable[[int], None] | None) -> None:
+    def read(self, progress: Callable[[int], None] | None, thorough: bool) -> None:
         table = b""
         done = 0
         with self.source.path.open("rb", buffering=0) as stream:
             try:
-                for statement in read_statements(stream):
+                for statement in read_statements(stream, thorough=thorough):
                     self.take(statement)
                     table = statement.table or table
                     if progress and statement.end - done >= 1 << 20:
@@ -210,7 +217,7 @@ class _SourceReader:
             )
 
     def place(self, offset: int) -> str:
-        return f"{self.source.name}, line {self.source.line(offset)}"
+        return self.source.place(offset)
 
     def take(self, statement: Statement) -> None:
         if statement.kind is Kind.ROWS:
@@ -242,7 +249,7 @@ class _SourceReader:
         table = self.export.tables.get((schema, name))
         if table is None:
             table = self.export.tables[schema, name] = Table(
-                schema, name, number=len(self.export.tables) + 1, place=self.place(offset)
+                schema, name, number=len(self.export.tables) + 1, defined_at=(self.source, offset)
             )
         return table
 
@@ -253,7 +260,6 @@ class _SourceReader:
             schema, name = split_name(statement.table)
             table = self.table(schema and self.decode(schema), self.decode(name), statement.start)
             self.last_rows = statement.table, table
-        table.ascii = table.ascii and statement.ascii
         table.column_lists.add(statement.columns)
         settings = self.session.settings
         if not table.rows or table.rows[-1].source is not self.source or table.rows[-1].settings != settings:
@@ -352,7 +358,7 @@ class _SourceReader:
         says = meaning_of_definition(statement.text)
         if table.definition is None:
             table.definition, table.text, table.meaning = definition, statement.text, says
-            table.settings, table.place = self.session.settings, self.place(statement.start)
+            table.settings, table.defined_at = self.session.settings, (self.source, statement.start)
         elif table.meaning != says:
             one, other = _lines_that_differ(table.text, statement.text)
             raise UserError(

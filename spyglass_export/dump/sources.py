@@ -34,14 +34,14 @@ class Source:
     path: Path
     packed: float = 1.0
 
-    def line(self, offset: int) -> int:
-        """The number of the line, from 1, in which this byte stands."""
+    def place(self, offset: int) -> str:
+        """Where this byte stands, by the number of its line, for an error: lines are counted from the beginning."""
         lines = 1
         with self.path.open("rb") as file:
             while offset > 0 and (chunk := file.read(min(_CHUNK, offset))):
                 lines += chunk.count(b"\n")
                 offset -= len(chunk)
-        return lines
+        return f"{self.name}, line {lines}"
 
 
 def open_source(path: Path, name: str, scratch: Path) -> Source:

@@ -18,6 +18,7 @@ _LARGE = 1 << 18  # of a row that has begun
 _KEPT = 1 << 16  # of a large value: more than any varchar holds
 _INSERT = re.compile(rb"(?i:INSERT|REPLACE)\s")
 _UP_TO_BEYOND_ASCII = re.compile(rb"[^\x80-\xff]*")
+_ROW_END = re.compile(rb"\)[,;]")
 _DOUBLED_QUOTE = re.compile(rb"[^,(\s]''|''[^,)\s]")
 _STRING = rb"'[^'\\]*(?:\\.[^'\\]*)*'"
 # The most frequent come first, which makes all of it a third faster.
@@ -47,9 +48,25 @@ def read_values(
                 stream.seek(start)
                 for block in _read_span(stream, end - start, table, names, longer_than):
                     if block is None:
-                        place = f"{rows.source.name}, line {rows.source.line(start)}"
+                        place = rows.source.place(start)
                         raise UserError(f"{place}: rows of {table.where} are no plain list of values", COPY_AGAIN)
                     yield rows, block
+
+
+def is_ascii(table: Table) -> bool:
+    """Whether no byte of the rows is above 127."""
+    return all(part.isascii() for part in _parts(table))
+
+
+def _parts(table: Table) -> Iterator[bytes]:
+    """The rows in pieces of any length; each span begins with a piece of its own."""
+    for rows in table.rows:
+        with rows.source.path.open("rb", buffering=0) as stream:
+            for start, end in zip(rows.spans[::2], rows.spans[1::2], strict=True):
+                stream.seek(start)
+                while start < end and (part := stream.read(min(_READ, end - start))):
+                    start += len(part)
+                    yield part
 
 
 def may_be_beyond_ascii(table: Table, names: Sequence[str]) -> bool:
@@ -59,19 +76,12 @@ def may_be_beyond_ascii(table: Table, names: Sequence[str]) -> bool:
     of these is in none of them.
     """
     last = max((place for lists in table.column_lists for place, _ in _places(table, names, lists)[1]), default=-1)
-    for rows in table.rows:
-        with rows.source.path.open("rb", buffering=0) as stream:
-            for start, end in zip(rows.spans[::2], rows.spans[1::2], strict=True):
-                stream.seek(start)
-                rest = b""
-                while start < end and (part := stream.read(min(_READ, end - start))):
-                    start += len(part)
-                    *pieces, rest = (rest + part).split(b"),")
-                    if any(_may_be_in_first(piece, last + 1) for piece in pieces if not piece.isascii()):
-                        return True
-                if not rest.isascii() and _may_be_in_first(rest, last + 1):
-                    return True
-    return False
+    rest = b""
+    for part in _parts(table):
+        *pieces, rest = _ROW_END.split(rest + part)
+        if any(_may_be_in_first(piece, last + 1) for piece in pieces if not piece.isascii()):
+            return True
+    return not rest.isascii() and _may_be_in_first(rest, last + 1)
 
 
 def _may_be_in_first(piece: bytes, columns: int) -> bool:

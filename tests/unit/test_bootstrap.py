@@ -42,5 +42,5 @@ def test_a_registry_that_nobody_reaches(
     monkeypatch.setattr("spyglass_export.bootstrap._debian_release", lambda: None)
     settings, docker = engine(tmp_path, own_road=own_road, pulls=pulls)
 
-    with pytest.raises(UserError, match="no answer from the registry of 127.0.0.1:9/db and 127.0.0.1:9/hub"):
+    with pytest.raises(UserError, match=r"no answer from the registry of 127\.0\.0\.1:9/db and 127\.0\.0\.1:9/hub"):
         ensure_base_images(settings, docker)

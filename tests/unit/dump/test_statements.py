@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Iterator
+from itertools import groupby
 from pathlib import Path
 
 import pytest
@@ -131,7 +132,7 @@ def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(statements, "BLOCK", 16)
     monkeypatch.setattr(statements, "HEADER_ROOM", 64)
     monkeypatch.setattr(statements, "PIECE", 32)
-    monkeypatch.setattr(statements, "FEW", 1)
+    monkeypatch.setattr(statements, "FEW", 2)
 
 
 def spans_of(text: bytes) -> list[Statement]:
@@ -189,6 +190,66 @@ def test_spans_joined_are_the_input_and_begin_and_end_where_mysql_says(text: byt
         assert end in ends
     others = [(span.start, span.end) for span in spans if span.kind is Kind.OTHER]
     assert set(others) <= set(expected)
+
+
+VALUES = [
+    b"1",
+    b"NULL",
+    b"0xAB",
+    b"''",
+    b"'it\\'s'",
+    b"'a;b'",
+    b"');'",
+    b"'),(\\n'",
+    b"'\\\\'",
+    b"'-- c'",
+    b"'`\"'",
+    b"'\xc3'",
+]
+row = st.lists(st.sampled_from(VALUES), min_size=1, max_size=3).map(lambda values: b"(" + b",".join(values) + b")")
+
+
+@st.composite
+def framed_dump(draw: st.DrawFn) -> bytes:
+    """As mysqldump and mariadb-dump write it: rows on one line, an INSERT for each, or a line for each."""
+    parts = [b"-- MySQL dump 10.13\n"]
+    for _ in range(draw(st.integers(1, 4))):
+        head = b"INSERT INTO %b VALUES" % draw(st.sampled_from([b"`t`", b"`u;'`"]))
+        rows = draw(st.lists(row, min_size=1, max_size=4))
+        style = draw(st.sampled_from(["extended", "one row", "a line for each"]))
+        if style == "one row":
+            parts += [head + b" " + one + b";\n" for one in rows]
+        else:
+            parts.append(head + (b" " + b",".join(rows) if style == "extended" else b"\n" + b",\n".join(rows)) + b";\n")
+        parts.append(draw(st.sampled_from([b"", b"UNLOCK TABLES;\n", b"\n--\n-- c\n"])))
+    text = b"".join([*parts, b"-- Dump completed\n"])
+    return text.replace(b"\n", b"\r\n") if draw(st.booleans()) else text
+
+
+@given(text=framed_dump())
+@settings(max_examples=400, deadline=None)
+def test_what_a_dump_program_wrote_is_read_alike_by_its_lines_alone(text: bytes) -> None:
+    by_line = list(read_statements(io.BytesIO(text), thorough=False))
+
+    assert b"".join(text[span.start : span.end] for span in by_line) == text
+    assert runs(text, by_line) == runs(text, spans_of(text))
+
+
+def runs(text: bytes, spans: list[Statement]) -> list[tuple[bytes, bytes]]:
+    """Statements by table, those of one table that follow each other together, without their white space."""
+    found = []
+    for table, group in groupby((span for span in spans if span.kind is not Kind.BLANK), lambda span: span.table):
+        found.append((table, b"".join(text[span.start : span.end] for span in group).translate(None, b" \r\n")))
+    return found
+
+
+def test_a_line_cut_within_a_row_is_noticed_by_its_end() -> None:
+    cut = b"-- MySQL dump 10.13\nINSERT INTO t VALUES (1,'a'),(2,'b-- MySQL dump 10.13\n-- Dump completed\n"
+
+    with pytest.raises(DamagedDumpError) as error:
+        list(read_statements(io.BytesIO(cut), thorough=False))
+
+    assert error.value.what == "has a string that is still open at the end of its line"
 
 
 def test_rows_of_one_table_in_several_statements_are_one_run() -> None:
