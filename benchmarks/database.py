@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pymysql
 
+from spyglass_export.console import errors_as_lines
 from spyglass_export.export import copy_files
 from spyglass_export.settings import load
 
@@ -188,4 +189,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with errors_as_lines():
+        main()

@@ -90,7 +90,7 @@ def ensure_base_images(settings: Settings, docker: Docker) -> None:
         return
     unreachable = sorted({registry(missing[name]) for name in silent if missing[name] not in stand_in_names})
     if unreachable:
-        console.say(f"no answer from {' and '.join(unreachable)}: building stand-ins for the base images")
+        console.say(f"no answer from {' and '.join(unreachable)}: stand-ins take the place of the base images")
     if not (_debian_release() or "").startswith("debian") or os.geteuid() != 0:
         raise UserError(
             f"no answer from the registry of {' and '.join(missing[name] for name in silent)}",
@@ -98,7 +98,7 @@ def ensure_base_images(settings: Settings, docker: Docker) -> None:
         )
     bundle = settings.ca_bundle or _system_ca_bundle()
     chosen = {name: STAND_INS[name][0] for name in silent if wanted[name] != STAND_INS[name][0]}
-    for name in silent:
+    for name in (name for name in silent if not is_here(docker, STAND_INS[name][0], source)):
         _build_stand_in(docker, settings.root / "docker", *STAND_INS[name], source, bundle)
     if bundle and not settings.ca_bundle:
         chosen["CA_BUNDLE"] = str(bundle)

@@ -6,10 +6,11 @@ from typing import Any
 
 import yaml
 
+from spyglass_export.changes import Change
 from spyglass_export.checks.check import Check, failed, passed, run_side_by_side, warned
 from spyglass_export.checks.indexes import Found, look_up_requirements, look_up_specs, pip_configuration
 from spyglass_export.environment import FILE, OVERRIDE_FILE, make_installable
-from spyglass_export.environment_rules import requirement_name, spec_name
+from spyglass_export.environment_rules import matches, normalise, requirement_name, spec_name
 from spyglass_export.errors import UserError
 from spyglass_export.settings import Settings
 
@@ -46,7 +47,16 @@ def read_environment(settings: Settings) -> tuple[list[Check], dict[str, Any]]:
     specs, requirements = packages_of(content)
     packages = [line for line in requirements if not line.startswith("-")]
     what = f"{len(specs)} conda and {len(packages)} pip packages; changes so that they install: {told}"
-    return [passed(NAME, what)], content
+    return [passed(NAME, what), *_check_exclude(settings, changes)], content
+
+
+def _check_exclude(settings: Settings, changes: Sequence[Change]) -> list[Check]:
+    excluded = [normalise(change.where) for change in changes if change.kind == "excluded"]
+    idle = [one for one in settings.env_exclude if not any(matches(name, (normalise(one),)) for name in excluded)]
+    if not idle:
+        return []
+    what = f"ENV_EXCLUDE names what is not in {FILE}, or what the hub needs: {', '.join(idle)}"
+    return [warned(NAME, what, "correct it in .env; it takes names as in the file, and patterns such as jax*")]
 
 
 def packages_of(content: dict[str, Any]) -> tuple[list[str], list[str]]:

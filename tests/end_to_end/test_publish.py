@@ -332,6 +332,31 @@ def test_someone_with_the_repository_and_env_runs_it_too(world: World, settings:
     other.invoke("down")
 
 
+def test_another_export_begins_afresh_and_the_earlier_database_is_kept(world: World, tmp_path: Path) -> None:
+    earlier = world.readers_docker.environment["DB_DATA_HASH"]
+    world.author.invoke("bundle")
+    shutil.copy(world.author.root / "Share-2026.zip", tmp_path / "earlier.zip")
+    export = shutil.copytree(world.author.settings.spyglass_paper_dir, tmp_path / "export")
+    dump = export / "_Populate_example.sql"
+    dump.write_text(dump.read_text().replace("INSERT INTO `lab` VALUES ('Example Lab');\n", ""))
+
+    built = world.author.invoke("build", SPYGLASS_PAPER_DIR=str(export))
+    world.author.invoke("publish", SPYGLASS_PAPER_DIR=str(export))
+    world.author.invoke("down")
+    world.unpack(world.author.root / "Share-2026.zip")
+    ran = world.reader.invoke("run")
+
+    for printed, project in ((built, "spyglass-share-2026"), (ran, "reader-spyglass-share-2026")):
+        kept = f"{project}_db_data_{earlier}"
+        assert f"all that was written to the earlier one is kept in the volume {kept}\n" in printed
+    assert "rows of common_session._session refer to rows that the export left out of common_lab.lab\n" in built
+    assert "mine" not in world.reader.invoke("enter", "--service", "db", text="SHOW DATABASES;")
+    world.unpack(tmp_path / "earlier.zip")
+    world.reader.invoke("run")
+    assert "42" in world.reader.invoke("enter", "--service", "db", text="SELECT n FROM mine.t;")
+    world.reader.invoke("down")
+
+
 def test_an_archive_runs_on_a_machine_that_reaches_no_registry(world: World, tmp_path: Path) -> None:
     world.forget_volumes()
     world.forget_images()

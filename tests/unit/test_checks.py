@@ -166,6 +166,15 @@ def test_changes_to_the_environment_are_counted(project: Path) -> None:
     assert content["name"] == "example"
 
 
+def test_what_is_to_be_left_out_but_is_not_there_is_told(project: Path) -> None:
+    write_environment(project, ENVIRONMENT)
+
+    checked, _ = read_environment(load(project, {"ENV_EXCLUDE": "DataJoint jaxx* ipykernel"}))
+
+    assert [check.status for check in checked] == ["ok", "warning"]
+    assert checked[1].what.endswith(": jaxx*, ipykernel")
+
+
 @pytest.mark.parametrize(
     ("text", "what"),
     [
