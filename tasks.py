@@ -13,7 +13,7 @@ from spyglass_export import bootstrap as machine
 from spyglass_export import bundle as bundle_of_readers
 from spyglass_export import checks, console, dump, export, images, notebooks, ports, provenance, stack
 from spyglass_export import report as page_of_paper
-from spyglass_export.commands import command, print_url, start_if_down
+from spyglass_export.commands import command, print_url, start_if_down, wrong_usage
 from spyglass_export.commands import down as down
 from spyglass_export.commands import enter as enter
 from spyglass_export.commands import logs as logs
@@ -29,7 +29,7 @@ from spyglass_export.settings import load as load_settings
 ROOT = Path(__file__).resolve().parent
 
 
-def _load(context: Context) -> tuple[Settings, Docker]:
+def _authors_stack(context: Context) -> tuple[Settings, Docker]:
     settings = ports.settle(load_settings(ROOT, os.environ), dry=bool(context.config.run.dry))
     return settings, stack.connect(settings, dry=bool(context.config.run.dry))
 
@@ -39,7 +39,7 @@ def bootstrap(context: Context) -> None:
     """Make this machine ready: .env, Docker, base images. Quick and silent when it already is."""
     if not context.config.run.dry:
         machine.make_env_file(ROOT)
-    settings, docker = _load(context)
+    settings, docker = _authors_stack(context)
     machine.ensure_engine(docker)
     machine.ensure_base_images(settings, docker)
 
@@ -55,7 +55,7 @@ def check(context: Context, json: bool = False) -> None:
 @command()
 def copy_files(context: Context) -> None:
     """Read the export in SPYGLASS_PAPER_DIR, clean it and write export_data/. Loses no row, or says why."""
-    settings, docker = _load(context)
+    settings, docker = _authors_stack(context)
     _copy_files(settings, docker)
 
 
@@ -97,7 +97,7 @@ def clean_sql(context: Context, source: str, output: str = "-") -> None:
 @command(aliases=("build",))
 def up(context: Context) -> None:
     """Build both images from the export and start them; prints JupyterLab's URL and password."""
-    settings, docker = _load(context)
+    settings, docker = _authors_stack(context)
     docker.check()
     ports.check_ports(settings, docker)
     _copy_files(settings, docker)
@@ -122,7 +122,7 @@ def up(context: Context) -> None:
 )
 def clean(context: Context, yes: bool = False, superseded: bool = False) -> None:
     """Remove this paper's containers and volumes: all that was written to the database is gone then."""
-    _, docker = _load(context)
+    _, docker = _authors_stack(context)
     docker.check()
     volumes = [v for v in stack.volumes_of(docker) if not (superseded and v.is_current)]
     if not volumes and not docker.dry:
@@ -151,9 +151,9 @@ def clean(context: Context, yes: bool = False, superseded: bool = False) -> None
 )
 def test_notebooks(context: Context, names: list[str], timeout: str = "600") -> None:
     """Run the notebooks in the hub on the paper's kernel, in copies: what failed, in which cell, and why."""
-    settings, docker = _load(context)
     if not (timeout.isascii() and timeout.isdigit() and int(timeout)):
-        raise Exit(f"--timeout {timeout!r} is no number of seconds", code=2)
+        raise wrong_usage(f"--timeout {timeout!r} is no number", "it is how many seconds each may take, such as 600")
+    settings, docker = _authors_stack(context)
     selected = notebooks.select(settings, names)
     docker.check()
     start_if_down(settings, docker, "hub")
@@ -163,7 +163,7 @@ def test_notebooks(context: Context, names: list[str], timeout: str = "600") -> 
 @command()
 def report(context: Context) -> None:
     """Write export_data/report.html: tables, changes, environment and notebooks, for co-authors to read offline."""
-    settings, docker = _load(context)
+    settings, docker = _authors_stack(context)
     if docker.dry:
         console.say(f"# writes {settings.export_data / page_of_paper.FILE}")
         return
@@ -173,7 +173,7 @@ def report(context: Context) -> None:
 @command()
 def publish(context: Context) -> None:
     """Push both images as they were built and tested, print their digests, and write the readers' bundle."""
-    settings, docker = _load(context)
+    settings, docker = _authors_stack(context)
     docker.check()
     record = publish_images(settings, docker)
     for service, image in () if docker.dry else (("db", record.db), ("hub", record.hub)):
@@ -188,7 +188,7 @@ def _say_written(path: Path, docker: Docker) -> None:
 @command()
 def bundle(context: Context) -> None:
     """Write PAPER_ID.zip for readers: with it and Docker they run what you published last."""
-    settings, docker = _load(context)
+    settings, docker = _authors_stack(context)
     docker.check()
     _say_written(bundle_of_readers.write_published(settings, docker), docker)
 
@@ -196,7 +196,7 @@ def bundle(context: Context) -> None:
 @command()
 def archive(context: Context) -> None:
     """Write PAPER_ID-archive/ for Zenodo or DANDI: images, bundle and description, to run with no registry."""
-    settings, docker = _load(context)
+    settings, docker = _authors_stack(context)
     docker.check()
     _say_written(archive_of_paper.write(settings, docker), docker)
 
@@ -242,6 +242,6 @@ def bench(context: Context, name: str) -> None:
     """Measure how fast a part of this project is, against another way of doing the same."""
     names = sorted(file.stem for file in (ROOT / "benchmarks").glob("*.py"))
     if name not in names:
-        raise Exit(f"there is no benchmark {name!r}: it is one of {', '.join(names)}", code=2)
+        raise wrong_usage(f"there is no benchmark {name!r}", f"it is one of {', '.join(names)}")
     if status := subprocess.run([sys.executable, ROOT / "benchmarks" / f"{name}.py"], cwd=ROOT, check=False).returncode:
         raise Exit(code=status)

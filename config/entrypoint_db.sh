@@ -152,5 +152,6 @@ rm -f "$data/auto.cnf" "$data"/*.pem
 pool=$(buffer_pool)
 sql=$(accounts)
 unset MYSQL_ROOT_PASSWORD
-# The here-string is a pipe that only this process reads; no file keeps the password.
-exec mysqld --innodb-buffer-pool-size="$pool" --init-file=/dev/fd/3 "$@" 3<<<"$sql"
+# The here-string is a pipe that only this process reads; no file keeps the password. A blocked signal waits until
+# mysqld, which takes signals late in its start, asks for it; process 1 would never see it otherwise.
+exec env --block-signal=TERM mysqld --innodb-buffer-pool-size="$pool" --init-file=/dev/fd/3 "$@" 3<<<"$sql"

@@ -10,8 +10,8 @@ from typing import Any
 
 from invoke.collection import Collection
 from invoke.context import Context
-from invoke.exceptions import Exit
-from invoke.parser.parser import ParseMachine
+from invoke.exceptions import Exit, ParseError
+from invoke.parser.parser import ParseMachine, Parser
 from invoke.tasks import Task
 from invoke.tasks import task as invoke_task
 
@@ -42,6 +42,23 @@ def _take_words(machine: ParseMachine, token: str) -> None:
 
 
 ParseMachine.handle = _take_words  # type: ignore[method-assign, assignment]
+_parse = Parser.parse_argv
+
+
+def wrong_usage(what: str, hint: str = "`invoke --list` has the commands, `invoke --help COMMAND` its options") -> Exit:
+    """Wrong usage, as one error line, one hint line and exit status 2."""
+    return Exit(f"error: {what}\nhint: {hint}", code=2)
+
+
+def _parse_or_say_why(parser: Parser, words: list[str]) -> Any:
+    """Parse the command line; Invoke itself ends with status 1 where it cannot."""
+    try:
+        return _parse(parser, words)
+    except ParseError as error:
+        raise wrong_usage(str(error)) from error
+
+
+Parser.parse_argv = _parse_or_say_why  # type: ignore[method-assign]
 
 
 def command(**options: Any) -> Callable[[Callable[..., None]], Task[Any]]:
@@ -60,7 +77,7 @@ def command(**options: Any) -> Callable[[Callable[..., None]], Task[Any]]:
     return decorate
 
 
-def _load(context: Context) -> tuple[Settings, Docker]:
+def _this_stack(context: Context) -> tuple[Settings, Docker]:
     """Give the stack that this folder has: the author's, or a reader's."""
     dry = bool(context.config.run.dry)
     settings = ports.settle(load_settings(ROOT, os.environ), dry=dry)
@@ -103,7 +120,7 @@ def run(context: Context, from_: str = "") -> None:
 @command()
 def stop(context: Context) -> None:
     """Pause both containers; `invoke up`, or a reader's `invoke run`, starts them again."""
-    _, docker = _load(context)
+    _, docker = _this_stack(context)
     stack.stop(docker)
     console.say("both containers are stopped; nothing was removed")
 
@@ -111,7 +128,7 @@ def stop(context: Context) -> None:
 @command()
 def down(context: Context) -> None:
     """Remove both containers; what is in the volumes stays: the database, notebooks, what you added with pip."""
-    _, docker = _load(context)
+    _, docker = _this_stack(context)
     stack.down(docker)
     console.say("both containers are removed; the volumes are still here")
 
@@ -120,8 +137,8 @@ def down(context: Context) -> None:
 def enter(context: Context, service: str = "hub") -> None:
     """Open a shell in the running hub with the paper's environment, or with --service db a mysql prompt."""
     if service not in stack.SERVICES:
-        raise Exit(f"there is no service {service!r}: it is hub or db", code=2)
-    settings, docker = _load(context)
+        raise wrong_usage(f"there is no service {service!r}", "it is hub or db")
+    settings, docker = _this_stack(context)
     start_if_down(settings, docker, service)
     if status := stack.enter(docker, service):
         raise Exit(code=status)
@@ -130,7 +147,7 @@ def enter(context: Context, service: str = "hub") -> None:
 @command()
 def status(context: Context) -> None:
     """Show this paper's containers and their health, images and volumes, with their sizes."""
-    settings, docker = _load(context)
+    settings, docker = _this_stack(context)
     containers = stack.containers_of(docker).values()
     volumes = stack.volumes_of(docker)
     console.show_table(
@@ -152,8 +169,8 @@ def status(context: Context) -> None:
 def logs(context: Context, service: str = "", follow: bool = False, tail: str = "100") -> None:
     """Show what the containers print."""
     if service not in ("", *stack.SERVICES):
-        raise Exit(f"there is no service {service!r}: it is hub or db", code=2)
-    _, docker = _load(context)
+        raise wrong_usage(f"there is no service {service!r}", "it is hub or db")
+    _, docker = _this_stack(context)
     # Ctrl-C is how one stops following.
     with suppress(KeyboardInterrupt) if follow else nullcontext():
         docker.attach(
@@ -164,7 +181,7 @@ def logs(context: Context, service: str = "", follow: bool = False, tail: str = 
 @command()
 def url(context: Context) -> None:
     """Print the address of JupyterLab and its password."""
-    settings, docker = _load(context)
+    settings, docker = _this_stack(context)
     if not docker.dry and not stack.is_running(docker, "hub"):
         raise UserError("JupyterLab is not running", "start it with `invoke build`, or as a reader with `invoke run`")
     print_url(settings)

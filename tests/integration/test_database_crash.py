@@ -51,7 +51,7 @@ def test_half_a_copy_is_never_served(example_image: str, database: MakeDatabase)
 
 def test_stopped_during_the_copy(example_image: str, database: MakeDatabase) -> None:
     db = database(example_image)
-    for moment in (0.05, 0.1, 0.2):
+    for moment in (0.05, 0.1, 0.15, 0.2, 0.3, 0.5, 0.8):
         db.create()
         db.start()
         time.sleep(moment)
