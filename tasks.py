@@ -99,6 +99,7 @@ def up(context: Context) -> None:
     """Build both images from the export and start them; prints JupyterLab's URL and password."""
     settings, docker = _authors_stack(context)
     docker.check()
+    stack.check_folder(settings, docker)
     ports.check_ports(settings, docker)
     _copy_files(settings, docker)
     docker = stack.connect(settings, dry=docker.dry)

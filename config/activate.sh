@@ -9,6 +9,11 @@ case ":$PATH:" in
   *":$PYTHONUSERBASE/bin:"*) ;;
   *) export PATH="$PATH:$PYTHONUSERBASE/bin" ;;
 esac
+# Where folders that Spyglass needs could not be made beside the data.
+if [ -f /home/jovyan/.data_folders.sh ]; then
+  # shellcheck source=/dev/null
+  . /home/jovyan/.data_folders.sh
+fi
 # Notebooks stream the version of the Dandiset that the paper names.
 if [ -n "${DANDISET_VERSION:-}" ]; then
   export PYTHONSTARTUP=/opt/paper/pin_dandiset.py

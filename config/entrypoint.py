@@ -14,8 +14,24 @@ from pathlib import Path
 HOME = Path("/home/jovyan")
 DATA = HOME / "data"
 NOTEBOOKS = HOME / "notebooks"
-# https://lorenfranklab.github.io/spyglass/latest/notebooks/00_Setup/ names the folders of a base directory.
-DATA_FOLDERS = ("raw", "analysis", "recording", "sorting", "waveforms", "temp", "video", "export")
+SCRATCH = HOME / "scratch"
+# The folders of a base directory, and the variables by which Spyglass looks for each elsewhere:
+# https://github.com/LorenFrankLab/spyglass/blob/master/src/spyglass/directory_schema.json and settings.py beside it.
+DATA_FOLDERS = {
+    "SPYGLASS_RAW_DIR": "raw",
+    "SPYGLASS_ANALYSIS_DIR": "analysis",
+    "SPYGLASS_RECORDING_DIR": "recording",
+    "SPYGLASS_SORTING_DIR": "spikesorting",
+    "SPYGLASS_WAVEFORMS_DIR": "waveforms",
+    "SPYGLASS_TEMP_DIR": "tmp",
+    "SPYGLASS_VIDEO_DIR": "video",
+    "SPYGLASS_EXPORT_DIR": "export",
+    "KACHERY_CLOUD_DIR": ".kachery-cloud",
+    "KACHERY_STORAGE_DIR": "kachery_storage",
+    "KACHERY_TEMP_DIR": "tmp",
+    "DLC_BASE_DIR": "deeplabcut",
+    "MOSEQ_BASE_DIR": "moseq",
+}
 
 
 def name_the_user() -> None:
@@ -50,12 +66,19 @@ def configure_mysql() -> None:
 
 
 def make_data_folders() -> None:
-    """Make the folders that Spyglass expects, where the mounted data may be written."""
-    for name in DATA_FOLDERS:
+    """Make the folders that Spyglass expects; beside the data where these may not be written, for activate.sh.
+
+    Spyglass makes what it lacks when it is imported, and a folder that it cannot make is an error there.
+    """
+    elsewhere = []
+    for variable, name in DATA_FOLDERS.items():
         try:
             (DATA / name).mkdir(exist_ok=True)
         except OSError as error:
-            print(f"data folder {name} is missing and cannot be made: {error.strerror}", flush=True)
+            (SCRATCH / name).mkdir(parents=True, exist_ok=True)
+            elsewhere.append(f"export {variable}={SCRATCH / name}\n")
+            print(f"data: {name} cannot be made ({error.strerror}): Spyglass uses {SCRATCH / name}", flush=True)
+    (HOME / ".data_folders.sh").write_text("".join(elsewhere), encoding="utf-8")
 
 
 def bring_notebooks() -> None:

@@ -17,7 +17,7 @@ from pathlib import Path
 from dotenv import set_key
 
 from . import console
-from .docker import Docker, registry_of
+from .docker import PROXY_VARIABLES, Docker, registry_of
 from .errors import UserError
 from .settings import Settings
 
@@ -37,7 +37,6 @@ STAND_INS = {
     "DB_BASE_IMAGE": ("spyglass-export/mysql:9.7", "trixie", "db.Dockerfile"),
     "HUB_BASE_IMAGE": ("spyglass-export/base-notebook:stand-in", "bookworm", "hub.Dockerfile"),
 }
-PROXY_VARIABLES = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy")
 SOURCE_LABEL = "spyglass-export.source"
 
 
@@ -84,7 +83,7 @@ def ensure_base_images(settings: Settings, docker: Docker) -> None:
         for name, answers in zip(missing, registries_answer([*missing.values()]), strict=True)
         if missing[name] in stand_in_names or not answers
     ]
-    if silent and _has_own_road(docker):
+    if silent and has_own_road(docker):
         silent = [name for name in silent if missing[name] in stand_in_names or docker.show("pull", missing[name])]
     if not silent:
         return
@@ -233,7 +232,7 @@ def registries_answer(images: Sequence[str]) -> list[bool]:
         return list(pool.map(answers, images))
 
 
-def _has_own_road(docker: Docker) -> bool:
+def has_own_road(docker: Docker) -> bool:
     """Whether Docker Engine reaches registries in a way that this program does not: by a mirror or a proxy."""
     return bool(docker.ask("info", "--format", '{{join .RegistryConfig.Mirrors " "}}{{.HTTPSProxy}}').strip())
 

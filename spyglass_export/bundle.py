@@ -102,6 +102,7 @@ def _contents(
         "tasks.py": text_of("bundle/tasks.py"),
         "README.md": readme(settings, images, references, start),
         "LICENSE": text_of("LICENSE"),
+        "config/no_ca_bundle.pem": "",
     }
     if (root / "CITATION.cff").is_file():
         contents["CITATION.cff"] = text_of("CITATION.cff")
@@ -151,6 +152,8 @@ MYSQL_ROOT_PASSWORD={paper_id}
 SPYGLASS_DATA_DIR=
 # The version of the paper's Dandiset that notebooks stream from; the latest when empty.
 DANDISET_VERSION={settings.dandiset_version}
+# A file of CA certificates, behind a proxy that re-signs TLS.
+CA_BUNDLE=
 
 # Which images these are, and which volumes belong to them.
 COMPOSE_FILE={COMPOSE_FILE}

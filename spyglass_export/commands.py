@@ -58,7 +58,7 @@ def _parse_or_say_why(parser: Parser, words: list[str]) -> Any:
         raise wrong_usage(str(error)) from error
 
 
-Parser.parse_argv = _parse_or_say_why  # type: ignore[method-assign]
+Parser.parse_argv = _parse_or_say_why  # type: ignore[method-assign, assignment]
 
 
 def command(**options: Any) -> Callable[[Callable[..., None]], Task[Any]]:

@@ -15,6 +15,8 @@ from .errors import UserError
 
 INSTALL_HINT = "run `invoke bootstrap`; it installs Docker where it can, and says what to install elsewhere"
 
+PROXY_VARIABLES = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy")
+
 # What Docker's error contains, and what to tell the user instead. In lower case, first match wins.
 KNOWN_TROUBLES = (
     (
@@ -173,7 +175,8 @@ class Docker:
 
     def _command(self, arguments: tuple[str, ...]) -> list[str]:
         # sudo drops the environment unless it is told what to keep.
-        kept = [f"--preserve-env={','.join(self.environment)}"] if self.command[0] == "sudo" else []
+        names = [*self.environment, *(name for name in PROXY_VARIABLES if name in os.environ)]
+        kept = [f"--preserve-env={','.join(names)}"] if self.command[0] == "sudo" else []
         if arguments[0] == "compose" and self.compose_files:
             files = [part for name in ("docker-compose.yml", *self.compose_files) for part in ("--file", name)]
             arguments = ("compose", *files, *arguments[1:])

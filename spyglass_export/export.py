@@ -47,7 +47,7 @@ def sql_files(paper_dir: Path) -> list[Path]:
     if not files:
         raise UserError(
             f"there is no .sql file in {paper_dir}",
-            "Run the _Export_*.sh script that Spyglass wrote there; it makes the dump.",
+            "Run the .sh script that Spyglass' Export wrote there; it makes the dump.",
         )
     return files
 

@@ -27,7 +27,8 @@ def settle(settings: Settings, *, dry: bool = False) -> Settings:
     kept = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
     ports = dict(kept.get(settings.paper_id, {}))
     for name in (name for name in wanted if name not in ports):
-        taken = {*ports.values(), settings.hub_port, settings.db_port}
+        others = (port for paper in kept.values() for port in paper.values())
+        taken = {*ports.values(), *others, settings.hub_port, settings.db_port}
         ports[name] = _free_port(settings.bind_address, FIRST[name], taken)
     if kept.get(settings.paper_id) != ports and not dry:
         file.write_text(json.dumps({**kept, settings.paper_id: ports}, indent=1) + "\n", encoding="utf-8")

@@ -17,6 +17,11 @@ from .settings import Settings
 
 PREFIX = "spyglass-export."
 CREATED, REVISION = "org.opencontainers.image.created", "org.opencontainers.image.revision"
+MADE_OF = {
+    "export": "export_data/",
+    "notebooks": "notebooks/",
+    "recipe": "what it is built by (docker/, config/ or .env)",
+}
 # Where the hub's image lists what was installed.
 INSTALLED = "/opt/paper/installed"
 # What .dockerignore keeps out of the images' notebooks.
@@ -67,7 +72,9 @@ def ingredients(settings: Settings) -> dict[str, dict[str, str]]:
         "hub": {
             "export": hash_of(export, [export / "environment.yml"]),
             "notebooks": hash_of(settings.notebooks, notebook_files(settings)),
-            "recipe": hash_of(root, recipe, settings.hub_base_image, settings.hub_apt_packages),
+            "recipe": hash_of(
+                root, recipe, settings.hub_base_image, settings.hub_apt_packages, str(settings.grant_sudo)
+            ),
         },
     }
 
@@ -140,7 +147,12 @@ def built_images(settings: Settings, docker: Docker) -> dict[str, Image]:
 
 
 def images_as_tested(settings: Settings, docker: Docker) -> dict[str, Image]:
-    """Give both images, or raise UserError where one is missing or is not of what the folders hold now."""
+    """Give both images, or raise UserError where one is missing, is not of what the folders hold now, or has sudo."""
+    if settings.grant_sudo:
+        raise UserError(
+            "with GRANT_SUDO=yes the hub's image has sudo, which is not for readers",
+            "set GRANT_SUDO=no in .env, run `invoke build`, and try again",
+        )
     if docker.dry:
         names = {"db": settings.db_image_name, "hub": settings.hub_image_name}
         return {service: Image(name, "IMAGE_ID", {}, "linux/amd64") for service, name in names.items()}
@@ -151,11 +163,11 @@ def images_as_tested(settings: Settings, docker: Docker) -> dict[str, Image]:
     if not (settings.export_data / "manifest.json").is_file():
         raise UserError("export_data/ is empty, so nothing tells whether the images are of it", "run `invoke build`")
     for service, parts in ingredients(settings).items():
-        for part, folder in (("export", "export_data/"), ("notebooks", "notebooks/")):
+        for part, made_of in MADE_OF.items():
             known = images[service].labels.get(PREFIX + part)
             if part in parts and known != parts[part]:
                 raise UserError(
-                    f"{images[service].name} is older than {folder}, which has changed since it was built"
+                    f"{images[service].name} is older than {made_of}, which has changed since it was built"
                     if known
                     else f"{images[service].name} was not built by `invoke build`",
                     "run `invoke build`, try the notebooks, then run this again: others get only what was tested",

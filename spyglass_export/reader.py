@@ -69,6 +69,7 @@ def connect(settings: Settings, *, dry: bool = False) -> Docker:
         "BIND_ADDRESS": settings.bind_host,
         "SPYGLASS_DATA_DIR": str(settings.spyglass_data_dir or ""),
         "DANDISET_VERSION": settings.dandiset_version,
+        "CA_BUNDLE": str(settings.ca_bundle or ""),
     }
     record = published.read(settings)
     given = {**dotenv_values(settings.root / ".env", encoding="utf-8-sig"), **os.environ}

@@ -5,6 +5,7 @@ import json
 import sys
 import time
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from . import console
 from .docker import Docker
@@ -100,6 +101,23 @@ def _volume_hashes(settings: Settings) -> dict[str, str]:
         "DB_DATA_HASH": short(manifest.seed_id, settings.db_base_image),
         "CONDA_HASH": short(environment.read_text(encoding="utf-8"), settings.hub_base_image),
     }
+
+
+def check_folder(settings: Settings, docker: Docker) -> None:
+    """Raise UserError where another folder's containers run under this paper's names; they would be replaced."""
+    label = "com.docker.compose.project"
+    own = f"label={label}={settings.project}"
+    listed = docker.ask("ps", "--all", "--filter", own, "--format", f'{{{{.Label "{label}.working_dir"}}}}')
+    for folder in {Path(line) for line in listed.splitlines() if line}:
+        try:
+            is_other = folder.is_dir() and not folder.samefile(settings.root)
+        except PermissionError:
+            is_other = True  # in the home of somebody else
+        if is_other:
+            raise UserError(
+                f"the paper {settings.paper_id} has containers already, started in {folder}",
+                "remove them there by `invoke down`, or give this paper another PAPER_ID in .env",
+            )
 
 
 def start(settings: Settings, docker: Docker) -> None:

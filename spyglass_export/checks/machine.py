@@ -203,6 +203,10 @@ def _check_base_image(docker: Docker, name: str, image: str, source: str) -> lis
     [answers] = bootstrap.registries_answer([image])
     if not answers:
         what = f"{image} is not on this machine, and {bootstrap.registry(image)} does not answer"
+        if bootstrap.has_own_road(docker):
+            return [
+                warned(name, f"{what} to this program", "Docker has a mirror or a proxy: `invoke bootstrap` tries it")
+            ]
         hint = "check the network; without a registry `invoke bootstrap` builds stand-ins for the base images"
         return [failed(name, UserError(what, hint))]
     try:

@@ -99,9 +99,16 @@ def test_no_folder_of_this_machine_is_in_the_hub(paper: Paper) -> None:
 
     assert "SPYGLASS_BASE_DIR=/home/jovyan/data\n" in environment
     assert str(paper.root) not in environment
-    assert paper.in_hub("ls ~/data").split() == sorted(
-        ["analysis", "export", "raw", "recording", "sorting", "temp", "video", "waveforms"]
-    )
+
+
+def test_the_hub_has_the_folders_that_spyglass_expects_and_keeps_what_is_in_them(paper: Paper) -> None:
+    spyglass = ["analysis", "export", "raw", "recording", "spikesorting", "tmp", "video", "waveforms"]
+    assert paper.in_hub("ls ~/data").split() == sorted([*spyglass, "deeplabcut", "kachery_storage", "moseq"])
+
+    paper.in_hub("echo mine > ~/data/analysis/mine.nwb")
+    paper.invoke("build")
+
+    assert paper.in_hub("cat ~/data/analysis/mine.nwb") == "mine\n"
 
 
 def test_the_volume_is_named_by_what_the_database_was_loaded_from(paper: Paper) -> None:

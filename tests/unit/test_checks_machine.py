@@ -18,6 +18,7 @@ from spyglass_export.checks.machine import check_machine
 from spyglass_export.docker import Docker
 from spyglass_export.settings import Settings, load
 
+MIRRORS = "info --format {{join .RegistryConfig.Mirrors"
 PROGRAM = """
 import sys, time
 for asked, answer in {answers!r}.items():
@@ -71,6 +72,7 @@ def usual(settings: Settings, facts: dict[str, Any]) -> dict[str, str | None]:
         "version": "26.1.5+dfsg1",
         "compose version": "2.26.1-4",
         "buildx version": "github.com/docker/buildx 0.13.1+ds1 0.13.1+ds1-3",
+        MIRRORS: "",
         "info": info(settings.root, **facts),
         "ps": "",
         "image inspect spyglass-hub": None,
@@ -280,13 +282,15 @@ def test_a_port_of_this_papers_own_container_is_no_trouble(settings: Settings) -
     assert checks["port HUB_PORT"].status == "ok"
 
 
-def test_a_base_image_whose_registry_does_not_answer(settings: Settings) -> None:
+@pytest.mark.parametrize(("mirror", "status"), [("", "failure"), ("https://mirror.example/", "warning")])
+def test_a_base_image_whose_registry_does_not_answer(settings: Settings, mirror: str, status: str) -> None:
     # Nothing answers on port 1 of this machine.
     checks = checked(
-        replace(settings, db_base_image="127.0.0.1:1/mysql:9.7"), {"image inspect 127.0.0.1:1/mysql:9.7": None}
+        replace(settings, db_base_image="127.0.0.1:1/mysql:9.7"),
+        {"image inspect 127.0.0.1:1/mysql:9.7": None, MIRRORS: mirror},
     )
 
-    assert checks["DB_BASE_IMAGE"].status == "failure"
+    assert checks["DB_BASE_IMAGE"].status == status
     assert "127.0.0.1:1 does not answer" in checks["DB_BASE_IMAGE"].what
     assert "invoke bootstrap" in checks["DB_BASE_IMAGE"].fix
     assert checks["HUB_BASE_IMAGE"].status == "ok"

@@ -6,7 +6,7 @@ from subprocess import CalledProcessError
 
 import pytest
 
-from spyglass_export.docker import Docker
+from spyglass_export.docker import PROXY_VARIABLES, Docker
 from spyglass_export.errors import UserError
 
 
@@ -55,12 +55,17 @@ def test_extra_compose_files_come_after_the_main_one(tmp_path: Path) -> None:
     assert docker.ask("ps") == "ps\n"
 
 
-def test_sudo_is_told_which_variables_to_keep(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_sudo_is_told_which_variables_to_keep(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in PROXY_VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HTTPS_PROXY", "http://proxy.example:3128")
     docker = Docker(("sudo", "docker"), tmp_path, {"PAPER_ID": "a", "HUB_PORT": "8888"}, dry=True)
 
     docker.ask("compose", "ps")
 
-    assert capsys.readouterr().out == "sudo --preserve-env=PAPER_ID,HUB_PORT docker compose ps\n"
+    assert capsys.readouterr().out == "sudo --preserve-env=PAPER_ID,HUB_PORT,HTTPS_PROXY docker compose ps\n"
 
 
 @pytest.mark.parametrize(

@@ -36,6 +36,12 @@ def test_a_paper_keeps_its_port_also_while_it_is_in_use(tmp_path: Path) -> None:
     assert other_paper.hub_port != first.hub_port
 
 
+def test_another_paper_of_the_same_folder_gets_others_though_nothing_runs(tmp_path: Path) -> None:
+    first, second = (ports.settle(settings_of(tmp_path, paper_id)) for paper_id in ("a", "b"))
+
+    assert len({first.hub_port, first.db_port, second.hub_port, second.db_port}) == 4
+
+
 def test_a_dry_run_keeps_nothing(tmp_path: Path) -> None:
     ports.settle(settings_of(tmp_path), dry=True)
 

@@ -98,6 +98,7 @@ def test_passwords_are_told_of_before_the_first_push_alone(tmp_path: Path, capsy
         ("export_data/environment.yml", "hub-gu2026 is older than export_data/"),
         ("export_data/sql/rows/a.b.sql", "db-gu2026 is older than export_data/"),
         ("export_data/manifest.json", "db-gu2026 is older than export_data/"),
+        ("config/mysqld.cnf", "db-gu2026 is older than what it is built by"),
     ],
 )
 def test_images_older_than_what_the_folders_hold_are_refused(tmp_path: Path, changed: str, older: str) -> None:
@@ -109,6 +110,15 @@ def test_images_older_than_what_the_folders_hold_are_refused(tmp_path: Path, cha
 
     assert "invoke build" in error.value.hint
     assert not any(call.startswith("push") for call in calls(tmp_path))
+
+
+def test_a_hub_with_sudo_is_not_for_readers(tmp_path: Path) -> None:
+    settings, docker = project(tmp_path, "GRANT_SUDO=yes\n")
+
+    with pytest.raises(UserError, match="GRANT_SUDO=yes") as error:
+        publish.publish(settings, docker)
+
+    assert "GRANT_SUDO=no" in error.value.hint
 
 
 @pytest.mark.parametrize(

@@ -84,6 +84,23 @@ def test_the_hub_writes_as_the_author(tmp_path: Path, engine: str, root_is_autho
     assert (environment["HOST_UID"], environment["HOST_GID"]) == ids
 
 
+def test_a_paper_that_runs_from_another_folder_is_not_replaced(tmp_path: Path) -> None:
+    here, elsewhere, moved = (tmp_path / name for name in ("here", "elsewhere", "moved"))
+    for folder in (here, elsewhere):
+        folder.mkdir()
+    settings = project(here)
+
+    def engine(folder: Path) -> Docker:
+        """Docker with containers of this paper that were started in a folder."""
+        (tmp_path / "docker.py").write_text(f"print({str(folder)!r})")
+        return Docker((sys.executable, str(tmp_path / "docker.py")), here)
+
+    stack.check_folder(settings, engine(here))
+    stack.check_folder(settings, engine(moved))
+    with pytest.raises(UserError, match=r"the paper Gu2026 has containers already, started in .*elsewhere"):
+        stack.check_folder(settings, engine(elsewhere))
+
+
 def test_a_busy_port_is_named_with_a_free_one(tmp_path: Path) -> None:
     nothing_runs = Docker(("true",), tmp_path, {"COMPOSE_PROJECT_NAME": "spyglass-a"})
     with socket.socket() as other:
