@@ -4,6 +4,7 @@ import hashlib
 import json
 import sys
 import time
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from .settings import Settings
 
 SERVICES = ("db", "hub")
 HUB_START_SECONDS = 300
+INFO_SECONDS = 10
 LOG_LINES = 15
 SUDO_FILE = "docker/compose.sudo.yml"
 # Where the database's image keeps what was counted when it was loaded; see docs/database.md.
@@ -77,13 +79,16 @@ def _owner_of_notebooks(settings: Settings, docker: Docker) -> dict[str, str]:
     """
     if sys.platform != "linux":
         return {}
-    owner = settings.notebooks.stat()
-    try:
-        engine = docker.ask("info", "--format", "{{.OperatingSystem}} {{.SecurityOptions}}") if not docker.dry else ""
-    except UserError:
-        engine = ""  # which whoever needs Docker will say
+    engine = ""
+    if not docker.dry and docker.command[0] != "sudo":  # neither of the two is used by sudo
+        # Where Docker is missing or does not answer, whoever needs it says so.
+        with suppress(UserError, OSError):
+            engine = replace(docker, patience=INFO_SECONDS).ask(
+                "info", "--format", "{{.OperatingSystem}} {{.SecurityOptions}}"
+            )
     if "name=rootless" in engine or "Docker Desktop" in engine:
         return {"HOST_UID": "0", "HOST_GID": "0"}
+    owner = settings.notebooks.stat()
     return {"HOST_UID": str(owner.st_uid), "HOST_GID": str(owner.st_gid)}
 
 

@@ -20,8 +20,7 @@ from tests.integration.dump_servers import Server, quoted
 
 pytestmark = pytest.mark.integration
 HERE = Path(__file__).parent
-MARIADB_STAND_IN = "spyglass-export-test/mariadb"
-DEBIAN_STAND_IN = "spyglass-export/debian:trixie"
+MARIADB_RELEASES = {"11.8": "trixie", "10.11": "bookworm"}  # with the Debian that has it
 
 
 @pytest.fixture(scope="module")
@@ -31,15 +30,16 @@ def mysql(docker_engine: Docker, db_base_image: str) -> Iterator[Server]:
     dump_servers.stop(server)
 
 
-@pytest.fixture(scope="module")
-def mariadb(docker_engine: Docker, db_base_image: str) -> Iterator[Server]:
-    image = "mariadb:11.8"
+@pytest.fixture(scope="module", params=MARIADB_RELEASES)
+def mariadb(request: pytest.FixtureRequest, docker_engine: Docker, db_base_image: str) -> Iterator[Server]:
+    """MariaDB of a release: its public image, or the one that Debian has, on a stand-in."""
+    image, debian = f"mariadb:{request.param}", f"spyglass-export/debian:{MARIADB_RELEASES[request.param]}"
     if not docker_engine.succeeds("image", "inspect", image) and not docker_engine.succeeds("pull", image):
-        image = MARIADB_STAND_IN
-        if not docker_engine.succeeds("image", "inspect", DEBIAN_STAND_IN):
-            pytest.skip(f"neither mariadb:11.8 nor {DEBIAN_STAND_IN} is here")
-        file = str(HERE / "mariadb.Dockerfile")
-        assert docker_engine.succeeds("build", "--quiet", "--tag", image, "--file", file, str(HERE))
+        image = f"spyglass-export-test/{image}"
+        if not docker_engine.succeeds("image", "inspect", debian):
+            pytest.skip(f"neither mariadb:{request.param} nor {debian} is here")
+        built = f"--build-arg=DEBIAN_IMAGE={debian}", f"--tag={image}", f"--file={HERE / 'mariadb.Dockerfile'}"
+        assert docker_engine.succeeds("build", "--quiet", *built, str(HERE))
     server = dump_servers.start(image, "sgx-dump-mariadb", dump_servers.MARIADB, "mariadb", "mariadb-dump")
     yield server
     dump_servers.stop(server)

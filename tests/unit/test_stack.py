@@ -84,6 +84,12 @@ def test_the_hub_writes_as_the_author(tmp_path: Path, engine: str, root_is_autho
     assert (environment["HOST_UID"], environment["HOST_GID"]) == ids
 
 
+def test_docker_that_is_missing_is_for_others_to_tell(tmp_path: Path) -> None:
+    settings = replace(project(tmp_path), docker=("no-such-docker",))
+
+    assert stack.connect(settings).environment["PAPER_ID"] == "Gu2026"
+
+
 def test_a_paper_that_runs_from_another_folder_is_not_replaced(tmp_path: Path) -> None:
     here, elsewhere, moved = (tmp_path / name for name in ("here", "elsewhere", "moved"))
     for folder in (here, elsewhere):
