@@ -1,7 +1,8 @@
 """Keep apart under utf8mb4 what was apart in the source: keys that differ in accents, and text that grows in bytes.
 
 Dropping a collation such as ``latin1_swedish_ci`` means ``utf8mb4_0900_ai_ci``, for which 'Bjorn' and 'Björn' are one
-key. Only text beyond ASCII can be concerned: ASCII compares alike in all collations that ignore case.
+key, as are 'a' and 'a' with a NUL byte after it. ASCII without control characters compares alike in all collations that
+ignore case, so one of two such keys is beyond that.
 """
 
 import re
@@ -14,7 +15,7 @@ from spyglass_export.dump.ddl import BINARY_COLLATION, DEFAULT_COLLATION, keeps_
 from spyglass_export.dump.keys import Group
 from spyglass_export.dump.tables import Column, Index, TableDefinition
 from spyglass_export.dump.tokens import quoted, shown
-from spyglass_export.dump.values import is_ascii, may_be_beyond_ascii, read_values, text_of
+from spyglass_export.dump.values import is_ascii, is_usual, may_be_unusual, read_values, text_of
 from spyglass_export.errors import UserError
 
 # Bytes: https://dev.mysql.com/doc/refman/9.7/en/storage-requirements.html
@@ -51,13 +52,12 @@ def keep_apart(export: Export, groups: Mapping[tuple[str, str, str], Group]) -> 
                 changes += _make_binary(table, [column], groups)
         concerned = [(index, columns) for index in definition.indexes if (columns := _concerned(definition, index))]
         bytes_of_old, texts = _dumped_as_bytes(table, definition), _growing_texts(definition)
-        if not (concerned or bytes_of_old or texts) or is_ascii(table):
-            continue
-        _refuse_bytes(table, bytes_of_old)
         for index, columns in concerned:
             if _keys_collide(table, definition, index):
                 changes += _make_binary(table, columns, groups)
-        changes += _widen_text(table, definition, texts)
+        if (bytes_of_old or texts) and not is_ascii(table):
+            _refuse_bytes(table, bytes_of_old)
+            changes += _widen_text(table, definition, texts)
     return changes
 
 
@@ -77,25 +77,25 @@ def _changes(definition: TableDefinition, column: Column) -> bool:
 
 
 def _keys_collide(table: Table, definition: TableDefinition, index: Index) -> bool:
-    """Whether any two different keys of the rows fold to the same, one of them at least beyond ASCII."""
+    """Whether any two different keys of the rows fold to the same, one of them at least unusual."""
     names = [name for name, _ in index.parts]
     texts = {column.name.lower() for column in _concerned(definition, index)}
-    if not may_be_beyond_ascii(table, list(texts)):
+    if not may_be_unusual(table, list(texts)):
         return False
     lengths = [None if prefix is None else int(definition.tokens[prefix].text) for _, prefix in index.parts]
-    beyond: dict[tuple[str, ...], tuple[str, ...]] = {}
+    unusual: dict[tuple[str, ...], tuple[str, ...]] = {}
     for rows, keys in _keys(table, names):
         for key in keys:
-            if not b"".join(key).isascii():
+            if not is_usual(b"".join(key)):
                 texts_of_key = _decoded(rows, key, lengths)
-                if beyond.setdefault(_folded(texts_of_key, names, texts), texts_of_key) != texts_of_key:
+                if unusual.setdefault(_folded(texts_of_key, names, texts), texts_of_key) != texts_of_key:
                     return True
-    if not beyond:
+    if not unusual:
         return False
     for rows, keys in _keys(table, names):
         for key in keys:
             texts_of_key = _decoded(rows, key, lengths)
-            if beyond.get(_folded(texts_of_key, names, texts), texts_of_key) != texts_of_key:
+            if unusual.get(_folded(texts_of_key, names, texts), texts_of_key) != texts_of_key:
                 return True
     return False
 

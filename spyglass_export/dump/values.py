@@ -17,7 +17,9 @@ _HEAD_ROOM = 1 << 17
 _LARGE = 1 << 18  # of a row that has begun
 _KEPT = 1 << 16  # of a large value: more than any varchar holds
 _INSERT = re.compile(rb"(?i:INSERT|REPLACE)\s")
-_UP_TO_BEYOND_ASCII = re.compile(rb"[^\x80-\xff]*")
+_USUAL = bytes((*range(0x09, 0x0E), *range(0x20, 0x7F)))
+_UP_TO_UNUSUAL = re.compile(rb"(?:[\x09-\x0d\x20-\x5b\x5d-\x7e]|\\[^0Z])*", re.S)
+_ESCAPED_CONTROL = re.compile(rb"\\(?:[0Z]|\Z)")  # at the end it may go on as one
 _ROW_END = re.compile(rb"\)[,;]")
 _DOUBLED_QUOTE = re.compile(rb"[^,(\s]''|''[^,)\s]")
 _STRING = rb"'[^'\\]*(?:\\.[^'\\]*)*'"
@@ -69,8 +71,8 @@ def _parts(table: Table) -> Iterator[bytes]:
                     yield part
 
 
-def may_be_beyond_ascii(table: Table, names: Sequence[str]) -> bool:
-    """Whether rows may have bytes above 127 in one of these columns: a quick look, which rather says yes.
+def may_be_unusual(table: Table, names: Sequence[str]) -> bool:
+    """Whether rows may have unusual bytes in one of these columns: a quick look, which rather says yes.
 
     No value has more than one string in it, so what comes after more strings than there are columns up to the last
     of these is in none of them.
@@ -78,16 +80,35 @@ def may_be_beyond_ascii(table: Table, names: Sequence[str]) -> bool:
     last = max((place for lists in table.column_lists for place, _ in _places(table, names, lists)[1]), default=-1)
     rest = b""
     for part in _parts(table):
-        *pieces, rest = _ROW_END.split(rest + part)
-        if any(_may_be_in_first(piece, last + 1) for piece in pieces if not piece.isascii()):
-            return True
-    return not rest.isascii() and _may_be_in_first(rest, last + 1)
+        if is_usual(part) and is_usual(rest):
+            rest += part
+            row_end = max(rest.rfind(b"),"), rest.rfind(b");"))
+            rest = rest[row_end + 2 :] if row_end >= 0 else rest
+        else:
+            *pieces, rest = _ROW_END.split(rest + part)
+            if any(_may_be_in_first(piece, last + 1) for piece in pieces):
+                return True
+        if len(rest) > _LARGE:
+            if _may_be_in_first(rest, last + 1):
+                return True
+            rest = _shortened(rest)
+    return _may_be_in_first(rest, last + 1)
+
+
+def is_usual(text: bytes) -> bool:
+    """Whether it is ASCII without control characters but white space, written plainly or by an escape.
+
+    Any two such texts compare alike in all collations that ignore case.
+    """
+    return not text.translate(None, _USUAL) and not (b"\\" in text and _ESCAPED_CONTROL.search(text))
 
 
 def _may_be_in_first(piece: bytes, columns: int) -> bool:
-    """Whether a part of a row may have bytes above 127 in one of its first columns."""
+    """Whether a part of a row may have unusual bytes in one of its first columns."""
+    if is_usual(piece):
+        return False
     head = ROWS_HEAD.search(piece) if _INSERT.search(piece) else None
-    before = _UP_TO_BEYOND_ASCII.match(piece, head.end() if head else 0)
+    before = _UP_TO_UNUSUAL.match(piece, head.end() if head else 0)
     text = before.group() if before else b""
     is_plain = b"\\'" not in text and b'"' not in text and not _DOUBLED_QUOTE.search(text)
     return not is_plain or (text.count(b"'") + 1) // 2 <= columns
