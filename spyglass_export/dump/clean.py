@@ -58,7 +58,7 @@ def clean_to_folder(paths: Sequence[Path], folder: Path, progress: Progress | No
     with tempfile.TemporaryDirectory(dir=folder, prefix=".unpacked-") as scratch, Copier() as copier:
         sources = [open_source(path, path.name, Path(scratch)) for path in paths]
         writer = RowsWriter(copier, lambda table: rows_folder / rows_file_name(table))
-        export = read_export(sources, progress, writer.add, thorough=True)
+        export = read_export(sources, progress, writer.add)
         _prepare(export)
         (folder / "schema.sql").write_bytes(schema_text(export))
         late = late_text(export)
@@ -80,8 +80,7 @@ def clean_to_file(source: Path, output: Path, progress: Progress | None = None) 
             writer = RowsWriter(copier, lambda table: partial)
             room = _HEAD_ROOM if opened.path.stat().st_size >= _LARGE_FILE else 0
             partial.write_bytes(b"\n" * room)
-            # What is damaged within a line is no SQL, which the server says that loads this.
-            export = read_export([opened], progress, writer.add if room else None, thorough=False)
+            export = read_export([opened], progress, writer.add if room else None)
             _prepare(export)
             schema = schema_text(export)
             if len(schema) <= room:

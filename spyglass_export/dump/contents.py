@@ -155,10 +155,8 @@ def read_export(
     sources: Sequence[Source],
     progress: Callable[[int], None] | None = None,
     on_rows: Callable[[Table, Rows, int, int], None] | None = None,
-    *,
-    thorough: bool,
 ) -> Export:
-    """Read the files of one export, ``thorough`` as for `read_statements`.
+    """Read the files of one export.
 
     ``progress`` is called with the bytes of the users' files read since the last call, ``on_rows`` with each span
     of rows that was read: their table, what they share, start and end in the source.
@@ -167,7 +165,7 @@ def read_export(
     """
     export = Export()
     for source in sources:
-        _SourceReader(export, source, on_rows).read(progress, thorough)
+        _SourceReader(export, source, on_rows).read(progress)
     for table in export.tables.values():
         if table.definition is None:
             raise UserError(f"{table.place}: rows of {table.where}, which no file defines", COPY_AGAIN)
@@ -188,12 +186,12 @@ class _SourceReader:
         self.open_schema: Statement | None = None  # CREATE DATABASE or USE with no dump after it yet
         self.has_header = False
 
-    def read(self, progress: Callable[[int], None] | None, thorough: bool) -> None:
+    def read(self, progress: Callable[[int], None] | None) -> None:
         table = b""
         done = 0
         with self.source.path.open("rb", buffering=0) as stream:
             try:
-                for statement in read_statements(stream, thorough=thorough):
+                for statement in read_statements(stream):
                     self.take(statement)
                     table = statement.table or table
                     if progress and statement.end - done >= 1 << 20:
