@@ -22,6 +22,7 @@ from spyglass_export.commands import status as status
 from spyglass_export.commands import stop as stop
 from spyglass_export.commands import url as url
 from spyglass_export.docker import Docker
+from spyglass_export.errors import UserError
 from spyglass_export.publish import publish as publish_images
 from spyglass_export.settings import Settings
 from spyglass_export.settings import load as load_settings
@@ -122,10 +123,17 @@ def up(context: Context) -> None:
     }
 )
 def clean(context: Context, yes: bool = False, superseded: bool = False) -> None:
-    """Remove this paper's containers and volumes: all that was written to the database is gone then."""
-    _, docker = _authors_stack(context)
+    """Remove this paper's containers and volumes: all that was written to the database and to ~/data is gone then."""
+    settings, docker = _authors_stack(context)
     docker.check()
-    volumes = [v for v in stack.volumes_of(docker) if not (superseded and v.is_current)]
+    stack.check_folder(settings, docker)
+    volumes = stack.volumes_of(docker)
+    if superseded:
+        if any(volume.is_current is None for volume in volumes):
+            raise UserError(
+                "export_data/ is empty, so nothing tells which are current", "run `invoke copy_files` first"
+            )
+        volumes = [volume for volume in volumes if not volume.is_current]
     if not volumes and not docker.dry:
         console.say("there is no volume to remove")
         return

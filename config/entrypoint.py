@@ -32,6 +32,7 @@ DATA_FOLDERS = {
     "DLC_BASE_DIR": "deeplabcut",
     "MOSEQ_BASE_DIR": "moseq",
 }
+INSIDE = {"deeplabcut": ("projects", "video", "output"), "moseq": ("projects", "video")}
 
 
 def name_the_user() -> None:
@@ -73,7 +74,8 @@ def make_data_folders() -> None:
     elsewhere = []
     for variable, name in DATA_FOLDERS.items():
         try:
-            (DATA / name).mkdir(exist_ok=True)
+            for inside in INSIDE.get(name, ("",)):
+                (DATA / name / inside).mkdir(parents=True, exist_ok=True)
         except OSError as error:
             (SCRATCH / name).mkdir(parents=True, exist_ok=True)
             elsewhere.append(f"export {variable}={SCRATCH / name}\n")

@@ -9,6 +9,7 @@ from typing import Any
 
 from . import bundle, citation, provenance
 from .checksum import sha256
+from .confidential import check_no_secret
 from .console import out
 from .docker import Docker
 from .errors import UserError
@@ -34,6 +35,7 @@ def write(settings: Settings, docker: Docker) -> Path:
     if folder.exists() and not (folder / CRATE).is_file():
         raise UserError(f"{folder} exists and is no archive", "move it away, and try again")
     images = provenance.images_as_tested(settings, docker)
+    check_no_secret(settings)
     _check_engine(docker)
     references = {service: f"{image.name}:{image.tag}" for service, image in images.items()}
     for service, image in images.items():
@@ -76,8 +78,16 @@ def write(settings: Settings, docker: Docker) -> Path:
         sums[CRATE] = sha256(incoming / CRATE)
         lines = "".join(f"{digest}  {name}\n" for name, digest in sums.items())
         (incoming / CHECKSUMS).write_text(lines, encoding="utf-8", newline="\n")
-        shutil.rmtree(folder, ignore_errors=True)
-        incoming.replace(folder)
+        before = folder.with_name(f"{folder.name}.before.tmp")
+        shutil.rmtree(before, ignore_errors=True)
+        if folder.exists():
+            folder.rename(before)
+        try:
+            incoming.rename(folder)
+        except OSError:
+            before.rename(folder)
+            raise
+        shutil.rmtree(before, ignore_errors=True)
     finally:
         if not docker.dry:
             shutil.rmtree(incoming, ignore_errors=True)

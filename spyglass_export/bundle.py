@@ -9,6 +9,7 @@ from pathlib import Path
 from string import Template
 
 from . import citation, provenance, published
+from .confidential import check_no_secret
 from .docker import Docker
 from .errors import UserError
 from .provenance import Image
@@ -37,6 +38,7 @@ def write_published(settings: Settings, docker: Docker) -> Path:
     """
     record = published.read(settings)
     images = provenance.images_as_tested(settings, docker)
+    check_no_secret(settings)
     if docker.dry:
         return settings.root / f"{settings.paper_id}.zip"
     if not record:

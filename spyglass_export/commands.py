@@ -26,6 +26,7 @@ ROOT = Path(__file__).resolve().parent.parent
 # Invoke would turn copy_files into copy-files wherever it stands, an alias too, and then know that spelling only.
 Collection.transform = lambda self, name: name  # type: ignore[method-assign]
 _handle = ParseMachine.handle
+STATES = {True: "in use", False: "superseded", None: "unknown"}
 
 
 def _take_words(machine: ParseMachine, token: str) -> None:
@@ -95,6 +96,7 @@ def print_url(settings: Settings) -> None:
 
 def start_if_down(settings: Settings, docker: Docker, service: str) -> None:
     """Start both containers, unless the one of this service runs already."""
+    stack.check_folder(settings, docker)
     if not docker.dry and not stack.is_running(docker, service):
         console.say(f"{service} is not running: starting it")
         ports.check_ports(settings, docker)
@@ -120,17 +122,21 @@ def run(context: Context, from_: str = "") -> None:
 @command()
 def stop(context: Context) -> None:
     """Pause both containers; `invoke up`, or a reader's `invoke run`, starts them again."""
-    _, docker = _this_stack(context)
+    settings, docker = _this_stack(context)
+    stack.check_folder(settings, docker)
     stack.stop(docker)
-    console.say("both containers are stopped; nothing was removed")
+    if not docker.dry:
+        console.say("both containers are stopped; nothing was removed")
 
 
 @command()
 def down(context: Context) -> None:
-    """Remove both containers; what is in the volumes stays: the database, notebooks, what you added with pip."""
-    _, docker = _this_stack(context)
+    """Remove both containers; the volumes stay: the database, notebooks, data, what you added with pip."""
+    settings, docker = _this_stack(context)
+    stack.check_folder(settings, docker)
     stack.down(docker)
-    console.say("both containers are removed; the volumes are still here")
+    if not docker.dry:
+        console.say("both containers are removed; the volumes are still here")
 
 
 @command(help={"service": "hub (default), or db for a mysql prompt"})
@@ -159,7 +165,7 @@ def status(context: Context) -> None:
     console.show_table(
         "volumes",
         ["volume", "keeps", "size", ""],
-        [[one.name, one.role, one.size, "in use" if one.is_current else "superseded"] for one in volumes],
+        [[one.name, one.role, one.size, STATES[one.is_current]] for one in volumes],
     )
 
 
@@ -173,9 +179,9 @@ def logs(context: Context, service: str = "", follow: bool = False, tail: str = 
     _, docker = _this_stack(context)
     # Ctrl-C is how one stops following.
     with suppress(KeyboardInterrupt) if follow else nullcontext():
-        docker.attach(
-            "compose", "logs", "--tail", tail, *(["--follow"] if follow else []), *([service] if service else [])
-        )
+        options = ["--tail", tail, *(["--follow"] if follow else []), *([service] if service else [])]
+        if status := docker.attach("compose", "logs", *options):
+            raise Exit(code=status)
 
 
 @command()

@@ -163,7 +163,7 @@ def _is_whole(export_data: Path, manifest: Manifest, environment: str) -> bool:
     return (
         all((export_data / name).is_file() for name in manifest.files)
         and seed_id(export_data) == manifest.seed_id
-        and (export_data / _ENVIRONMENT).read_text(encoding="utf-8") == environment
+        and (export_data / _ENVIRONMENT).read_bytes() == environment.encode()
     )
 
 

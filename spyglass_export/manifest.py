@@ -82,7 +82,7 @@ def read_manifest(folder: Path) -> Manifest | None:
                 "changes": [Change(**change) for change in values["changes"]],
             }
         )
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
 
 

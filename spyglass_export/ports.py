@@ -6,6 +6,7 @@ import re
 import socket
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 from .docker import Docker
 from .errors import UserError
@@ -24,7 +25,7 @@ def settle(settings: Settings, *, dry: bool = False) -> Settings:
     if not wanted:
         return settings
     file = settings.root / KEPT
-    kept = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    kept = _read(file)
     ports = dict(kept.get(settings.paper_id, {}))
     for name in (name for name in wanted if name not in ports):
         others = (port for paper in kept.values() for port in paper.values())
@@ -37,6 +38,15 @@ def settle(settings: Settings, *, dry: bool = False) -> Settings:
         hub_port=settings.hub_port or ports["hub_port"],
         db_port=settings.db_port or ports["db_port"],
     )
+
+
+def _read(file: Path) -> dict[str, dict[str, int]]:
+    """The ports of each paper; none where the file is missing or damaged, as ports can be chosen anew."""
+    try:
+        kept = json.loads(file.read_text(encoding="utf-8"))
+        return {paper: {name: int(port) for name, port in ports.items()} for paper, ports in kept.items()}
+    except (FileNotFoundError, ValueError, AttributeError, TypeError):
+        return {}
 
 
 def _free_port(address: str, first: int, taken: set[int]) -> int:

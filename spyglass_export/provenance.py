@@ -61,7 +61,7 @@ def ingredients(settings: Settings) -> dict[str, dict[str, str]]:
         path
         for folder in ("config", "docker")
         for path in (root / folder).rglob("*")
-        if path.is_file() and not {"base", "__pycache__"} & set(path.relative_to(root).parts)
+        if path.is_file() and not {"base", *NOT_NOTEBOOKS} & set(path.relative_to(root).parts)
     ]
     sql = [path for path in (export / "sql").rglob("*") if path.is_file()]
     return {

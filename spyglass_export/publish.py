@@ -3,6 +3,7 @@
 import re
 
 from . import console, provenance
+from .confidential import check_no_secret
 from .docker import Docker, known_trouble
 from .errors import UserError
 from .provenance import Image
@@ -20,7 +21,7 @@ def publish(settings: Settings, docker: Docker) -> Record:
     """
     _check_names(settings)
     images = provenance.images_as_tested(settings, docker)
-    check_no_secret_in_notebooks(settings)
+    check_no_secret(settings)
     if not read(settings):
         tell_of_passwords(settings)
     for image in images.values():
@@ -43,24 +44,6 @@ def _check_names(settings: Settings) -> None:
                 "set DOCKER_HUB_USER in .env, or a registry's host in HUB_IMAGE_NAME and DB_IMAGE_NAME; then "
                 "`invoke build`, which takes seconds, and try again",
             )
-
-
-def check_no_secret_in_notebooks(settings: Settings) -> None:
-    """Raise UserError where a notebook, which readers get, quotes the DANDI key or a password of the author's own."""
-    secrets = {
-        "DANDI_API_KEY": settings.dandi_api_key,
-        "JUPYTER_SERVER_APP_PASSWORD": settings.jupyter_server_app_password,
-        "MYSQL_ROOT_PASSWORD": settings.mysql_root_password,
-    }
-    own = {name: value.encode() for name, value in secrets.items() if len(value) > 7 and value != settings.paper_id}
-    for file in provenance.notebook_files(settings):
-        content = file.read_bytes() if own and file.is_file() else b""
-        for name, value in own.items():
-            if value in content:
-                raise UserError(
-                    f"{file.relative_to(settings.root)} holds the value of {name}, and readers would get it",
-                    "take it out of the notebook and its outputs, run `invoke build`, and try again",
-                )
 
 
 def tell_of_passwords(settings: Settings) -> None:

@@ -112,6 +112,7 @@ def load_archive(settings: Settings, folder: Path, *, dry: bool = False) -> None
         _check_sums(folder)
     with console.out.status(f"loading {images.name} into Docker"):
         loaded = re.findall(r"^Loaded image: (\S+)$", docker.ask("load", "--input", str(images)), re.MULTILINE)
+    images_by_service = {}
     for image in loaded:
         labels = json.loads(docker.ask("image", "inspect", "--format", "{{json .Config.Labels}}", image)) or {}
         if labels.get("spyglass-export.paper") != settings.paper_id:
@@ -119,9 +120,14 @@ def load_archive(settings: Settings, folder: Path, *, dry: bool = False) -> None
                 f"{folder} is of the paper {labels.get('spyglass-export.paper')}, not {settings.paper_id}",
                 "use the bundle that came with it",
             )
-        set_key(settings.root / ".env", IMAGE_VARIABLES[labels["spyglass-export.service"]], image, quote_mode="never")
-    if loaded:
-        console.say(f"loaded {' and '.join(loaded)}; .env names them")
+        images_by_service[str(labels.get("spyglass-export.service"))] = image
+    if dry:
+        return
+    if set(images_by_service) != set(IMAGE_VARIABLES):
+        raise UserError(f"{images} does not hold the two images of a paper", "copy the whole archive again")
+    for service, image in images_by_service.items():
+        set_key(settings.root / ".env", IMAGE_VARIABLES[service], image, quote_mode="never")
+    console.say(f"loaded {' and '.join(loaded)}; .env names them")
 
 
 def _check_sums(folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import sys
 import time
 from contextlib import suppress
@@ -23,8 +24,9 @@ SUDO_FILE = "docker/compose.sudo.yml"
 SEED = "/opt/seed"
 # What to say where a changed export or environment begins with a fresh volume.
 FRESH = {
-    "db_data": "the export has changed: its database begins afresh, and all that was written to the earlier one",
-    "conda": "the environment has changed: it begins afresh, and all that was added to the earlier one with pip",
+    "db_data": "the export or its base image has changed: the database begins afresh, and all that was written to the "
+    "earlier one",
+    "conda": "the environment or its base image has changed: all that was added to the earlier one with pip",
 }
 
 
@@ -99,23 +101,31 @@ def _volume_hashes(settings: Settings) -> dict[str, str]:
     if not manifest or not environment.is_file():
         return {}
 
-    def short(*parts: str) -> str:
-        return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:12]
+    def short(*parts: bytes) -> str:
+        return hashlib.sha256(b"\0".join(parts)).hexdigest()[:12]
 
     return {
-        "DB_DATA_HASH": short(manifest.seed_id, settings.db_base_image),
-        "CONDA_HASH": short(environment.read_text(encoding="utf-8"), settings.hub_base_image),
+        "DB_DATA_HASH": short(manifest.seed_id.encode(), settings.db_base_image.encode()),
+        "CONDA_HASH": short(environment.read_bytes(), settings.hub_base_image.encode()),
     }
 
 
 def check_folder(settings: Settings, docker: Docker) -> None:
-    """Raise UserError where another folder's containers run under this paper's names; they would be replaced."""
-    label = "com.docker.compose.project"
-    own = f"label={label}={settings.project}"
-    listed = docker.ask("ps", "--all", "--filter", own, "--format", f'{{{{.Label "{label}.working_dir"}}}}')
+    """Raise UserError where an author's containers of this name are those of another folder.
+
+    A reader has each new version of a paper in a folder of its own, and they are of one stack.
+    """
+    label, project = "com.docker.compose.project", docker.environment["COMPOSE_PROJECT_NAME"]
+    if project != settings.project:
+        return
+    listed = docker.ask(
+        "ps", "--all", "--filter", f"label={label}={project}", "--format", f'{{{{.Label "{label}.working_dir"}}}}'
+    )
     for folder in {Path(line) for line in listed.splitlines() if line}:
         try:
-            is_other = folder.is_dir() and not folder.samefile(settings.root)
+            is_other = not os.path.samestat(folder.stat(), settings.root.stat())
+        except (FileNotFoundError, NotADirectoryError):
+            is_other = False  # this one was moved
         except PermissionError:
             is_other = True  # in the home of somebody else
         if is_other:
@@ -160,6 +170,8 @@ def _wait_for_hub(docker: Docker) -> None:
     deadline = time.monotonic() + HUB_START_SECONDS
     while not docker.dry:
         containers = containers_of(docker)
+        if set(containers) != set(SERVICES):
+            raise UserError("the containers were removed while they started", "run it again when nobody else does")
         if {name for name, one in containers.items() if one.health == "healthy"} == set(SERVICES):
             return
         if trouble := _why_not_healthy(docker, timed_out=time.monotonic() > deadline):
@@ -236,12 +248,15 @@ def down(docker: Docker) -> None:
 
 @dataclass(frozen=True)
 class Volume:
-    """A volume of this paper: its name, what it is for (such as `db_data`) and its size as Docker says it."""
+    """A volume of this paper: its name, what it is for (such as `db_data`) and its size as Docker says it.
+
+    ``is_current`` is None where nothing tells what it belongs to, as before `copy_files` has run.
+    """
 
     name: str
     role: str
     size: str
-    is_current: bool
+    is_current: bool | None
 
 
 def volumes_of(docker: Docker) -> list[Volume]:
@@ -256,7 +271,8 @@ def volumes_of(docker: Docker) -> list[Volume]:
         labels = dict(label.partition("=")[::2] for label in volume["Labels"].split(","))
         if labels.get("com.docker.compose.project") == project:
             role = labels.get("com.docker.compose.volume", "")
-            is_current = role not in hashes or volume["Name"] == f"{project}_{role}_{hashes[role]}"
+            known = role not in hashes or hashes[role]
+            is_current = role not in hashes or volume["Name"] == f"{project}_{role}_{hashes[role]}" if known else None
             found.append(Volume(volume["Name"], role, volume["Size"], is_current))
     return sorted(found, key=lambda volume: (volume.role, not volume.is_current, volume.name))
 

@@ -83,19 +83,20 @@ def _keys_collide(table: Table, definition: TableDefinition, index: Index) -> bo
     if not may_be_unusual(table, list(texts)):
         return False
     lengths = [None if prefix is None else int(definition.tokens[prefix].text) for _, prefix in index.parts]
-    unusual: dict[tuple[str, ...], tuple[str, ...]] = {}
+    # By hashes, as there may be millions: two texts of one hash would cost no more than a collation.
+    unusual: dict[int, int] = {}
     for rows, keys in _keys(table, names):
         for key in keys:
             if not is_usual(b"".join(key)):
                 texts_of_key = _decoded(rows, key, lengths)
-                if unusual.setdefault(_folded(texts_of_key, names, texts), texts_of_key) != texts_of_key:
+                if unusual.setdefault(_folded(texts_of_key, names, texts), hash(texts_of_key)) != hash(texts_of_key):
                     return True
     if not unusual:
         return False
     for rows, keys in _keys(table, names):
         for key in keys:
             texts_of_key = _decoded(rows, key, lengths)
-            if unusual.get(_folded(texts_of_key, names, texts), texts_of_key) != texts_of_key:
+            if unusual.get(_folded(texts_of_key, names, texts), hash(texts_of_key)) != hash(texts_of_key):
                 return True
     return False
 
@@ -112,8 +113,9 @@ def _decoded(rows: Rows, key: tuple[bytes, ...], lengths: list[int | None]) -> t
     return tuple(rows.settings.decode(text_of(literal))[:length] for literal, length in parts)
 
 
-def _folded(key: tuple[str, ...], names: list[str], texts: set[str]) -> tuple[str, ...]:
-    return tuple(fold(part) if name.lower() in texts else part for part, name in zip(key, names, strict=True))
+def _folded(key: tuple[str, ...], names: list[str], texts: set[str]) -> int:
+    """The hash of a form of the key that is the same for any two that MySQL takes for equal."""
+    return hash(tuple(fold(part) if name.lower() in texts else part for part, name in zip(key, names, strict=True)))
 
 
 def _members_collide(definition: TableDefinition, column: Column) -> bool:

@@ -12,6 +12,7 @@ from spyglass_export.dump.sources import Source
 from spyglass_export.dump.statements import (
     DUMP_FOOTER,
     DUMP_HEADER,
+    TABLE_NAME,
     DamagedDumpError,
     Kind,
     Statement,
@@ -23,6 +24,9 @@ from spyglass_export.errors import UserError
 
 COPY_AGAIN = "Copy the file again from the machine that wrote the export, or dump it again."
 _FIRST_WORDS = re.compile(rb"(?P<mark>/\*!\d*\s*)?(?P<first>[A-Za-z]+)\b(?:\s|\*/|/\*!?\d*|\()*(?P<second>[A-Za-z]*)")
+_EMPTYING = re.compile(rb"(?:TRUNCATE(?:\s+TABLE)?|DELETE\s+FROM)\s+(" + TABLE_NAME + rb")\s*(?:;|WHERE\b)", re.I)
+# Executed after all rows are there, these would meet rows that came after them.
+_ROW_CHANGING = {"CALL", "DELETE", "INSERT", "LOAD", "REPLACE", "TRUNCATE", "UPDATE"}
 _KEY_TOGGLE = re.compile(rb"(?:DIS|EN)ABLE\s+KEYS\s*(?:\*/)?\s*;\s*\Z", re.I)
 _DATABASE_COMMENT = re.compile(rb"-- Host: .*?\bDatabase: (.+?)\r?\n")
 _STATEMENTS = [
@@ -185,6 +189,7 @@ class _SourceReader:
         self.last_rows: tuple[bytes, Table] | None = None
         self.open_schema: Statement | None = None  # CREATE DATABASE or USE with no dump after it yet
         self.has_header = False
+        self.changing_rows: Statement | None = None
 
     def read(self, progress: Callable[[int], None] | None) -> None:
         table = b""
@@ -252,6 +257,12 @@ class _SourceReader:
         return table
 
     def take_rows(self, statement: Statement) -> None:
+        if self.changing_rows:
+            text = shown(self.changing_rows.text[:60]).split("\n")[0]
+            raise UserError(
+                f"{self.place(statement.start)}: rows come after {text!r}, which is executed when all rows are there",
+                "Dump again with mysqldump, or take that statement out of the file.",
+            )
         if self.last_rows and self.last_rows[0] == statement.table:
             table = self.last_rows[1]
         else:
@@ -308,10 +319,22 @@ class _SourceReader:
             ((first, second) == ("ALTER", "TABLE") and _KEY_TOGGLE.search(statement.text))
             or first in ("COMMIT", "BEGIN")
             or (first, second) in _SOURCE_ONLY
+            or self.is_emptying_what_is_empty(statement)
         ):
             self.drop(statement)
         else:
+            if first in _ROW_CHANGING:
+                self.changing_rows = statement
             self.keep_for_later(statement)
+
+    def is_emptying_what_is_empty(self, statement: Statement) -> bool:
+        """Whether rows are deleted of a table that has none yet, as some programs write before their INSERTs."""
+        found = _EMPTYING.match(statement.text)
+        if not found:
+            return False
+        schema, name = split_name(found[1])
+        table = self.export.tables.get((self.decode(schema) if schema else self.schema or "", self.decode(name)))
+        return table is None or not table.rows
 
     def no_sql(self, statement: Statement) -> UserError:
         found = shown(statement.text[:60]).split("\n")[0]

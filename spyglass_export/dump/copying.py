@@ -6,6 +6,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
 
+from spyglass_export.errors import UserError
+
 _CHUNK = 1 << 22
 # The kernel or the file systems cannot: https://man7.org/linux/man-pages/man2/copy_file_range.2.html
 _CANNOT = {errno.EBADF, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EPERM, errno.ETXTBSY, errno.EXDEV}
@@ -14,12 +16,12 @@ _CANNOT = {errno.EBADF, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EPER
 def copy_range(source: int, target: int, start: int, end: int) -> None:
     """Append the bytes from ``start`` to ``end`` of one file descriptor to the other.
 
-    Raises `EOFError` where the source has become shorter.
+    Raises `UserError` where the source has become shorter.
     """
     while start < end:
         copied = _copy_some(source, target, start, end - start)
         if not copied:
-            raise EOFError
+            raise UserError("the export changed while it was read", "Wait until its dump is complete, and try again.")
         start += copied
 
 

@@ -4,6 +4,8 @@ import socket
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from spyglass_export import ports
 from spyglass_export.settings import Settings, load
 
@@ -40,6 +42,13 @@ def test_another_paper_of_the_same_folder_gets_others_though_nothing_runs(tmp_pa
     first, second = (ports.settle(settings_of(tmp_path, paper_id)) for paper_id in ("a", "b"))
 
     assert len({first.hub_port, first.db_port, second.hub_port, second.db_port}) == 4
+
+
+@pytest.mark.parametrize("damaged", ["", "{", "5", '{"a": 5}', '{"a": {"hub_port": "x"}}'])
+def test_ports_that_cannot_be_read_are_chosen_anew(tmp_path: Path, damaged: str) -> None:
+    (tmp_path / ports.KEPT).write_text(damaged)
+
+    assert ports.settle(settings_of(tmp_path)).hub_port >= 8888
 
 
 def test_a_dry_run_keeps_nothing(tmp_path: Path) -> None:

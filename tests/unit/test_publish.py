@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from spyglass_export import provenance, publish, published
+from spyglass_export.confidential import check_no_secret
 from spyglass_export.docker import Docker
 from spyglass_export.errors import UserError
 from spyglass_export.settings import Settings, load
@@ -166,7 +167,7 @@ def test_a_notebook_that_quotes_a_secret_is_not_published(tmp_path: Path, name: 
     (settings.notebooks / "figure.ipynb").write_text('{"key": "very-secret"}')
 
     with pytest.raises(UserError, match=rf"notebooks.figure.ipynb holds the value of {name}") as error:
-        publish.check_no_secret_in_notebooks(settings)
+        check_no_secret(settings)
 
     assert "very-secret" not in error.value.what + error.value.hint
 
@@ -258,6 +259,32 @@ def test_a_record_under_other_names_is_not_this_papers(tmp_path: Path) -> None:
     publish.publish(settings, docker)
 
     assert published.read(load(tmp_path, {"DOCKER_HUB_USER": "another"})) is None
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "https://conda.anaconda.org/t/ab-123-secret/lab",
+        "tool @ git+https://ghp_SECRET@github.com/lab/tool@3f2c1d9",
+        "--extra-index-url https://user:word@pypi.example.org/simple",
+    ],
+)
+def test_an_environment_with_a_credential_is_not_published(tmp_path: Path, address: str) -> None:
+    settings, _ = project(tmp_path)
+    (settings.export_data / "environment.yml").write_text(f"name: Gu2026\ndependencies:\n- pip:\n  - {address}\n")
+
+    with pytest.raises(UserError, match=r"environment\.yml, line 4, has a user or a token"):
+        check_no_secret(settings)
+
+
+@pytest.mark.parametrize(
+    "address", ["tool @ git+https://github.com/lab/tool@3f2c1d9", "git+ssh://git@github.com/lab/tool"]
+)
+def test_a_public_address_is_published(tmp_path: Path, address: str) -> None:
+    settings, _ = project(tmp_path)
+    (settings.export_data / "environment.yml").write_text(f"dependencies:\n- pip:\n  - {address}\n")
+
+    check_no_secret(settings)
 
 
 @pytest.mark.parametrize(

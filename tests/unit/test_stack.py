@@ -1,5 +1,6 @@
 """Ports, volumes and what docker compose is told, without Docker."""
 
+import json
 import os
 import socket
 import sys
@@ -13,6 +14,8 @@ from spyglass_export.docker import Docker
 from spyglass_export.errors import UserError
 from spyglass_export.manifest import Manifest, seed_id
 from spyglass_export.settings import Settings, load
+
+LABEL = "com.docker.compose."
 
 
 def project(folder: Path, env: str = "PAPER_ID=Gu2026\n") -> Settings:
@@ -99,12 +102,34 @@ def test_a_paper_that_runs_from_another_folder_is_not_replaced(tmp_path: Path) -
     def engine(folder: Path) -> Docker:
         """Docker with containers of this paper that were started in a folder."""
         (tmp_path / "docker.py").write_text(f"print({str(folder)!r})")
-        return Docker((sys.executable, str(tmp_path / "docker.py")), here)
+        command = (sys.executable, str(tmp_path / "docker.py"))
+        return Docker(command, here, {"COMPOSE_PROJECT_NAME": settings.project})
 
     stack.check_folder(settings, engine(here))
     stack.check_folder(settings, engine(moved))
     with pytest.raises(UserError, match=r"the paper Gu2026 has containers already, started in .*elsewhere"):
         stack.check_folder(settings, engine(elsewhere))
+
+
+def test_a_volume_is_superseded_only_where_it_is_known_what_is_current(tmp_path: Path) -> None:
+    settings = project(tmp_path)
+    volumes = [
+        {
+            "Name": f"spyglass-gu2026_{name}",
+            "Size": "1MB",
+            "Labels": f"{LABEL}project=spyglass-gu2026,{LABEL}volume={role}",
+        }
+        for name, role in (("db_data_new", "db_data"), ("db_data_old", "db_data"), ("data", "data"))
+    ]
+    (tmp_path / "docker.py").write_text(f"print({json.dumps({'Volumes': volumes})!r})")
+
+    def states(environment: dict[str, str]) -> dict[str, bool | None]:
+        command = (sys.executable, str(tmp_path / "docker.py"))
+        docker = Docker(command, tmp_path, {"COMPOSE_PROJECT_NAME": settings.project, **environment})
+        return {volume.name.removeprefix("spyglass-gu2026_"): volume.is_current for volume in stack.volumes_of(docker)}
+
+    assert states({"DB_DATA_HASH": "new"}) == {"data": True, "db_data_new": True, "db_data_old": False}
+    assert states({}) == {"data": True, "db_data_new": None, "db_data_old": None}
 
 
 def test_a_busy_port_is_named_with_a_free_one(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from spyglass_export.dump import clean as clean_module
 from spyglass_export.dump import clean_to_file, clean_to_folder
 from spyglass_export.errors import UserError
 from tests.unit.dump.cleaning import Clean
@@ -50,6 +51,28 @@ def test_a_table_defined_in_two_ways_is_refused(clean: Clean) -> None:
 
     for part in ("`d`.`t`", "0.sql, line 2", "1.sql, line 2", "varchar(9)", "varchar(8)"):
         assert part in error.value.what
+
+
+@pytest.mark.parametrize(
+    "statement", ["TRUNCATE TABLE `t`", "truncate t", "DELETE FROM `d`.`t`", "DELETE FROM t WHERE 1"]
+)
+def test_a_table_that_is_emptied_before_its_rows_keeps_them(clean: Clean, statement: str) -> None:
+    cleaned = clean(f"{USE}{T}{statement};\nINSERT INTO `t` VALUES (1,'x');\n")
+
+    assert cleaned.after == ""
+    assert cleaned.rows["t"].endswith(b"INSERT INTO `t` VALUES (1,'x');\n")
+    assert [change.before for change in cleaned.changes("source server")] == [f"{statement};"]
+
+
+@pytest.mark.parametrize(
+    "statement", ["TRUNCATE TABLE `t`", "DELETE FROM t", "UPDATE t SET b='y'", "INSERT INTO t SELECT 3,'z'"]
+)
+def test_rows_after_a_statement_that_changes_rows_are_refused(clean: Clean, statement: str) -> None:
+    one, two = "INSERT INTO `t` VALUES (1,'x');\n", "INSERT INTO `t` VALUES (2,'x');\n"
+
+    assert statement in clean(f"{USE}{T}{one}{two}{statement};\n").after
+    with pytest.raises(UserError, match="line 8: rows come after"):
+        clean(f"{USE}{T}{one}{statement};\n{two}")
 
 
 def test_files_may_come_in_any_order(clean: Clean) -> None:
@@ -145,6 +168,22 @@ def test_one_file_and_cleaning_it_again_changes_nothing(tmp_path: Path) -> None:
 
     assert once.read_bytes() == twice.read_bytes()
     assert b"(1,'x');\nINSERT INTO `t` VALUES (2,'y');\n" in once.read_bytes()
+
+
+@pytest.mark.parametrize("room", [1, 1 << 12])
+def test_a_large_file_has_its_rows_copied_while_it_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, room: int
+) -> None:
+    """Whether the definitions fit into the room that is left for them or not."""
+    source, small, large = tmp_path / "in.sql", tmp_path / "small.sql", tmp_path / "large.sql"
+    source.write_text(USE + T + "".join(f"INSERT INTO `t` VALUES ({n},'x');\n" for n in range(9)), encoding="utf-8")
+    clean_to_file(source, small)
+    monkeypatch.setattr(clean_module, "_LARGE_FILE", 1)
+    monkeypatch.setattr(clean_module, "_HEAD_ROOM", room)
+
+    clean_to_file(source, large)
+
+    assert large.read_bytes().split() == small.read_bytes().split()
 
 
 def test_a_refused_file_leaves_the_output_as_it_was(tmp_path: Path) -> None:
