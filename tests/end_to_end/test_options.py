@@ -1,4 +1,6 @@
-"""What an author can ask for in .env: sudo, a folder of data, a DANDI key."""
+"""What an author can ask for in .env: sudo, a folder of data, a DANDI key, a Dandiset's version."""
+
+from pathlib import Path
 
 import pytest
 
@@ -14,6 +16,7 @@ def test_sudo_data_and_a_dandi_key_reach_the_running_hub_alone(unbuilt_paper: Pa
     (paper.root / "nwb files" / "rat.nwb").write_text("not really")
     with (paper.root / ".env").open("a", encoding="utf-8") as env:
         env.write("GRANT_SUDO=yes\nSPYGLASS_DATA_DIR='nwb files'\nDANDI_API_KEY=a-secret-of-mine\nHUB_APT_PACKAGES=\n")
+        env.write("DANDISET_VERSION=0.220913.1400\n")
         env.write("MYSQL_ROOT_PASSWORD='it\\'s \"quoted\"'\nMYSQL_USER=frank\n")
     try:
         paper.invoke("build")
@@ -23,6 +26,9 @@ def test_sudo_data_and_a_dandi_key_reach_the_running_hub_alone(unbuilt_paper: Pa
         assert "common_session" in inside
         assert "rat.nwb" in inside
         assert "DANDI_API_KEY=a-secret-of-mine" in inside
+        assert "DANDISET_VERSION=0.220913.1400" in inside
+        assert "PYTHONSTARTUP=/opt/paper/pin_dandiset.py" in inside
+        assert "is not for readers" in paper.invoke("bundle", status=1)
         assert (paper.root / "nwb files" / "analysis").is_dir()
         image = paper.settings.hub_image_name
         history = paper.docker.ask("history", "--no-trunc", image) + paper.docker.ask("inspect", image)
@@ -30,3 +36,22 @@ def test_sudo_data_and_a_dandi_key_reach_the_running_hub_alone(unbuilt_paper: Pa
     finally:
         paper.invoke("clean", "--yes")
         paper.docker.succeeds("image", "rm", paper.settings.hub_image_name, paper.settings.db_image_name)
+
+
+def test_folders_that_cannot_be_made_are_beside_the_data(paper: Paper, tmp_path: Path) -> None:
+    data = tmp_path / "read only"
+    (data / "raw").mkdir(parents=True)
+    data.chmod(0o555)
+    try:
+        paper.invoke("build", SPYGLASS_DATA_DIR=str(data))
+
+        found = paper.in_hub(
+            "ls ~/data; echo $SPYGLASS_TEMP_DIR $DLC_BASE_DIR ${SPYGLASS_RAW_DIR:-none}"
+        )
+    finally:
+        data.chmod(0o755)
+        paper.invoke("build")
+
+    scratch = "/home/jovyan/scratch"
+    assert found.split() == ["raw", f"{scratch}/tmp", f"{scratch}/deeplabcut", "none"]
+    assert "data: tmp cannot be made" not in paper.invoke("logs", "--service", "hub")
