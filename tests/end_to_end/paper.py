@@ -44,6 +44,19 @@ class Paper:
         assert "Traceback" not in done.stdout
         return done.stdout
 
+    def start(self, *arguments: str) -> "subprocess.Popen[str]":
+        """Start `invoke ARGUMENTS` as on a terminal of its own, to be interrupted."""
+        return subprocess.Popen(
+            [sys.executable, "-m", "invoke", *arguments],
+            cwd=self.root,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+            # A shell has what it starts in the background ignore Ctrl-C, and so all that this starts.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        )
+
     def in_hub(self, command: str) -> str:
         """Run a line of bash in the hub, with the paper's environment."""
         return self.docker.ask("compose", "exec", "-T", "hub", "bash", "-c", f". /opt/paper/activate.sh && {command}")

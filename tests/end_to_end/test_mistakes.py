@@ -1,10 +1,8 @@
 """What goes wrong ends in one error line, one hint line and exit status 1, with nothing half-done."""
 
-import os
 import re
 import shutil
 import socket
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -108,15 +106,7 @@ def test_a_container_that_dies(paper: Paper) -> None:
 
 def test_control_c_while_building(paper: Paper) -> None:
     (paper.root / "export_data" / "environment.override.yml").write_text("dependencies: [pip, {pip: [six==1.16.0]}]\n")
-    build = subprocess.Popen(
-        [sys.executable, "-m", "invoke", "build"],
-        cwd=paper.root,
-        env=os.environ,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    )
+    build = paper.start("build")
     assert build.stdout
     printed = ""
     for line in build.stdout:

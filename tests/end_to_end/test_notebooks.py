@@ -4,8 +4,6 @@ import json
 import os
 import re
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -134,10 +132,7 @@ def leftovers(paper: Paper) -> list[str]:
 @pytest.mark.parametrize("kill", [False, True], ids=["Ctrl-C", "killed"])
 def test_an_interruption_leaves_nothing_behind_in_the_hub(tested: tuple[Paper, str], kill: bool) -> None:
     paper, _ = tested
-    command = [sys.executable, "-m", "invoke", "test_notebooks", f"{FOLDER}/hangs"]
-    with subprocess.Popen(
-        command, cwd=paper.root, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
-    ) as process:
+    with paper.start("test_notebooks", f"{FOLDER}/hangs") as process:
         try:
             wait_until(lambda: len(leftovers(paper)) == 3)
             if kill:

@@ -45,9 +45,7 @@ def test_folders_that_cannot_be_made_are_beside_the_data(paper: Paper, tmp_path:
     try:
         paper.invoke("build", SPYGLASS_DATA_DIR=str(data))
 
-        found = paper.in_hub(
-            "ls ~/data; echo $SPYGLASS_TEMP_DIR $DLC_BASE_DIR ${SPYGLASS_RAW_DIR:-none}"
-        )
+        found = paper.in_hub("ls ~/data; echo $SPYGLASS_TEMP_DIR $DLC_BASE_DIR ${SPYGLASS_RAW_DIR:-none}")
     finally:
         data.chmod(0o755)
         paper.invoke("build")
