@@ -22,7 +22,7 @@ def check_no_secret(settings: Settings) -> None:
         "MYSQL_ROOT_PASSWORD": settings.mysql_root_password,
     }
     own = {name: value.encode() for name, value in secrets.items() if len(value) > 7 and value != settings.paper_id}
-    for file in notebook_files(settings):
+    for file in notebook_files(settings.notebooks):
         content = file.read_bytes() if own and file.is_file() else b""
         for name, value in own.items():
             if value in content:

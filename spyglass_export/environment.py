@@ -38,7 +38,7 @@ def make_installable(
     """
     document = read(text, FILE)
     if not document.lines:
-        raise UserError(f"{FILE} names no dependencies", "Write it anew with `conda env export`, in the environment.")
+        raise UserError(f"{FILE} names no dependencies", "write it anew with `conda env export`, in the environment")
     wish = read(override, OVERRIDE_FILE) if override and re.search(r"^\s*[^#\s]", override, re.MULTILINE) else None
     channels = None
     if wish:
@@ -60,13 +60,13 @@ def make_installable(
 def _check_override(wish: Document) -> None:
     for key, (node, _) in wish.keys.items():
         if key not in ("channels", "dependencies"):
-            hint = "It may hold `channels:` and `dependencies:`; the name is PAPER_ID."
+            hint = "it may hold `channels:` and `dependencies:`; the name is PAPER_ID"
             raise wish.error(node, f"'{key}' cannot be overridden", hint)
     for lines in (wish.conda, wish.pip):
         names = [line.name or line.after for line in lines]
         for line in lines[1:]:
             if line.node and names.index(line.name or line.after) < lines.index(line):
-                raise wish.error(line.node, f"'{line.name}' comes a second time", "Keep one of the two lines.")
+                raise wish.error(line.node, f"'{line.name}' comes a second time", "keep one of the two lines")
 
 
 def _apply_override(lines: list[Line], wishes: list[Line], elsewhere: list[Line], part: str) -> None:
@@ -143,10 +143,10 @@ def _check_places(document: Document, channels: list[str] | None) -> None:
         return
     place, problem, name = found[0]
     more = f" (and {len(found) - 1} more: {'; '.join(other for other, *_ in found[1:])})" if found[1:] else ""
-    hint = f"Name the channels that everyone can reach under `channels:` in export_data/{OVERRIDE_FILE}."
+    hint = f"name the channels that everyone can reach under `channels:` in export_data/{OVERRIDE_FILE}"
     if name:
         hint = (
-            f"Write what installs it under `pip:` in export_data/{OVERRIDE_FILE}, a release (`{name}==1.0`) or a public"
+            f"write what installs it under `pip:` in export_data/{OVERRIDE_FILE}, a release (`{name}==1.0`) or a public"
             f" commit (`{name} @ git+https://github.com/OWNER/REPOSITORY@COMMIT`), or leave it out: ENV_EXCLUDE={name}"
         )
     raise UserError(f"{place}: {problem}{more}", hint)

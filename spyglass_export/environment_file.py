@@ -78,26 +78,26 @@ def read(text: str, file: str) -> Document:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         problem = error.problem or error.context or "cannot be read"
-        hint = "Indent with spaces: YAML allows no tabs." if r"\t" in problem else "Correct the line in your export."
+        hint = "indent with spaces: YAML allows no tabs" if r"\t" in problem else "correct the line in your export"
         raise UserError(f"{file}{f', line {mark.line + 1}' if mark else ''}: broken YAML: {problem}", hint) from error
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
-        raise UserError(f"{file}, line {line}: a character that YAML does not allow", "Remove it.") from error
+        raise UserError(f"{file}, line {line}: a character that YAML does not allow", "remove it") from error
     except ValueError as error:  # a date such as 2024-13-45
-        raise UserError(f"{file}: broken YAML: {error}", "Put the value in quotes.") from error
+        raise UserError(f"{file}: broken YAML: {error}", "put the value in quotes") from error
     if not isinstance(root, yaml.MappingNode):
-        raise UserError(f"{file} is no conda environment", "Write it with `conda env export`.")
+        raise UserError(f"{file} is no conda environment", "write it with `conda env export`")
     document = Document(text, file, data, root, {})
     for key, value in root.value:
         if key.value in document.keys:
-            raise document.error(key, f"'{key.value}' comes a second time", "Merge the two: YAML keeps only the last.")
+            raise document.error(key, f"'{key.value}' comes a second time", "merge the two: YAML keeps only the last")
         document.keys[key.value] = (key, value)
     document.channel_nodes = [node for node in _items(document, "channels") if _text(document, node)]
     for node in _items(document, "dependencies"):
         if not isinstance(node, yaml.MappingNode):
             document.conda.append(Line("conda", node, _text(document, node), _text(document, node)))
         elif document.pip_item or [key.value for key, _ in node.value] != ["pip"]:
-            hint = "Write packages as `name=version`, and one `pip:` part for all that pip installs."
+            hint = "write packages as `name=version`, and one `pip:` part for all that pip installs"
             raise document.error(node, "neither a package nor the one `pip:` part", hint)
         else:
             document.pip_item = node
@@ -114,14 +114,14 @@ def _sequence(document: Document, node: yaml.Node, key: str) -> list[yaml.Node]:
     if node.tag == "tag:yaml.org,2002:null":
         return []
     if not isinstance(node, yaml.SequenceNode):
-        raise document.error(node, f"'{key}' must be a list", "Write each entry on a line that begins with `- `.")
+        raise document.error(node, f"'{key}' must be a list", "write each entry on a line that begins with `- `")
     return list(node.value)
 
 
 def _text(document: Document, node: yaml.Node) -> str:
     if node.tag != "tag:yaml.org,2002:str" or not node.value.strip():
         shown = repr(node.value) if isinstance(node, yaml.ScalarNode) and node.value else "an empty entry"
-        raise document.error(node, f"{shown} is no name", "Write packages as `name=version`, or remove the line.")
+        raise document.error(node, f"{shown} is no name", "write packages as `name=version`, or remove the line")
     return str(node.value)
 
 

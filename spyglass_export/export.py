@@ -9,16 +9,14 @@ from pathlib import Path
 from spyglass_export import dump
 from spyglass_export.checksum import sha256
 from spyglass_export.dump.sources import disk_error
-from spyglass_export.environment import make_installable
+from spyglass_export.environment import FILE, OVERRIDE_FILE, make_installable
 from spyglass_export.errors import UserError
 from spyglass_export.manifest import ExportedTable, Manifest, SourceFile, read_manifest, seed_id
 from spyglass_export.staging import recover, replaced_contents
 
-OVERRIDE = "environment.override.yml"  # the author's own, in export_data/
-_ENVIRONMENT = "environment.yml"
 _VERSION = "spyglass_version"
 # In the order in which they are moved into place: the manifest, which vouches for the others, comes last.
-_WRITTEN = ("sql", _ENVIRONMENT, "manifest.json")
+_WRITTEN = ("sql", FILE, "manifest.json")
 
 
 @dataclass(frozen=True)
@@ -37,7 +35,7 @@ def sql_files(paper_dir: Path) -> list[Path]:
     if not paper_dir.is_dir():
         raise UserError(
             f"the export's folder {paper_dir} does not exist",
-            "Set SPYGLASS_PAPER_DIR in .env to the folder that Spyglass' Export wrote.",
+            "set SPYGLASS_PAPER_DIR in .env to the folder that Spyglass' Export wrote",
         )
     files = sorted(
         path
@@ -47,7 +45,7 @@ def sql_files(paper_dir: Path) -> list[Path]:
     if not files:
         raise UserError(
             f"there is no .sql file in {paper_dir}",
-            "Run the .sh script that Spyglass' Export wrote there; it makes the dump.",
+            "run the .sh script that Spyglass' Export wrote there; it makes the dump",
         )
     return files
 
@@ -69,11 +67,11 @@ def copy_files(
     is then as it was.
     """
     paths = sql_files(paper_dir)
-    environment_path = paper_dir / _ENVIRONMENT
+    environment_path = paper_dir / FILE
     if not environment_path.is_file():
         raise UserError(
-            f"there is no {_ENVIRONMENT} in {paper_dir}",
-            "Spyglass' Export writes it; or write it with `conda env export`, in the paper's environment.",
+            f"there is no {FILE} in {paper_dir}",
+            "Spyglass' Export writes it; or write it with `conda env export`, in the paper's environment",
         )
     try:
         export_data.mkdir(parents=True, exist_ok=True)
@@ -91,7 +89,7 @@ def _copy(
     exclude: Sequence[str],
     progress: Callable[[int], None] | None,
 ) -> Copied:
-    override_path = export_data / OVERRIDE
+    override_path = export_data / OVERRIDE_FILE
     override = _read_text(override_path) if override_path.is_file() else None
     environment, changes = make_installable(
         _read_text(environment_path), name=paper_id, exclude=exclude, override=override
@@ -108,11 +106,11 @@ def _copy(
     with replaced_contents(export_data, _WRITTEN) as folder, ThreadPoolExecutor(max_workers=1) as pool:
         reading = pool.submit(_fingerprints, read)  # hashing leaves Python's lock to the cleaner
         cleaned = dump.clean_to_folder(paths, folder / "sql", progress)
-        (folder / _ENVIRONMENT).write_text(environment, encoding="utf-8", newline="\n")
+        (folder / FILE).write_text(environment, encoding="utf-8", newline="\n")
         sources = reading.result()
         _refuse_twins(sources[: len(paths)])
         if _stamps(paths) != stamps:
-            raise UserError("the export changed while it was read", "Wait until its dump is complete, and try again.")
+            raise UserError("the export changed while it was read", "wait until its dump is complete, and try again")
         manifest = Manifest(
             paper_id=paper_id,
             spyglass_version=version,
@@ -138,7 +136,7 @@ def _read_text(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
-        raise UserError(f"{path} is not written in UTF-8", "Save it as UTF-8, or export it again.") from error
+        raise UserError(f"{path} is not written in UTF-8", "save it as UTF-8, or export it again") from error
 
 
 def _sizes(paths: Sequence[Path]) -> list[int]:
@@ -163,7 +161,7 @@ def _is_whole(export_data: Path, manifest: Manifest, environment: str) -> bool:
     return (
         all((export_data / name).is_file() for name in manifest.files)
         and seed_id(export_data) == manifest.seed_id
-        and (export_data / _ENVIRONMENT).read_bytes() == environment.encode()
+        and (export_data / FILE).read_bytes() == environment.encode()
     )
 
 
@@ -172,4 +170,4 @@ def _refuse_twins(sources: Sequence[SourceFile]) -> None:
     for source in sources:
         twin = names.setdefault(source.sha256, source.name)
         if twin != source.name:
-            raise UserError(f"{twin} and {source.name} are the same file", "Remove one of the two.")
+            raise UserError(f"{twin} and {source.name} are the same file", "remove one of the two")

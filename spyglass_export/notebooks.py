@@ -32,7 +32,9 @@ def find(settings: Settings) -> list[str]:
 
     Raises UserError where there is none.
     """
-    found = [file.relative_to(settings.notebooks) for file in notebook_files(settings) if file.suffix == ".ipynb"]
+    found = [
+        file.relative_to(settings.notebooks) for file in notebook_files(settings.notebooks) if file.suffix == ".ipynb"
+    ]
     if not found:
         raise UserError(f"there is no notebook in {settings.notebooks}", "copy the paper's notebooks there")
     return [file.as_posix() for file in found]
@@ -100,7 +102,7 @@ def files_of(name: str) -> str:
 
 def _snapshot(settings: Settings) -> set[tuple[str, tuple[int, int]]]:
     found = set()
-    for file in notebook_files(settings):
+    for file in notebook_files(settings.notebooks):
         status = file.lstat()
         found.add((file.relative_to(settings.notebooks).as_posix(), (status.st_size, status.st_mtime_ns)))
     return found

@@ -28,11 +28,11 @@ INSTALLED = "/opt/paper/installed"
 NOT_NOTEBOOKS = {".env", ".git", ".ipynb_checkpoints", "__pycache__", ".DS_Store"}
 
 
-def notebook_files(settings: Settings) -> list[Path]:
-    """List the files and links below notebooks/ that go into the image."""
+def notebook_files(notebooks: Path) -> list[Path]:
+    """List the files and links below the folder of notebooks that go into the image."""
     found = []
-    for parent, folders, files in os.walk(settings.notebooks):
-        top = Path(parent) == settings.notebooks
+    for parent, folders, files in os.walk(notebooks):
+        top = Path(parent) == notebooks
         links = [name for name in folders if (Path(parent) / name).is_symlink()]
         folders[:] = [name for name in folders if name not in NOT_NOTEBOOKS and not (top and name == "executed")]
         found += [Path(parent) / name for name in [*files, *links] if name not in NOT_NOTEBOOKS]
@@ -71,7 +71,7 @@ def ingredients(settings: Settings) -> dict[str, dict[str, str]]:
         },
         "hub": {
             "export": hash_of(export, [export / "environment.yml"]),
-            "notebooks": hash_of(settings.notebooks, notebook_files(settings)),
+            "notebooks": hash_of(settings.notebooks, notebook_files(settings.notebooks)),
             "recipe": hash_of(
                 root, recipe, settings.hub_base_image, settings.hub_apt_packages, str(settings.grant_sudo)
             ),

@@ -11,16 +11,15 @@ from spyglass_export.checks.check import Check, failed, passed, run_side_by_side
 from spyglass_export.checks.environment import packages_of
 from spyglass_export.environment_rules import requirement_name, spec_name
 from spyglass_export.errors import UserError
+from spyglass_export.provenance import notebook_files
 
-# What is no notebook of the author's: Jupyter's own copies, and those that `invoke test_notebooks` ran.
-NOT_THE_AUTHORS = {".ipynb_checkpoints", "executed"}
 # Every Python of conda needs these, so that a list with all of them was written by `conda env export`, in full.
 COMPLETE = {"bzip2", "libffi", "openssl", "python"}
 
 
 def check_notebooks(folder: Path, environment: dict[str, Any]) -> list[Check]:
     """Check each notebook below ``folder`` against an installable environment's content, empty if unknown."""
-    files = sorted(f for f in folder.rglob("*.ipynb") if not NOT_THE_AUTHORS & {*f.relative_to(folder).parts})
+    files = [file for file in notebook_files(folder) if file.suffix == ".ipynb"]
     if not files:
         return [warned("notebooks", f"there is none in {folder}", "copy the paper's notebooks there")]
     specs, requirements = packages_of(environment)

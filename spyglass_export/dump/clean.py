@@ -10,12 +10,12 @@ from pathlib import Path
 
 from spyglass_export.changes import Change
 from spyglass_export.dump.collations import keep_apart
-from spyglass_export.dump.contents import COPY_AGAIN, Export, Late, Table, read_export
+from spyglass_export.dump.contents import Export, Late, Table, read_export
 from spyglass_export.dump.copying import Copier
 from spyglass_export.dump.ddl import rewrite_table
 from spyglass_export.dump.keys import fit_lengths, tied_columns
 from spyglass_export.dump.late import rewrite_late
-from spyglass_export.dump.sources import disk_error, open_source
+from spyglass_export.dump.sources import COPY_AGAIN, disk_error, open_source
 from spyglass_export.dump.tables import NotUnderstoodError
 from spyglass_export.dump.writing import RowsWriter, late_text, rows_file_name, schema_text
 from spyglass_export.errors import UserError
@@ -119,7 +119,7 @@ def _clean_sql(source: str, output: str | None, progress: Progress | None) -> Cl
         path = _standard_input(Path(scratch)) if source == "-" else Path(source)
         target = None if output in (None, "-") else Path(str(output)).resolve()
         if target and not target.parent.is_dir():
-            raise UserError(f"there is no folder {target.parent}", "Make it first, or name another --output.")
+            raise UserError(f"there is no folder {target.parent}", "make it first, or name another --output")
         if target and (target.is_file() or not target.exists()):
             return clean_to_file(path, target, progress)
         result = Path(scratch) / "output.sql"

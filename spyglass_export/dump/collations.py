@@ -10,9 +10,10 @@ import unicodedata
 from collections.abc import Iterable, Mapping
 
 from spyglass_export.changes import Change
-from spyglass_export.dump.contents import COPY_AGAIN, Export, Rows, Table
+from spyglass_export.dump.contents import Export, Rows, Table
 from spyglass_export.dump.ddl import BINARY_COLLATION, DEFAULT_COLLATION, keeps_case
 from spyglass_export.dump.keys import Group
+from spyglass_export.dump.sources import COPY_AGAIN
 from spyglass_export.dump.tables import Column, Index, TableDefinition
 from spyglass_export.dump.tokens import quoted, shown
 from spyglass_export.dump.values import is_ascii, is_usual, may_be_unusual, read_values, text_of
@@ -156,7 +157,7 @@ def _refuse_bytes(table: Table, names: list[str]) -> None:
         if rows.settings.names == "binary" and not all(b"".join(literals).isascii() for literals in block.values()):
             raise UserError(
                 f"{rows.source.name}: text of {table.where} was dumped as bytes (SET NAMES binary)",
-                f"Dump again with --default-character-set=utf8mb4. {COPY_AGAIN}",
+                f"dump again with --default-character-set=utf8mb4; or {COPY_AGAIN}",
             )
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from spyglass_export.changes import Change
 from spyglass_export.dump.ddl import rewrite_database
 from spyglass_export.dump.session import Session, Settings, UnsafeSettingError
-from spyglass_export.dump.sources import Source
+from spyglass_export.dump.sources import COPY_AGAIN, Source
 from spyglass_export.dump.statements import (
     DUMP_FOOTER,
     DUMP_HEADER,
@@ -22,7 +22,6 @@ from spyglass_export.dump.tables import Cursor, NotUnderstoodError, TableDefinit
 from spyglass_export.dump.tokens import meaning, quoted, shown, split_name, tokenize
 from spyglass_export.errors import UserError
 
-COPY_AGAIN = "Copy the file again from the machine that wrote the export, or dump it again."
 _FIRST_WORDS = re.compile(rb"(?P<mark>/\*!\d*\s*)?(?P<first>[A-Za-z]+)\b(?:\s|\*/|/\*!?\d*|\()*(?P<second>[A-Za-z]*)")
 _EMPTYING = re.compile(rb"(?:TRUNCATE(?:\s+TABLE)?|DELETE\s+FROM)\s+(" + TABLE_NAME + rb")\s*(?:;|WHERE\b)", re.I)
 # Executed after all rows are there, these would meet rows that came after them.
@@ -175,7 +174,7 @@ def read_export(
             raise UserError(f"{table.place}: rows of {table.where}, which no file defines", COPY_AGAIN)
     if not export.tables:
         names = ", ".join(source.name for source in sources)
-        raise UserError(f"{names}: no table is defined in it", "Is it the export's _Populate_*.sql file?")
+        raise UserError(f"{names}: no table is defined in it", "is it the export's _Populate_*.sql file?")
     return export
 
 
@@ -209,7 +208,7 @@ class _SourceReader:
             except UnsafeSettingError as error:
                 raise UserError(
                     f"{self.source.name}: a dump in {error.setting} cannot be read safely",
-                    "Dump again with --default-character-set=utf8mb4 and no --compatible.",
+                    "dump again with --default-character-set=utf8mb4 and no --compatible",
                 ) from error
         if progress:
             progress(round((end - done) * self.source.packed))
@@ -246,7 +245,7 @@ class _SourceReader:
         if schema is None:
             raise UserError(
                 f"{self.place(offset)}: no USE says which database {quoted(name)} belongs to",
-                "Dump with --databases, or put CREATE DATABASE and USE statements first.",
+                "dump with --databases, or put CREATE DATABASE and USE statements first",
             )
         self.export.schemas.setdefault(schema, b"")
         table = self.export.tables.get((schema, name))
@@ -261,7 +260,7 @@ class _SourceReader:
             text = shown(self.changing_rows.text[:60]).split("\n")[0]
             raise UserError(
                 f"{self.place(statement.start)}: rows come after {text!r}, which is executed when all rows are there",
-                "Dump again with mysqldump, or take that statement out of the file.",
+                "dump again with mysqldump, or take that statement out of the file",
             )
         if self.last_rows and self.last_rows[0] == statement.table:
             table = self.last_rows[1]
@@ -385,7 +384,7 @@ class _SourceReader:
             raise UserError(
                 f"{table.where} is defined in two ways: {table.place} has {one},"
                 f" {self.place(statement.start)} has {other}",
-                "Two exports are mixed here; keep the files of one.",
+                "two exports are mixed here; keep the files of one",
             )
 
     def keep_for_later(self, statement: Statement) -> None:

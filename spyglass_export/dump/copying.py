@@ -21,7 +21,7 @@ def copy_range(source: int, target: int, start: int, end: int) -> None:
     while start < end:
         copied = _copy_some(source, target, start, end - start)
         if not copied:
-            raise UserError("the export changed while it was read", "Wait until its dump is complete, and try again.")
+            raise UserError("the export changed while it was read", "wait until its dump is complete, and try again")
         start += copied
 
 

@@ -265,7 +265,7 @@ def _too_long(entry: _Limited, own: list[tuple[Column, Group]]) -> UserError:
     return UserError(
         f"{entry.table.where}: its {entry.name} needs {needed} bytes in utf8mb4, and MySQL takes {entry.limit}"
         f" ({shown(columns)}; the longest value is {value!r})",
-        "Shorten these values in the source database, and export again.",
+        "shorten these values in the source database, and export again",
     )
 
 

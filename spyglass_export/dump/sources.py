@@ -10,16 +10,17 @@ from pathlib import Path
 from spyglass_export.errors import UserError
 
 _CHUNK = 1 << 20
+COPY_AGAIN = "copy the file again from the machine that wrote the export, or dump it again"
 
 
 def disk_error(error: OSError, place: Path) -> UserError:
     """What the operating system said, as a sentence; ``place`` is where something was to be written."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return UserError(
-            f"the disk of {place} is full", "Free some space: the export is copied once, as large as it is."
+            f"the disk of {place} is full", "free some space: the export is copied once, as large as it is"
         )
     return UserError(
-        f"{error.filename or place}: {error.strerror or error}", "Check that the file is there, and its permissions."
+        f"{error.filename or place}: {error.strerror or error}", "check that the file is there, and its permissions"
     )
 
 
@@ -50,7 +51,7 @@ def open_source(path: Path, name: str, scratch: Path) -> Source:
     Raises `UserError` where the file is empty or its compression is broken.
     """
     if path.stat().st_size == 0:
-        raise UserError(f"{name} is empty", "Copy it again from the machine that wrote the export.")
+        raise UserError(f"{name} is empty", COPY_AGAIN)
     if path.suffix.lower() != ".gz":
         return Source(name, path)
     plain = scratch / f"{name}.unpacked"
@@ -60,9 +61,7 @@ def open_source(path: Path, name: str, scratch: Path) -> Source:
     except (OSError, EOFError, zlib.error) as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise
-        raise UserError(
-            f"{name} is a broken gzip file ({error})", "Copy it again from the machine that wrote the export."
-        ) from error
+        raise UserError(f"{name} is a broken gzip file ({error})", COPY_AGAIN) from error
     if plain.stat().st_size == 0:
-        raise UserError(f"{name} is empty", "Copy it again from the machine that wrote the export.")
+        raise UserError(f"{name} is empty", COPY_AGAIN)
     return Source(name, plain, path.stat().st_size / plain.stat().st_size)

@@ -5,7 +5,8 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from typing import BinaryIO
 
-from spyglass_export.dump.contents import COPY_AGAIN, Rows, Table
+from spyglass_export.dump.contents import Rows, Table
+from spyglass_export.dump.sources import COPY_AGAIN
 from spyglass_export.dump.statements import ROWS_HEAD
 from spyglass_export.dump.tokens import tokenize, unquoted
 from spyglass_export.errors import UserError

@@ -73,7 +73,7 @@ def count_rows(settings: Settings, docker: Docker, export_hash: str) -> Counts:
 def _notebooks(settings: Settings) -> list[Notebook]:
     results = read_results(settings)
     found = []
-    for file in provenance.notebook_files(settings):
+    for file in provenance.notebook_files(settings.notebooks):
         if file.suffix == ".ipynb":
             name = file.relative_to(settings.notebooks).as_posix()
             result = results.get(name)
