@@ -85,7 +85,8 @@ def write(settings: Settings, docker: Docker) -> Path:
         try:
             incoming.rename(folder)
         except OSError:
-            before.rename(folder)
+            if before.exists():
+                before.rename(folder)
             raise
         shutil.rmtree(before, ignore_errors=True)
     finally:

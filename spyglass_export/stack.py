@@ -5,8 +5,8 @@ import json
 import os
 import sys
 import time
-from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 
 from . import console
@@ -81,17 +81,22 @@ def _owner_of_notebooks(settings: Settings, docker: Docker) -> dict[str, str]:
     """
     if sys.platform != "linux":
         return {}
-    engine = ""
-    if not docker.dry and docker.command[0] != "sudo":  # neither of the two is used by sudo
-        # Where Docker is missing or does not answer, whoever needs it says so.
-        with suppress(UserError, OSError):
-            engine = replace(docker, patience=INFO_SECONDS).ask(
-                "info", "--format", "{{.OperatingSystem}} {{.SecurityOptions}}"
-            )
-    if "name=rootless" in engine or "Docker Desktop" in engine:
+    # Neither of the two is used by sudo.
+    if not docker.dry and docker.command[0] != "sudo" and _root_is_user(docker.command, docker.root):
         return {"HOST_UID": "0", "HOST_GID": "0"}
     owner = settings.notebooks.stat()
     return {"HOST_UID": str(owner.st_uid), "HOST_GID": str(owner.st_gid)}
+
+
+@cache  # a build connects twice
+def _root_is_user(command: tuple[str, ...], root: Path) -> bool:
+    try:
+        engine = Docker(command, root, patience=INFO_SECONDS).ask(
+            "info", "--format", "{{.OperatingSystem}} {{.SecurityOptions}}"
+        )
+    except (UserError, OSError):
+        return False  # Docker is missing or does not answer, as whoever needs it will say
+    return "name=rootless" in engine or "Docker Desktop" in engine
 
 
 def _volume_hashes(settings: Settings) -> dict[str, str]:
@@ -140,7 +145,7 @@ def start(settings: Settings, docker: Docker) -> None:
 
     Raises UserError with a container's last log lines printed above it, and leaves none running.
     """
-    before = {role: _volume_names(docker, role) for role in FRESH}
+    before = _volume_names(docker)
     docker.ask("compose", "down", "--remove-orphans")
     try:
         with console.out.status("starting the database and JupyterLab"):
@@ -152,18 +157,23 @@ def start(settings: Settings, docker: Docker) -> None:
     except BaseException:
         docker.succeeds("compose", "down")
         raise
+    after = _volume_names(docker)
     for role, what in FRESH.items():
-        if before[role] and before[role] != _volume_names(docker, role):
-            console.say(f"{what} is kept in the volume {before[role]}")
+        if role in before and before[role] != after.get(role):
+            console.say(f"{what} is kept in the volume {', '.join(before[role])}")
 
 
-def _volume_names(docker: Docker, role: str) -> str:
-    """The names of this paper's volumes of one role, the superseded ones too."""
+def _volume_names(docker: Docker) -> dict[str, list[str]]:
+    """The names of this paper's volumes by role, the superseded ones too."""
+    names: dict[str, list[str]] = {}
     if docker.dry:
-        return ""
-    project = docker.environment["COMPOSE_PROJECT_NAME"]
-    filters = (f"label=com.docker.compose.project={project}", f"label=com.docker.compose.volume={role}")
-    return ", ".join(docker.ask("volume", "ls", "--quiet", "--filter", filters[0], "--filter", filters[1]).split())
+        return names
+    own = f"label=com.docker.compose.project={docker.environment['COMPOSE_PROJECT_NAME']}"
+    shown = '{{.Label "com.docker.compose.volume"}}\t{{.Name}}'
+    for line in docker.ask("volume", "ls", "--filter", own, "--format", shown).splitlines():
+        role, _, name = line.partition("\t")
+        names.setdefault(role, []).append(name)
+    return names
 
 
 def _wait_for_hub(docker: Docker) -> None:

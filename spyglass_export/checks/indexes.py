@@ -24,13 +24,12 @@ from urllib.parse import unquote, urljoin, urlsplit, urlunsplit
 
 from spyglass_export.environment_rules import normalise
 
-# pip's default: https://pip.pypa.io/en/stable/cli/pip_install/#cmdoption-i
-PYPI = "https://pypi.org/simple"
 # conda's defaults: https://docs.conda.io/projects/conda/en/stable/user-guide/configuration/settings.html
 CHANNEL_ALIAS = "https://conda.anaconda.org"
 DEFAULT_CHANNELS = ("https://repo.anaconda.com/pkgs/main", "https://repo.anaconda.com/pkgs/r")
-# https://packaging.python.org/en/latest/specifications/simple-repository-api/
-SIMPLE_JSON = "application/vnd.pypi.simple.v1+json"
+# The API that is understood: https://packaging.python.org/en/latest/specifications/simple-repository-api/
+SIMPLE_API = "simple.v1"
+SIMPLE_JSON = f"application/vnd.pypi.{SIMPLE_API}+json"
 
 SECONDS = 6.0  # for all of them together
 ANSWER_SECONDS = 3.0
@@ -77,12 +76,26 @@ def pip_configuration(ca_bundle: Path | None = None) -> PipConfiguration:
             values[name] = value
     return PipConfiguration(
         indexes=(
-            values.get("index-url") or os.environ.get("PIP_INDEX_URL") or PYPI,
+            values.get("index-url") or os.environ.get("PIP_INDEX_URL") or _default_index(),
             *values.get("extra-index-url", "").split(),
         ),
         find_links=tuple(values.get("find-links", "").split()),
         ca_bundle=values.get("cert") or (str(ca_bundle) if ca_bundle else None),
     )
+
+
+def _default_index() -> str:
+    """The index that pip takes where none is configured, as its help has it; empty where there is no pip."""
+    told = subprocess.run(
+        [sys.executable, "-m", "pip", "help", "install"],
+        env={**os.environ, "COLUMNS": "200"},
+        capture_output=True,
+        text=True,
+        errors="replace",
+        check=False,
+    ).stdout
+    default = re.search(r"--index-url\b.*?\(default\s+([^\s)]+)\)", told, re.DOTALL)
+    return default[1] if default else ""
 
 
 def look_up_requirements(lines: Sequence[str], pip: PipConfiguration) -> Found:
@@ -211,8 +224,8 @@ class _Site:
     def _open(self, address: str, method: str) -> tuple[str, bytes] | None:
         """Give the answer's content type and body; None where the server says that there is nothing."""
         parts = urlsplit(address)
-        host = parts.hostname or ""
-        if host in self._silent:
+        host = parts.hostname or "pip's index"
+        if host in self._silent or not parts.hostname:
             raise UnreachableError(host)
         if time.monotonic() > self._deadline:
             raise LookupError(host)

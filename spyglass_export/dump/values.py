@@ -6,6 +6,7 @@ from functools import lru_cache
 from typing import BinaryIO
 
 from spyglass_export.dump.contents import Rows, Table
+from spyglass_export.dump.rows import DOUBLE, SINGLE
 from spyglass_export.dump.sources import COPY_AGAIN
 from spyglass_export.dump.statements import ROWS_HEAD
 from spyglass_export.dump.tokens import tokenize, unquoted
@@ -23,11 +24,8 @@ _UP_TO_UNUSUAL = re.compile(rb"(?:[\x09-\x0d\x20-\x5b\x5d-\x7e]|\\[^0Z])*", re.S
 _ESCAPED_CONTROL = re.compile(rb"\\(?:[0Z]|\Z)")  # at the end it may go on as one
 _ROW_END = re.compile(rb"\)[,;]")
 _DOUBLED_QUOTE = re.compile(rb"[^,(\s]''|''[^,)\s]")
-_STRING = rb"'[^'\\]*(?:\\.[^'\\]*)*'"
 # The most frequent come first, which makes all of it a third faster.
-_VALUE = (
-    rb"(?:" + _STRING + rb"|[^'\"(),;\s]+|(?:_\w+\s*|[NnXxBb])?(?:" + _STRING + rb")+|\"[^\"\\]*(?:\\.[^\"\\]*)*\")"
-)
+_VALUE = rb"(?:" + SINGLE + rb"|[^'\"(),;\s]+|(?:_\w+\s*|[NnXxBb])?(?:" + SINGLE + rb")+|" + DOUBLE + rb")"
 _HEX = re.compile(rb"0[xX][0-9A-Fa-f]*")
 _PAIR = re.compile(rb"\\.", re.S)
 _LONG_HEX = re.compile(rb"(0x[0-9A-Fa-f]{65536})[0-9A-Fa-f]+")

@@ -3,6 +3,8 @@
 import base64
 import gzip
 import json
+import os
+import re
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -312,3 +314,18 @@ def test_slow_servers_do_not_hold_it_up(server: Server, monkeypatch: pytest.Monk
     assert found.found
     assert found.not_looked_up
     assert not found.missing
+
+
+def test_where_none_is_configured_the_index_is_pips_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
+    monkeypatch.delenv("PIP_INDEX_URL", raising=False)
+
+    index, *_ = pip_configuration().indexes
+
+    assert re.fullmatch(r"https://[\w.]+/simple/?", index)
+
+
+def test_without_an_index_nothing_is_called_missing() -> None:
+    found = look_up_requirements(["six==1.16.0"], PipConfiguration(indexes=("",)))
+
+    assert (found.missing, found.not_looked_up, found.unreachable) == ({}, ["six==1.16.0"], {"pip's index"})

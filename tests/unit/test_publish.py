@@ -266,7 +266,7 @@ def test_a_record_under_other_names_is_not_this_papers(tmp_path: Path) -> None:
     [
         "https://conda.anaconda.org/t/ab-123-secret/lab",
         "tool @ git+https://ghp_SECRET@github.com/lab/tool@3f2c1d9",
-        "--extra-index-url https://user:word@pypi.example.org/simple",
+        "--extra-index-url https://user:word@index.example.org/simple",
     ],
 )
 def test_an_environment_with_a_credential_is_not_published(tmp_path: Path, address: str) -> None:

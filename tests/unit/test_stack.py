@@ -61,7 +61,6 @@ def test_compose_is_told_the_resolved_values_and_no_folder_of_spyglass(tmp_path:
     assert not any(value.startswith("/lab") for value in environment.values())
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere Docker Desktop maps the ids of users")
 @pytest.mark.parametrize(
     ("engine", "root_is_author"),
     [
@@ -70,12 +69,15 @@ def test_compose_is_told_the_resolved_values_and_no_folder_of_spyglass(tmp_path:
         ("Docker Desktop [name=seccomp,profile=unconfined name=cgroupns]", True),
     ],
 )
-def test_the_hub_writes_as_the_author(tmp_path: Path, engine: str, root_is_author: bool) -> None:
+def test_the_hub_writes_as_the_author(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, engine: str, root_is_author: bool
+) -> None:
+    monkeypatch.setattr(sys, "platform", "linux")
     program = tmp_path / "docker.py"
     program.write_text(f"print({engine!r})")
     settings = replace(project(tmp_path), docker=(sys.executable, str(program)))
 
-    if os.getuid() == 0:
+    if hasattr(os, "chown") and os.getuid() == 0:
         os.chown(settings.notebooks, 1234, 1234)
 
     environment = stack.connect(settings).environment
@@ -83,6 +85,15 @@ def test_the_hub_writes_as_the_author(tmp_path: Path, engine: str, root_is_autho
     owner = settings.notebooks.stat()
     ids = ("0", "0") if root_is_author else (str(owner.st_uid), str(owner.st_gid))
     assert (environment["HOST_UID"], environment["HOST_GID"]) == ids
+
+
+@pytest.mark.parametrize("platform", ["darwin", "win32"])
+def test_elsewhere_docker_desktop_maps_the_ids_by_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, platform: str
+) -> None:
+    monkeypatch.setattr(sys, "platform", platform)
+
+    assert "HOST_UID" not in stack.connect(project(tmp_path)).environment
 
 
 def test_docker_that_is_missing_is_for_others_to_tell(tmp_path: Path) -> None:
