@@ -1,4 +1,7 @@
-"""Every command of the project; each parses, calls and prints. `invoke --list` shows them."""
+"""Every command of the project; each parses, calls and prints. `invoke --list` shows them.
+
+A command imports its own feature, so that no other has to wait for it to load.
+"""
 
 import os
 import subprocess
@@ -8,11 +11,7 @@ from pathlib import Path
 from invoke.context import Context
 from invoke.exceptions import Exit
 
-from spyglass_export import archive as archive_of_paper
-from spyglass_export import bootstrap as machine
-from spyglass_export import bundle as bundle_of_readers
-from spyglass_export import checks, console, dump, export, images, notebooks, ports, provenance, stack
-from spyglass_export import report as page_of_paper
+from spyglass_export import console, ports, stack
 from spyglass_export.commands import command, print_url, start_if_down, wrong_usage
 from spyglass_export.commands import down as down
 from spyglass_export.commands import enter as enter
@@ -23,7 +22,6 @@ from spyglass_export.commands import stop as stop
 from spyglass_export.commands import url as url
 from spyglass_export.docker import Docker
 from spyglass_export.errors import UserError
-from spyglass_export.publish import publish as publish_images
 from spyglass_export.settings import Settings
 from spyglass_export.settings import load as load_settings
 
@@ -38,6 +36,8 @@ def _authors_stack(context: Context) -> tuple[Settings, Docker]:
 @command()
 def bootstrap(context: Context) -> None:
     """Make this machine ready: .env, Docker, base images. Quick and silent when it already is."""
+    from spyglass_export import bootstrap as machine
+
     if not context.config.run.dry:
         machine.make_env_file(ROOT)
     settings, docker = _authors_stack(context)
@@ -48,6 +48,8 @@ def bootstrap(context: Context) -> None:
 @command(help={"json": "print what was found as JSON instead of a table"})
 def check(context: Context, json: bool = False) -> None:
     """Look whether `invoke build` has all it needs, in seconds, and say how to fix what it lacks; changes nothing."""
+    from spyglass_export import checks
+
     found = checks.run(ROOT, os.environ, dry=bool(context.config.run.dry))
     (checks.show_as_json if json else checks.show_as_table)(found)
     checks.require_no_failure(found)
@@ -61,6 +63,8 @@ def copy_files(context: Context) -> None:
 
 
 def _copy_files(settings: Settings, docker: Docker) -> None:
+    from spyglass_export import export
+
     if docker.dry:
         console.say(f"# copies and cleans {settings.spyglass_paper_dir} to {settings.export_data}")
         return
@@ -88,16 +92,22 @@ def _copy_files(settings: Settings, docker: Docker) -> None:
 )
 def clean_sql(context: Context, source: str, output: str = "-") -> None:
     """Clean one SQL file of an export, to be loaded into any MySQL 8 or newer with `mysql < OUTPUT`, without Docker."""
+    from spyglass_export import dump
+
     if context.config.run.dry:
         console.say(f"# cleans {source} to {output}")
         return
-    cleaned = dump.clean_sql(source, output)
+    file = Path(source)
+    with console.progress("cleaning", file.stat().st_size if file.is_file() else 0) as advance:
+        cleaned = dump.clean_sql(source, output, advance)
     console.note(f"{len(cleaned.tables)} tables, {len(cleaned.changes)} changes")
 
 
 @command(aliases=("build",))
 def up(context: Context) -> None:
     """Build both images from the export and start them; prints JupyterLab's URL and password."""
+    from spyglass_export import images, provenance
+
     settings, docker = _authors_stack(context)
     docker.check()
     stack.check_folder(settings, docker)
@@ -160,6 +170,8 @@ def clean(context: Context, yes: bool = False, superseded: bool = False) -> None
 )
 def test_notebooks(context: Context, names: list[str], timeout: str = "600") -> None:
     """Run the notebooks in the hub on the paper's kernel, in copies: what failed, in which cell, and why."""
+    from spyglass_export import notebooks
+
     if not (timeout.isascii() and timeout.isdigit() and int(timeout)):
         raise wrong_usage(f"--timeout {timeout!r} is no number", "it is how many seconds each may take, such as 600")
     settings, docker = _authors_stack(context)
@@ -172,6 +184,8 @@ def test_notebooks(context: Context, names: list[str], timeout: str = "600") -> 
 @command()
 def report(context: Context) -> None:
     """Write export_data/report.html: tables, changes, environment and notebooks, for co-authors to read offline."""
+    from spyglass_export import report as page_of_paper
+
     settings, docker = _authors_stack(context)
     if docker.dry:
         console.say(f"# writes {settings.export_data / page_of_paper.FILE}")
@@ -182,12 +196,15 @@ def report(context: Context) -> None:
 @command()
 def publish(context: Context) -> None:
     """Push both images as they were built and tested, print their digests, and write the readers' bundle."""
+    from spyglass_export.bundle import write_published
+    from spyglass_export.publish import publish as publish_images
+
     settings, docker = _authors_stack(context)
     docker.check()
     record = publish_images(settings, docker)
     for service, image in () if docker.dry else (("db", record.db), ("hub", record.hub)):
         console.say(f"{service}: {image.name}:{image.tag} is {record.reference(service)}")
-    _say_written(bundle_of_readers.write_published(settings, docker), docker)
+    _say_written(write_published(settings, docker), docker)
 
 
 def _say_written(path: Path, docker: Docker) -> None:
@@ -197,14 +214,18 @@ def _say_written(path: Path, docker: Docker) -> None:
 @command()
 def bundle(context: Context) -> None:
     """Write PAPER_ID.zip for readers: with it and Docker they run what you published last."""
+    from spyglass_export.bundle import write_published
+
     settings, docker = _authors_stack(context)
     docker.check()
-    _say_written(bundle_of_readers.write_published(settings, docker), docker)
+    _say_written(write_published(settings, docker), docker)
 
 
 @command()
 def archive(context: Context) -> None:
     """Write PAPER_ID-archive/ for Zenodo or DANDI: images, bundle and description, to run with no registry."""
+    from spyglass_export import archive as archive_of_paper
+
     settings, docker = _authors_stack(context)
     docker.check()
     _say_written(archive_of_paper.write(settings, docker), docker)

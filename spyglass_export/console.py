@@ -1,4 +1,7 @@
-"""What the terminal shows: results on standard output, errors and warnings on standard error."""
+"""What the terminal shows: results on standard output, errors and warnings on standard error.
+
+Parts of rich that few commands need are imported where they are used, so that the others start sooner.
+"""
 
 import errno
 import sys
@@ -7,8 +10,6 @@ from contextlib import contextmanager
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
 
 from .errors import UserError
 
@@ -34,6 +35,8 @@ def warn(text: str) -> None:
 
 def show_table(title: str, columns: list[str], rows: list[list[str]]) -> None:
     """Print rows of text under their column names."""
+    from rich.table import Table
+
     table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
     for column in columns:
         table.add_column(column, overflow="fold")
@@ -46,8 +49,13 @@ def show_table(title: str, columns: list[str], rows: list[list[str]]) -> None:
 @contextmanager
 def progress(title: str, total: int) -> Iterator[Callable[[int], None]]:
     """Show a bar of bytes on a terminal, nothing where the output is none; gives what to call with each more."""
+    if not out.is_terminal:
+        yield lambda more: None
+        return
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=out, transient=True, disable=not out.is_terminal) as bar:
+    with Progress(*columns, console=out, transient=True) as bar:
         task = bar.add_task(title, total=total)
         yield lambda more: bar.advance(task, more)
 

@@ -21,7 +21,7 @@ from spyglass_export.dump.writing import RowsWriter, late_text, rows_file_name, 
 from spyglass_export.errors import UserError
 
 # Raised with every change of the output for the same input, so that what was cleaned before is cleaned again.
-CLEANER_FORMAT = 1
+CLEANER_FORMAT = 2
 _GZIP_MAGIC = b"\x1f\x8b"
 # In a large single file, rows are written while the definitions before them are not known yet: this room is left.
 _LARGE_FILE = 1 << 26
