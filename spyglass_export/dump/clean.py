@@ -10,11 +10,12 @@ from pathlib import Path
 
 from spyglass_export.changes import Change
 from spyglass_export.dump.collations import keep_apart
-from spyglass_export.dump.contents import Export, Late, Table, read_export
+from spyglass_export.dump.contents import Export, Late, Table
 from spyglass_export.dump.copying import Copier
 from spyglass_export.dump.ddl import rewrite_table
 from spyglass_export.dump.keys import fit_lengths, tied_columns
 from spyglass_export.dump.late import rewrite_late
+from spyglass_export.dump.reading import read_export
 from spyglass_export.dump.sources import COPY_AGAIN, disk_error, open_source
 from spyglass_export.dump.tables import NotUnderstoodError
 from spyglass_export.dump.writing import RowsWriter, late_text, rows_file_name, schema_text
