@@ -98,37 +98,45 @@ def _copy(
     version = _read_text(version_path).strip() if version_path.is_file() else None
     read = [*paths, *(path for path in (environment_path, version_path, override_path) if path.is_file())]
     last = read_manifest(export_data)
-    if last and last.paper_id == paper_id and _sizes(read) == [source.bytes for source in last.sources]:
-        sources = _fingerprints(read)
-        if last.export_hash == _export_hash(sources, environment) and _is_whole(export_data, last, environment):
-            return Copied(last, changed=False)
     stamps = _stamps(paths)
-    with replaced_contents(export_data, _WRITTEN) as folder, ThreadPoolExecutor(max_workers=1) as pool:
-        reading = pool.submit(_fingerprints, read)  # hashing leaves Python's lock to the cleaner
-        cleaned = dump.clean_to_folder(paths, folder / "sql", progress)
-        (folder / FILE).write_text(environment, encoding="utf-8", newline="\n")
-        sources = reading.result()
-        _refuse_twins(sources[: len(paths)])
-        if _stamps(paths) != stamps:
-            raise UserError("the export changed while it was read", "wait until its dump is complete, and try again")
-        manifest = Manifest(
-            paper_id=paper_id,
-            spyglass_version=version,
-            export_hash=_export_hash(sources, environment),
-            seed_id=seed_id(folder),
-            sources=sources,
-            tables=[
-                ExportedTable(table.schema, table.name, table.file and f"sql/{table.file}", table.size)
-                for table in cleaned.tables
-            ],
-            files={
-                path.relative_to(folder).as_posix(): path.stat().st_size
-                for path in sorted(folder.rglob("*"))
-                if path.is_file()
-            },
-            changes=[*changes, *cleaned.changes],
-        )
-        manifest.write(folder)
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        reading = pool.submit(_fingerprints, read)  # hashing leaves Python's lock to what goes on meanwhile
+        if (
+            last
+            and last.paper_id == paper_id
+            and _sizes(read) == [source.bytes for source in last.sources]
+            and _is_whole(export_data, last, environment)
+            and last.export_hash == _export_hash(reading.result(), environment)
+        ):
+            return Copied(last, changed=False)
+        with replaced_contents(export_data, _WRITTEN) as folder:
+            cleaned = dump.clean_to_folder(paths, folder / "sql", progress)
+            (folder / FILE).write_text(environment, encoding="utf-8", newline="\n")
+            seed = seed_id(folder)
+            sources = reading.result()
+            _refuse_twins(sources[: len(paths)])
+            if _stamps(paths) != stamps:
+                raise UserError(
+                    "the export changed while it was read", "wait until its dump is complete, and try again"
+                )
+            manifest = Manifest(
+                paper_id=paper_id,
+                spyglass_version=version,
+                export_hash=_export_hash(sources, environment),
+                seed_id=seed,
+                sources=sources,
+                tables=[
+                    ExportedTable(table.schema, table.name, table.file and f"sql/{table.file}", table.size)
+                    for table in cleaned.tables
+                ],
+                files={
+                    path.relative_to(folder).as_posix(): path.stat().st_size
+                    for path in sorted(folder.rglob("*"))
+                    if path.is_file()
+                },
+                changes=[*changes, *cleaned.changes],
+            )
+            manifest.write(folder)
     return Copied(manifest, changed=True)
 
 

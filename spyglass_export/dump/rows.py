@@ -37,10 +37,12 @@ class FramedRowScan:
         """How much of ``block`` was looked at, and whether the rows end there; ``more`` comes after it."""
         # What may go together with the next block's first byte is left for that block.
         text = whole = block.rstrip(b"\\);\r") if more else block
+        ends: list[int] = []
         if b"\n" in text:
             for joint in self.joints if b"\r" in text else self.joints[:1]:
                 text = text.replace(joint, b" " * len(joint))
-        ends = [end for line_end in (b";\n", b";\r\n") if (end := text.find(line_end)) >= 0] if b"\n" in text else []
+            if b"\n" in text:  # one byte is found ten times as fast as two
+                ends = [end for line_end in (b";\n", b";\r\n") if (end := text.find(line_end)) >= 0]
         end = min(ends, default=len(text))
         is_open = _has_odd_quotes(text[:end]) != bool(self.state)
         self.state = "'" if is_open else ""
@@ -56,12 +58,13 @@ class FramedRowScan:
 def _has_odd_quotes(text: bytes) -> bool:
     """Whether a string is open at the end of text that begins outside of one, or the other way round."""
     number = _quotes(text, 0, len(text))
-    at = text.find(b"\\")
+    find = text.find
+    at = find(b"\\")
     for _ in range(4 * FEW):
         if at < 0:
             return number % 2 == 1
-        number += text.startswith(b"'", at + 1)
-        at = text.find(b"\\", at + 2)
+        number += text[at + 1 : at + 2] == b"'"
+        at = find(b"\\", at + 2)
     rest = text[at:] if at >= 0 else b""
     return (number + rest.count(b"'") + _ESCAPE.sub(b"", rest).count(b"'")) % 2 == 1
 

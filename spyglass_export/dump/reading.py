@@ -1,0 +1,309 @@
+"""Read the SQL files of an export for what they hold, and refuse what cannot be a whole dump."""
+
+import re
+from collections.abc import Callable, Sequence
+
+from spyglass_export.changes import Change
+from spyglass_export.dump.contents import Export, Late, Rows, Table
+from spyglass_export.dump.ddl import rewrite_database
+from spyglass_export.dump.session import Session, UnsafeSettingError
+from spyglass_export.dump.sources import COPY_AGAIN, Source
+from spyglass_export.dump.statements import (
+    DUMP_FOOTER,
+    DUMP_HEADER,
+    TABLE_NAME,
+    DamagedDumpError,
+    Kind,
+    Statement,
+    read_statements,
+)
+from spyglass_export.dump.tables import Cursor, NotUnderstoodError, parse_table
+from spyglass_export.dump.tokens import meaning, quoted, shown, split_name, tokenize
+from spyglass_export.errors import UserError
+
+_FIRST_WORDS = re.compile(rb"(?P<mark>/\*!\d*\s*)?(?P<first>[A-Za-z]+)\b(?:\s|\*/|/\*!?\d*|\()*(?P<second>[A-Za-z]*)")
+_EMPTYING = re.compile(rb"(?:TRUNCATE(?:\s+TABLE)?|DELETE\s+FROM)\s+(" + TABLE_NAME + rb")\s*(?:;|WHERE\b)", re.I)
+# Executed after all rows are there, these would meet rows that came after them.
+_ROW_CHANGING = {"CALL", "DELETE", "INSERT", "LOAD", "REPLACE", "TRUNCATE", "UPDATE"}
+_KEY_TOGGLE = re.compile(rb"(?:DIS|EN)ABLE\s+KEYS\s*(?:\*/)?\s*;\s*\Z", re.I)
+_DATABASE_COMMENT = re.compile(rb"-- Host: .*?\bDatabase: (.+?)\r?\n")
+# fmt: off
+_STATEMENTS = {
+    "ALTER", "ANALYZE", "BEGIN", "CALL", "CHECK", "CHANGE", "COMMIT", "CREATE", "DEALLOCATE", "DELETE", "DO", "DROP",
+    "EXECUTE", "FLUSH", "GRANT", "INSERT", "INSTALL", "LOAD", "LOCK", "OPTIMIZE", "PREPARE", "RENAME", "REPAIR",
+    "REPLACE", "RESET", "REVOKE", "ROLLBACK", "SELECT", "SET", "SHOW", "START", "STOP", "TABLE", "TRUNCATE", "UNLOCK",
+    "UPDATE", "USE", "VALUES", "WITH", "XA",
+}
+# fmt: on
+_SOURCE_ONLY = {
+    ("LOCK", "TABLES"),
+    ("LOCK", "TABLE"),
+    ("UNLOCK", "TABLES"),
+    ("UNLOCK", "TABLE"),
+    ("START", "TRANSACTION"),
+    ("CHANGE", "MASTER"),
+    ("CHANGE", "REPLICATION"),
+    ("START", "SLAVE"),
+    ("START", "REPLICA"),
+    ("STOP", "SLAVE"),
+    ("STOP", "REPLICA"),
+    ("STOP", "ALL"),
+    ("DROP", "DATABASE"),
+    ("DROP", "SCHEMA"),
+}
+
+
+def read_export(
+    sources: Sequence[Source],
+    progress: Callable[[int], None] | None = None,
+    on_rows: Callable[[Table, Rows, int, int], None] | None = None,
+) -> Export:
+    """Read the files of one export.
+
+    ``progress`` is called with the bytes of the users' files read since the last call, ``on_rows`` with each span
+    of rows that was read: their table, what they share, start and end in the source.
+
+    Raises `UserError` with file, line and, where there is one, table for anything that cannot be a whole dump.
+    """
+    export = Export()
+    for source in sources:
+        _SourceReader(export, source, on_rows).read(progress)
+    for table in export.tables.values():
+        if table.definition is None:
+            raise UserError(f"{table.place}: rows of {table.where}, which no file defines", COPY_AGAIN)
+    if not export.tables:
+        names = ", ".join(source.name for source in sources)
+        raise UserError(f"{names}: no table is defined in it", "is it the export's _Populate_*.sql file?")
+    return export
+
+
+class _SourceReader:
+    def __init__(self, export: Export, source: Source, on_rows: Callable[[Table, Rows, int, int], None] | None) -> None:
+        self.export = export
+        self.source = source
+        self.on_rows = on_rows
+        self.session = Session()
+        self.schema: str | None = None
+        self.last_rows: tuple[bytes, Table] | None = None
+        self.open_schema: Statement | None = None  # CREATE DATABASE or USE with no dump after it yet
+        self.has_header = False
+        self.changing_rows: Statement | None = None
+
+    def read(self, progress: Callable[[int], None] | None) -> None:
+        table = b""
+        done = 0
+        with self.source.path.open("rb", buffering=0) as stream:
+            try:
+                for statement in read_statements(stream):
+                    self.take(statement)
+                    table = statement.table or table
+                    if progress and statement.end - done >= 1 << 20:
+                        progress(round((statement.end - done) * self.source.packed))
+                        done = statement.end
+                    end = statement.end
+            except DamagedDumpError as error:
+                near = f" (after the rows of {shown(table)})" if table else ""
+                raise UserError(f"{self.place(error.offset)}: the dump {error.what}{near}", COPY_AGAIN) from error
+            except UnsafeSettingError as error:
+                raise UserError(
+                    f"{self.source.name}: a dump in {error.setting} cannot be read safely",
+                    "dump again with --default-character-set=utf8mb4 and no --compatible",
+                ) from error
+        if progress:
+            progress(round((end - done) * self.source.packed))
+        if self.open_schema and self.has_header:
+            raise UserError(
+                f"{self.place(self.open_schema.start)}: the file ends after this, before any table of the schema",
+                COPY_AGAIN,
+            )
+
+    def place(self, offset: int) -> str:
+        return self.source.place(offset)
+
+    def take(self, statement: Statement) -> None:
+        if statement.kind is Kind.ROWS:
+            self.take_rows(statement)
+        elif statement.kind is Kind.OTHER:
+            self.take_other(statement)
+        elif statement.kind is Kind.BLANK:
+            if DUMP_HEADER.match(statement.text):
+                self.has_header = True
+                self.open_schema = None
+            elif statement.text.startswith(DUMP_FOOTER):
+                self.open_schema = None
+            name = _DATABASE_COMMENT.match(statement.text)
+            if name and self.schema is None:
+                self.schema = shown(name[1])
+
+    def decode(self, name: str) -> str:
+        """A name in the statement's text as text: a dump may change its character set from statement to statement."""
+        return self.session.settings.decode(name.encode("latin-1"))
+
+    def table(self, schema: str | None, name: str, offset: int) -> Table:
+        schema = schema or self.schema
+        if schema is None:
+            raise UserError(
+                f"{self.place(offset)}: no USE says which database {quoted(name)} belongs to",
+                "dump with --databases, or put CREATE DATABASE and USE statements first",
+            )
+        self.export.schemas.setdefault(schema, b"")
+        table = self.export.tables.get((schema, name))
+        if table is None:
+            table = self.export.tables[schema, name] = Table(
+                schema, name, number=len(self.export.tables) + 1, defined_at=(self.source, offset)
+            )
+        return table
+
+    def take_rows(self, statement: Statement) -> None:
+        if self.changing_rows:
+            text = shown(self.changing_rows.text[:60]).split("\n")[0]
+            raise UserError(
+                f"{self.place(statement.start)}: rows come after {text!r}, which is executed when all rows are there",
+                "dump again with mysqldump, or take that statement out of the file",
+            )
+        if self.last_rows and self.last_rows[0] == statement.table:
+            table = self.last_rows[1]
+        else:
+            schema, name = split_name(statement.table)
+            table = self.table(schema and self.decode(schema), self.decode(name), statement.start)
+            self.last_rows = statement.table, table
+        table.column_lists.add(statement.columns)
+        settings = self.session.settings
+        if not table.rows or table.rows[-1].source is not self.source or table.rows[-1].settings != settings:
+            table.rows.append(Rows(self.source, settings))
+        spans = table.rows[-1].spans
+        start = statement.start
+        if spans and start - spans[-1] <= 2:  # a line end between two statements
+            start = spans[-1]
+            spans[-1] = statement.end
+        else:
+            spans.extend((start, statement.end))
+        if self.on_rows:
+            self.on_rows(table, table.rows[-1], start, statement.end)
+
+    def take_other(self, statement: Statement) -> None:
+        try:
+            self.follow(statement)
+        except NotUnderstoodError as error:
+            raise self.no_sql(statement) from error
+
+    def follow(self, statement: Statement) -> None:
+        if statement.text.startswith(b"/*M!"):  # a comment to MySQL
+            self.drop(statement, "MariaDB only")
+            return
+        words = _FIRST_WORDS.match(statement.text)
+        first = words["first"].decode().upper() if words else ""
+        second = words["second"].decode().upper() if words else ""
+        # An INSERT of another form than mysqldump's has no place in what it wrote.
+        if first not in _STATEMENTS or (first in ("INSERT", "REPLACE") and self.has_header):
+            raise self.no_sql(statement)
+        versioned = words is not None and words["mark"] is not None
+        if first == "SET":
+            if not self.session.apply(statement.text):
+                self.keep_for_later(statement)
+            elif b"GTID_PURGED" in statement.text or b"SQL_LOG_BIN" in statement.text:
+                self.drop(statement)
+        elif first == "USE":
+            self.use(statement)
+        elif (first, second) in (("CREATE", "DATABASE"), ("CREATE", "SCHEMA")):
+            self.create_database(statement)
+        elif (first, second) in (("ALTER", "DATABASE"), ("ALTER", "SCHEMA")):
+            self.drop(statement, kind="character set")
+        elif (first, second) == ("CREATE", "TABLE") and not versioned:
+            self.create_table(statement)
+        elif (first, second) == ("DROP", "TABLE") and not versioned:
+            pass  # every table is created once, on a server that has none
+        elif (
+            ((first, second) == ("ALTER", "TABLE") and _KEY_TOGGLE.search(statement.text))
+            or first in ("COMMIT", "BEGIN")
+            or (first, second) in _SOURCE_ONLY
+            or self.is_emptying_what_is_empty(statement)
+        ):
+            self.drop(statement)
+        else:
+            if first in _ROW_CHANGING:
+                self.changing_rows = statement
+            self.keep_for_later(statement)
+
+    def is_emptying_what_is_empty(self, statement: Statement) -> bool:
+        """Whether rows are deleted of a table that has none yet, as some programs write before their INSERTs."""
+        found = _EMPTYING.match(statement.text)
+        if not found:
+            return False
+        schema, name = split_name(found[1])
+        table = self.export.tables.get((self.decode(schema) if schema else self.schema or "", self.decode(name)))
+        return table is None or not table.rows
+
+    def no_sql(self, statement: Statement) -> UserError:
+        found = shown(statement.text[:60]).split("\n")[0]
+        return UserError(f"{self.place(statement.start)}: this is no SQL: {found!r}", COPY_AGAIN)
+
+    def drop(self, statement: Statement, kind: str = "source server") -> None:
+        text = " ".join(shown(statement.text).split())
+        reason = "only makes sense on the source server, or while the source was read"
+        self.export.changes[Change(kind, self.source.name, text, "", reason)] = None
+
+    def use(self, statement: Statement) -> None:
+        cursor = Cursor(tokenize(statement.text))
+        cursor.expect("USE")
+        self.schema = self.decode(cursor.name())
+        self.last_rows = None
+        self.export.schemas.setdefault(self.schema, b"")
+        self.open_schema = statement
+
+    def create_database(self, statement: Statement) -> None:
+        tokens = tokenize(statement.text)
+        cursor = Cursor(tokens)
+        cursor.take()
+        cursor.take()
+        cursor.accept("IF", "NOT", "EXISTS")
+        name = self.decode(cursor.name())
+        text, changes = rewrite_database(tokens, quoted(name))
+        self.export.changes.update(dict.fromkeys(changes))
+        if not self.export.schemas.get(name):
+            collation = text[text.rindex(b" COLLATE ") :] if text.endswith(b" COLLATE utf8mb4_bin") else b""
+            self.export.schemas[name] = collation
+        self.open_schema = statement
+
+    def create_table(self, statement: Statement) -> None:
+        self.open_schema = None
+        try:
+            definition = parse_table(tokenize(statement.text))
+        except NotUnderstoodError:
+            self.keep_for_later(statement)
+            return
+        schema = definition.schema and self.decode(definition.schema)
+        table = self.table(schema, self.decode(definition.name), statement.start)
+        says = meaning_of_definition(statement.text)
+        if table.definition is None:
+            table.definition, table.text, table.meaning = definition, statement.text, says
+            table.settings, table.defined_at = self.session.settings, (self.source, statement.start)
+        elif table.meaning != says:
+            one, other = _lines_that_differ(table.text, statement.text)
+            raise UserError(
+                f"{table.where} is defined in two ways: {table.place} has {one},"
+                f" {self.place(statement.start)} has {other}",
+                "two exports are mixed here; keep the files of one",
+            )
+
+    def keep_for_later(self, statement: Statement) -> None:
+        self.open_schema = None
+        text = statement.text[: -len(statement.delimiter)]
+        self.export.late.append(Late(self.schema, self.session.settings, text, statement.delimiter))
+
+
+def meaning_of_definition(text: bytes) -> list[str]:
+    """The definition without what may differ between two dumps of one table: its next AUTO_INCREMENT value."""
+    words = meaning(text)
+    for at in range(len(words) - 2):
+        if words[at] == "AUTO_INCREMENT" and words[at + 1] == "=":
+            return words[:at] + words[at + 3 :]
+    return words
+
+
+def _lines_that_differ(one: bytes, other: bytes) -> tuple[str, str]:
+    """The lines of each definition that the other has not, each as one line."""
+    lines = [[line.strip(b" \t\r,") for line in text.split(b"\n")] for text in (one, other)]
+    first = [shown(line) for line in lines[0] if line not in lines[1]]
+    second = [shown(line) for line in lines[1] if line not in lines[0]]
+    return " ".join(first) or "nothing more", " ".join(second) or "nothing more"
