@@ -38,6 +38,7 @@ class Table:
     settings: Settings = field(default_factory=Settings)
     rows: list[Rows] = field(default_factory=list)
     column_lists: set[bytes | None] = field(default_factory=set)  # of the INSERT statements
+    is_dropped: bool = False  # by a DROP TABLE with no CREATE TABLE after it
 
     @property
     def where(self) -> str:

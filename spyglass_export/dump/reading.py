@@ -4,29 +4,31 @@ import re
 from collections.abc import Callable, Sequence
 
 from spyglass_export.changes import Change
+from spyglass_export.dump import known
 from spyglass_export.dump.contents import Export, Late, Rows, Table
 from spyglass_export.dump.ddl import rewrite_database
+from spyglass_export.dump.frame import Frame
 from spyglass_export.dump.session import Session, UnsafeSettingError
 from spyglass_export.dump.sources import COPY_AGAIN, Source
 from spyglass_export.dump.statements import (
     DUMP_FOOTER,
     DUMP_HEADER,
-    TABLE_NAME,
     DamagedDumpError,
     Kind,
     Statement,
     read_statements,
 )
 from spyglass_export.dump.tables import Cursor, NotUnderstoodError, parse_table
-from spyglass_export.dump.tokens import meaning, quoted, shown, split_name, tokenize
+from spyglass_export.dump.tokens import join, meaning, quoted, shown, split_name, tokenize
 from spyglass_export.errors import UserError
 
 _FIRST_WORDS = re.compile(rb"(?P<mark>/\*!\d*\s*)?(?P<first>[A-Za-z]+)\b(?:\s|\*/|/\*!?\d*|\()*(?P<second>[A-Za-z]*)")
-_EMPTYING = re.compile(rb"(?:TRUNCATE(?:\s+TABLE)?|DELETE\s+FROM)\s+(" + TABLE_NAME + rb")\s*(?:;|WHERE\b)", re.I)
 # Executed after all rows are there, these would meet rows that came after them.
 _ROW_CHANGING = {"CALL", "DELETE", "INSERT", "LOAD", "REPLACE", "TRUNCATE", "UPDATE"}
-_KEY_TOGGLE = re.compile(rb"(?:DIS|EN)ABLE\s+KEYS\s*(?:\*/)?\s*;\s*\Z", re.I)
-_DATABASE_COMMENT = re.compile(rb"-- Host: .*?\bDatabase: (.+?)\r?\n")
+_CREATE = re.compile(rb"(?:/\*!\d*\s*)?CREATE\b", re.I)
+_MARIADB_ONLY = re.compile(rb"/\*M!(?:(?!\*/).)*\*/\s*", re.S)  # a comment to MySQL
+# At the beginning of a line within another statement: that one has lost its end.
+_SWALLOWED_ROWS = re.compile(rb"\n(?:INSERT|REPLACE)(?: IGNORE)? INTO ")
 # fmt: off
 _STATEMENTS = {
     "ALTER", "ANALYZE", "BEGIN", "CALL", "CHECK", "CHANGE", "COMMIT", "CREATE", "DEALLOCATE", "DELETE", "DO", "DROP",
@@ -35,22 +37,8 @@ _STATEMENTS = {
     "UPDATE", "USE", "VALUES", "WITH", "XA",
 }
 # fmt: on
-_SOURCE_ONLY = {
-    ("LOCK", "TABLES"),
-    ("LOCK", "TABLE"),
-    ("UNLOCK", "TABLES"),
-    ("UNLOCK", "TABLE"),
-    ("START", "TRANSACTION"),
-    ("CHANGE", "MASTER"),
-    ("CHANGE", "REPLICATION"),
-    ("START", "SLAVE"),
-    ("START", "REPLICA"),
-    ("STOP", "SLAVE"),
-    ("STOP", "REPLICA"),
-    ("STOP", "ALL"),
-    ("DROP", "DATABASE"),
-    ("DROP", "SCHEMA"),
-}
+# Without them, what follows would be read by the server's own, which nobody knows.
+_SETTINGS_OF_ROWS = {"character_set_client", "time_zone"}
 
 
 def read_export(
@@ -68,8 +56,10 @@ def read_export(
     export = Export()
     for source in sources:
         _SourceReader(export, source, on_rows).read(progress)
-    for table in export.tables.values():
-        if table.definition is None:
+    for key, table in list(export.tables.items()):
+        if table.is_dropped and not table.rows:
+            del export.tables[key]  # such as what stands in for a view until all tables are there
+        elif table.definition is None:
             raise UserError(f"{table.place}: rows of {table.where}, which no file defines", COPY_AGAIN)
     if not export.tables:
         names = ", ".join(source.name for source in sources)
@@ -83,6 +73,7 @@ class _SourceReader:
         self.source = source
         self.on_rows = on_rows
         self.session = Session()
+        self.frame = Frame()
         self.schema: str | None = None
         self.last_rows: tuple[bytes, Table] | None = None
         self.open_schema: Statement | None = None  # CREATE DATABASE or USE with no dump after it yet
@@ -101,6 +92,7 @@ class _SourceReader:
                         progress(round((statement.end - done) * self.source.packed))
                         done = statement.end
                     end = statement.end
+                self.end()
             except DamagedDumpError as error:
                 near = f" (after the rows of {shown(table)})" if table else ""
                 raise UserError(f"{self.place(error.offset)}: the dump {error.what}{near}", COPY_AGAIN) from error
@@ -131,16 +123,39 @@ class _SourceReader:
                 self.open_schema = None
             elif statement.text.startswith(DUMP_FOOTER):
                 self.open_schema = None
-            name = _DATABASE_COMMENT.match(statement.text)
-            if name and self.schema is None:
-                self.schema = shown(name[1])
+            self.frame.comment(statement.text, statement.start)
 
     def decode(self, name: str) -> str:
         """A name in the statement's text as text: a dump may change its character set from statement to statement."""
         return self.session.settings.decode(name.encode("latin-1"))
 
+    def end(self) -> None:
+        """Refuse what is not closed at the end of the file."""
+        self.frame.end()
+        for variable, offset in self.session.to_restore.items():
+            if variable.startswith("old_") and not self.has_header:
+                raise DamagedDumpError(f"ends before it restores @{variable.upper()}, which it saved here", offset)
+
+    def schema_in_use(self, offset: int) -> str | None:
+        """The database that USE named, or else the dump's header."""
+        claimed = self.frame.database
+        if claimed is None or self.schema is None:
+            return self.schema or claimed
+        if claimed.isascii() and claimed.lower() != self.schema.lower():
+            raise DamagedDumpError(
+                f"is of database {claimed!r} by its header, and the last USE before it names {self.schema!r}", offset
+            )
+        return self.schema
+
+    def require_frame(self, name: bytes, offset: int) -> None:
+        """Refuse a table where its dump program would not have written it, or not under these settings."""
+        self.frame.table(name, offset)
+        unset = self.session.to_set & _SETTINGS_OF_ROWS
+        if self.frame.is_inside and unset:
+            raise DamagedDumpError(f"has {shown(name)} here, and has saved but not set {min(unset)} before", offset)
+
     def table(self, schema: str | None, name: str, offset: int) -> Table:
-        schema = schema or self.schema
+        schema = schema or self.schema_in_use(offset)
         if schema is None:
             raise UserError(
                 f"{self.place(offset)}: no USE says which database {quoted(name)} belongs to",
@@ -167,6 +182,7 @@ class _SourceReader:
             schema, name = split_name(statement.table)
             table = self.table(schema and self.decode(schema), self.decode(name), statement.start)
             self.last_rows = statement.table, table
+        self.require_frame(statement.table, statement.start)
         table.column_lists.add(statement.columns)
         settings = self.session.settings
         if not table.rows or table.rows[-1].source is not self.source or table.rows[-1].settings != settings:
@@ -188,51 +204,67 @@ class _SourceReader:
             raise self.no_sql(statement) from error
 
     def follow(self, statement: Statement) -> None:
-        if statement.text.startswith(b"/*M!"):  # a comment to MySQL
+        text = statement.text[: -len(statement.delimiter)]
+        if _MARIADB_ONLY.fullmatch(text):
             self.drop(statement, "MariaDB only")
             return
-        words = _FIRST_WORDS.match(statement.text)
+        words = _FIRST_WORDS.match(text)
         first = words["first"].decode().upper() if words else ""
-        second = words["second"].decode().upper() if words else ""
+        begins = f"{first} {words['second'].decode().upper()}" if words else ""
         # An INSERT of another form than mysqldump's has no place in what it wrote.
         if first not in _STATEMENTS or (first in ("INSERT", "REPLACE") and self.has_header):
             raise self.no_sql(statement)
+        is_program = first == "CREATE" and begins not in ("CREATE TABLE", "CREATE DATABASE", "CREATE SCHEMA")
+        if not is_program and statement.delimiter == b";" and _SWALLOWED_ROWS.search(text):
+            raise self.no_sql(statement)
         versioned = words is not None and words["mark"] is not None
         if first == "SET":
-            if not self.session.apply(statement.text):
+            if not self.session.apply(text, statement.start):
                 self.keep_for_later(statement)
-            elif b"GTID_PURGED" in statement.text or b"SQL_LOG_BIN" in statement.text:
+            elif b"GTID_PURGED" in text or b"SQL_LOG_BIN" in text:
                 self.drop(statement)
-        elif first == "USE":
-            self.use(statement)
-        elif (first, second) in (("CREATE", "DATABASE"), ("CREATE", "SCHEMA")):
-            self.create_database(statement)
-        elif (first, second) in (("ALTER", "DATABASE"), ("ALTER", "SCHEMA")):
-            self.drop(statement, kind="character set")
-        elif (first, second) == ("CREATE", "TABLE") and not versioned:
+        elif begins == "CREATE TABLE" and not versioned:
             self.create_table(statement)
-        elif (first, second) == ("DROP", "TABLE") and not versioned:
-            pass  # every table is created once, on a server that has none
-        elif (
-            ((first, second) == ("ALTER", "TABLE") and _KEY_TOGGLE.search(statement.text))
-            or first in ("COMMIT", "BEGIN")
-            or (first, second) in _SOURCE_ONLY
-            or self.is_emptying_what_is_empty(statement)
-        ):
-            self.drop(statement)
+        elif self.is_left_out(statement, known.words_of(text), versioned=versioned):
+            pass
+        elif begins in known.BEGINNINGS or first in known.BEGINNINGS or (begins == "DROP TABLE" and not versioned):
+            raise self.no_sql(statement)
         else:
             if first in _ROW_CHANGING:
                 self.changing_rows = statement
             self.keep_for_later(statement)
 
-    def is_emptying_what_is_empty(self, statement: Statement) -> bool:
+    def is_left_out(self, statement: Statement, words: str, *, versioned: bool) -> bool:
+        """Follow a statement that has no place in the result; false for one that has."""
+        self.frame.statement(words, statement.start)
+        if known.USE.fullmatch(words):
+            self.use(statement)
+        elif known.CREATE_DATABASE.fullmatch(words):
+            self.create_database(statement)
+        elif known.ALTER_DATABASE.fullmatch(words):
+            self.drop(statement, kind="character set")
+        elif (dropped := known.DROP_TABLE.fullmatch(words)) and not versioned:
+            for name in known.NAMES.findall(dropped["tables"]):
+                if table := self.known_table(name):
+                    table.is_dropped = True
+        elif known.SOURCE_ONLY.fullmatch(words) or self.is_emptying_what_is_empty(words):
+            self.drop(statement)
+        else:
+            return False
+        return True
+
+    def is_emptying_what_is_empty(self, words: str) -> bool:
         """Whether rows are deleted of a table that has none yet, as some programs write before their INSERTs."""
-        found = _EMPTYING.match(statement.text)
+        found = known.EMPTYING.fullmatch(words)
         if not found:
             return False
-        schema, name = split_name(found[1])
-        table = self.export.tables.get((self.decode(schema) if schema else self.schema or "", self.decode(name)))
+        table = self.known_table(found["table"])
         return table is None or not table.rows
+
+    def known_table(self, identifier: str) -> Table | None:
+        """The table of this name, if it was met before."""
+        schema, name = split_name(identifier.encode("latin-1"))
+        return self.export.tables.get((self.decode(schema) if schema else self.schema or "", self.decode(name)))
 
     def no_sql(self, statement: Statement) -> UserError:
         found = shown(statement.text[:60]).split("\n")[0]
@@ -248,6 +280,7 @@ class _SourceReader:
         cursor.expect("USE")
         self.schema = self.decode(cursor.name())
         self.last_rows = None
+        self.frame.use()
         self.export.schemas.setdefault(self.schema, b"")
         self.open_schema = statement
 
@@ -272,8 +305,12 @@ class _SourceReader:
         except NotUnderstoodError:
             self.keep_for_later(statement)
             return
+        if known.SECOND_STATEMENT.search(known.words_of(join(definition.tokens[definition.options_at :]))):
+            raise self.no_sql(statement)
         schema = definition.schema and self.decode(definition.schema)
         table = self.table(schema, self.decode(definition.name), statement.start)
+        self.require_frame(quoted(definition.name).encode("latin-1"), statement.start)
+        table.is_dropped = False
         says = meaning_of_definition(statement.text)
         if table.definition is None:
             table.definition, table.text, table.meaning = definition, statement.text, says
@@ -289,7 +326,11 @@ class _SourceReader:
     def keep_for_later(self, statement: Statement) -> None:
         self.open_schema = None
         text = statement.text[: -len(statement.delimiter)]
-        self.export.late.append(Late(self.schema, self.session.settings, text, statement.delimiter))
+        late = Late(self.schema, self.session.settings, text, statement.delimiter)
+        if late in self.export.late and _CREATE.match(text):
+            # Every piece of a table has its triggers. The last counts: what an earlier one made was dropped meanwhile.
+            self.export.late.remove(late)
+        self.export.late.append(late)
 
 
 def meaning_of_definition(text: bytes) -> list[str]:

@@ -1,9 +1,11 @@
 """Follow what the ``SET`` statements of a dump say, so that each output file can say what it needs itself."""
 
+import re
 from dataclasses import dataclass
 
 from sqlparse import tokens as types
 
+from spyglass_export.dump.statements import DamagedDumpError
 from spyglass_export.dump.tables import Cursor, NotUnderstoodError
 from spyglass_export.dump.tokens import join, tokenize
 
@@ -31,6 +33,9 @@ SOURCE_ONLY = {
     "max_statement_time",
     "restrict_fk_on_non_standard_key",
 }
+_NAMES = ("character_set_client", "character_set_connection", "character_set_results", "collation_connection")
+_SCOPES = ("GLOBAL", "SESSION", "LOCAL")
+_USER_VARIABLE = re.compile(r"(?<!@)@(\w+)")
 _OTHER_SETS = {"PASSWORD", "TRANSACTION", "ROLE", "DEFAULT", "RESOURCE", "STATEMENT"}
 # In these a byte of a character may be a backslash or a quote, which neither this reader nor mysql's can tell.
 _UNSAFE_CHARACTER_SETS = {"big5", "cp932", "gb18030", "gbk", "sjis"}
@@ -152,6 +157,8 @@ class Session:
     def __init__(self) -> None:
         self.values: dict[str, str | None] = {}
         self.saved: dict[str, str | None] = {}
+        self.to_set: set[str] = set()  # system variables that were saved, as one does before setting them
+        self.to_restore: dict[str, int] = {}  # user variables that one was saved in, and at which offset
 
     @property
     def settings(self) -> Settings:
@@ -159,26 +166,27 @@ class Session:
         get = self.values.get
         return Settings(get("character_set_client"), get("time_zone"), get("collation_connection"), get("sql_mode"))
 
-    def apply(self, statement: bytes) -> bool:
-        """Follow a ``SET`` statement; false where it sets anything that is not known here.
+    def apply(self, statement: bytes, offset: int) -> bool:
+        """Follow a ``SET`` statement that stands at ``offset``; false where it sets anything that is not known here.
 
-        Raises `UnsafeSettingError` for character sets and modes in which strings end by other rules, and
-        `NotUnderstoodError` for what is no list of assignments.
+        Raises `UnsafeSettingError` for character sets and modes in which strings end by other rules,
+        `NotUnderstoodError` for what is no list of assignments, and `DamagedDumpError` for what restores a setting
+        that nothing saved.
         """
         tokens = tokenize(statement.rstrip(b"; \r\n\t"))
         cursor = Cursor(tokens)
         cursor.expect("SET")
         if cursor.word() in _OTHER_SETS or cursor.word(1) == "TRANSACTION":
             return False
-        understood = self._assign(cursor)
+        understood = self._assign(cursor, offset)
         while cursor.accept(","):
-            understood = self._assign(cursor) and understood
+            understood = self._assign(cursor, offset) and understood
         marks = [token.text for token in tokens if token.text.startswith(("/*!", "*/"))]
         if cursor.peek() is not None or marks[::2].count("*/") or len(marks) % 2:
             raise NotUnderstoodError
         return understood
 
-    def _assign(self, cursor: Cursor) -> bool:
+    def _assign(self, cursor: Cursor, offset: int) -> bool:
         if cursor.accept("NAMES"):
             self._set_names(_value(cursor))
             if cursor.accept("COLLATE"):
@@ -188,13 +196,25 @@ class Session:
             self._set_names(_value(cursor))
             return True
         is_user_variable = cursor.accept("@") and not cursor.accept("@")
-        if cursor.word() in ("GLOBAL", "SESSION", "LOCAL"):
+        if cursor.word() in _SCOPES:
             cursor.take()
             cursor.accept(".")
         name = cursor.name().lower()
         if not cursor.accept(":", "=") and not cursor.accept("="):
             raise NotUnderstoodError
+        is_variable, is_system = cursor.word() == "@", cursor.word(1) == "@"
+        if is_variable and not is_system and name in _FOLLOWED and cursor.word(1).lower() not in self.saved:
+            raise DamagedDumpError(f"restores {name} here, which it saved nowhere", offset)
+        start = cursor.at
         value = self._read(cursor)
+        if not is_user_variable:
+            self.to_set.discard(name)
+        elif is_variable and is_system:
+            self.to_set.add(cursor.tokens[cursor.indexes[cursor.at - 1]].text.lower())
+            self.to_restore[name] = offset
+        used = cursor.tokens[cursor.indexes[start] : cursor.indexes[cursor.at - 1] + 1]
+        for read in _USER_VARIABLE.findall(join(used).decode("latin-1")):
+            self.to_restore.pop(read.lower(), None)
         if is_user_variable:
             self.saved[name] = value
         elif name in _FOLLOWED:
@@ -204,6 +224,7 @@ class Session:
         return True
 
     def _set_names(self, value: str | None) -> None:
+        self.to_set.difference_update(_NAMES)
         self._set("character_set_client", value)
         self._set("character_set_results", value)
         self._set("collation_connection", None)
@@ -221,7 +242,7 @@ class Session:
         """The value on the right of an assignment; a variable's where it is one that is followed."""
         if cursor.accept("@"):
             is_system = cursor.accept("@")
-            if is_system and cursor.word() in ("GLOBAL", "SESSION", "LOCAL") and cursor.word(1) == ".":
+            if is_system and cursor.word() in _SCOPES and cursor.word(1) == ".":
                 cursor.take()
                 cursor.take()
             name = cursor.name().lower()

@@ -16,7 +16,8 @@ from spyglass_export.dump.rows import DOUBLE, SINGLE, FramedRowScan, RowScan
 FIRST_WINDOW = 1 << 14
 BLOCK = 1 << 18  # fits a core's cache: the passes over a block cost less than reading it
 PIECE = 1 << 24  # of rows, to be written while the next ones are read
-LONGEST_STATEMENT = 1 << 25  # of statements that are held whole; rows are not
+LONGEST_STATEMENT = 1 << 22  # of statements that are held whole; rows are not
+LONGEST_COMMENT = 1 << 25  # mysqldump writes its whole condition into one
 HEADER_ROOM = 1 << 17  # longer than any INSERT's part before VALUES: 4,096 column names are refused by MySQL
 
 NAME = rb"(?:`(?:[^`]|``)+`|[0-9A-Za-z$_\x80-\xff]+)"
@@ -150,7 +151,7 @@ class _Reader:
                 if comment is None:
                     raise DamagedDumpError("ends within a comment", self.offset)
                 break
-            if wanted > LONGEST_STATEMENT:
+            if wanted > LONGEST_COMMENT:
                 raise DamagedDumpError("has a comment that does not end", self.offset)
             comment = _COMMENT.match(self.buffer, self.at)
         if comment is None:
@@ -198,7 +199,7 @@ class _Reader:
             position -= self.at
             wanted *= 2
             if wanted > LONGEST_STATEMENT:
-                raise DamagedDumpError("has a statement that does not end", self.offset)
+                raise DamagedDumpError("has a statement here that does not end within 4 MB", self.offset)
             self.fill(wanted)
             # A token, or the delimiter, may have been cut by the end of the buffer.
             position = self.at + max(0, position)

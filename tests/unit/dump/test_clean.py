@@ -196,3 +196,25 @@ def test_a_refused_file_leaves_the_output_as_it_was(tmp_path: Path) -> None:
 
     assert output.read_text(encoding="utf-8") == "before"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in.sql", "out.sql"]
+
+
+def test_a_trigger_that_every_piece_of_its_table_has_is_made_once(clean: Clean) -> None:
+    trigger = "DELIMITER ;;\nCREATE TRIGGER `x` BEFORE INSERT ON `t` FOR EACH ROW\nSET NEW.a = 1;;\nDELIMITER ;\n"
+    piece = "DROP TABLE IF EXISTS `t`;\n" + T + "INSERT INTO `t` VALUES ({0},'x');\n" + trigger
+
+    assert clean(USE + piece.format(1) + piece.format(2)).after.count("CREATE TRIGGER") == 1
+
+
+def test_a_table_that_stands_in_for_a_view_gives_way_to_it(clean: Clean) -> None:
+    stand_in = "CREATE TABLE `v` (`a` int);\n"
+    view = "DROP TABLE IF EXISTS `v`;\nCREATE VIEW `v` AS SELECT `a` FROM `t`;\n"
+    cleaned = clean(USE + T + stand_in + "INSERT INTO `t` VALUES (1,'x');\n" + view)
+
+    assert [table.name for table in cleaned.result.tables] == ["t"]
+    assert "CREATE VIEW `v`" in cleaned.after
+
+
+def test_a_table_that_is_dropped_and_made_again_keeps_its_pieces(clean: Clean) -> None:
+    piece = "DROP TABLE `t`, `u`;\n" + T + "INSERT INTO `t` VALUES (1,'x');\n"
+
+    assert clean(USE + "CREATE TABLE `u` (`a` int);\n" + piece).result.tables[0].name == "t"

@@ -1,0 +1,144 @@
+"""What mysqldump writes around rows tells when something of a dump is missing."""
+
+import pytest
+
+from spyglass_export.errors import UserError
+from tests.unit.dump.cleaning import Clean, Cleaned
+
+TABLE = """CREATE DATABASE IF NOT EXISTS `{0}`; USE `{0}`;
+-- MySQL dump 10.13  Distrib 9.7.4, for Linux (x86_64)
+--
+-- Host: localhost    Database: {0}
+-- ------------------------------------------------------
+-- Server version\t9.7.4
+
+/*!40101 SET @OLD_CHARACTER_SET_CLIENT=@@CHARACTER_SET_CLIENT */;
+/*!40101 SET @OLD_CHARACTER_SET_RESULTS=@@CHARACTER_SET_RESULTS */;
+/*!40101 SET @OLD_COLLATION_CONNECTION=@@COLLATION_CONNECTION */;
+/*!50503 SET NAMES utf8mb4 */;
+/*!40103 SET @OLD_TIME_ZONE=@@TIME_ZONE */;
+/*!40103 SET TIME_ZONE='+00:00' */;
+/*!40014 SET @OLD_UNIQUE_CHECKS=@@UNIQUE_CHECKS, UNIQUE_CHECKS=0 */;
+/*!40101 SET @OLD_SQL_MODE=@@SQL_MODE, SQL_MODE='NO_AUTO_VALUE_ON_ZERO' */;
+SET @MYSQLDUMP_TEMP_LOG_BIN = @@SESSION.SQL_LOG_BIN;
+SET @@SESSION.SQL_LOG_BIN= 0;
+
+--
+-- Table structure for table `{1}`
+--
+
+DROP TABLE IF EXISTS `{1}`;
+/*!40101 SET @saved_cs_client     = @@character_set_client */;
+/*!50503 SET character_set_client = utf8mb4 */;
+CREATE TABLE `{1}` (
+  `a` int NOT NULL
+) ENGINE=InnoDB;
+/*!40101 SET character_set_client = @saved_cs_client */;
+
+--
+-- Dumping data for table `{1}`
+--
+-- WHERE:  a>0
+
+LOCK TABLES `{1}` WRITE;
+/*!40000 ALTER TABLE `{1}` DISABLE KEYS */;
+INSERT INTO `{1}` VALUES (1),(2);
+/*!40000 ALTER TABLE `{1}` ENABLE KEYS */;
+UNLOCK TABLES;
+SET @@SESSION.SQL_LOG_BIN = @MYSQLDUMP_TEMP_LOG_BIN;
+/*!40103 SET TIME_ZONE=@OLD_TIME_ZONE */;
+/*!40101 SET SQL_MODE=@OLD_SQL_MODE */;
+/*!40014 SET UNIQUE_CHECKS=@OLD_UNIQUE_CHECKS */;
+/*!40101 SET CHARACTER_SET_CLIENT=@OLD_CHARACTER_SET_CLIENT */;
+/*!40101 SET CHARACTER_SET_RESULTS=@OLD_CHARACTER_SET_RESULTS */;
+/*!40101 SET COLLATION_CONNECTION=@OLD_COLLATION_CONNECTION */;
+
+-- Dump completed on 2026-01-01  0:00:00
+"""
+EXPORT = TABLE.format("one", "t") + TABLE.format("two", "u")
+LINES = EXPORT.splitlines(keepends=True)
+
+
+@pytest.mark.parametrize("number", [at for at, line in enumerate(LINES) if not line.startswith(("INSERT", "  `a`"))])
+def test_a_line_that_is_lost_is_noticed_or_changes_nothing(clean: Clean, number: int) -> None:
+    whole = clean(EXPORT)
+    try:
+        cleaned = clean("".join(LINES[:number] + LINES[number + 1 :]))
+    except UserError:
+        return
+    assert essence(cleaned) == essence(whole)
+
+
+@pytest.mark.parametrize("place", [at for at, letter in enumerate(EXPORT) if letter in ";`"])
+def test_a_character_that_is_lost_is_noticed_or_changes_nothing(clean: Clean, place: int) -> None:
+    whole = clean(EXPORT)
+    try:
+        cleaned = clean(EXPORT[:place] + EXPORT[place + 1 :])
+    except UserError:
+        return
+    assert essence(cleaned) == essence(whole)
+
+
+def essence(cleaned: Cleaned) -> tuple[list[str], dict[str, bytes], str]:
+    """All but settings that are said once more than they need be."""
+    schema = [line for line in cleaned.schema.splitlines() if not line.startswith("SET ")]
+    return schema, cleaned.rows, cleaned.after
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "what"),
+    [
+        (
+            "CREATE DATABASE IF NOT EXISTS `two`; USE `two`;\n",
+            "",
+            "the dump is of database 'two' by its header, and the last USE before it names 'one'",
+        ),
+        ("LOCK TABLES `u` WRITE;\n", "", "the dump has UNLOCK TABLES here, and no LOCK TABLES before it"),
+        ("UNLOCK TABLES;\n", "", "the dump has LOCK TABLES `t` here, and no UNLOCK TABLES after it"),
+        ("DISABLE KEYS */;\nINSERT INTO `u`", "DISABLE KEYS */;\nINSERT INTO `t`", "the dump has `t` here, where `u`"),
+        ("structure for table `u`", "structure for table `t`", "the dump has `u` here, where `t` was to follow"),
+        (
+            "/*!40103 SET TIME_ZONE='+00:00' */;\n",
+            "",
+            "the dump has `t` here, and has saved but not set time_zone before",
+        ),
+        (
+            "/*!40103 SET @OLD_TIME_ZONE=@@TIME_ZONE */;\n",
+            "",
+            "the dump restores time_zone here, which it saved nowhere",
+        ),
+        ("-- WHERE:  a>0", "-- WHERE: \0\0", "the dump has NUL bytes here, which no dump program writes"),
+        ("(1),(2)", "(1),('" + "\0" * 512 + "')", "the dump has a hole of NUL bytes in these rows"),
+        ("USE `one`;", "USE `one`", "this is no SQL: 'USE `one`'"),
+        ("`two`; USE", "`two` USE", "this is no SQL: 'CREATE DATABASE IF NOT EXISTS `two` USE `two`;'"),
+    ],
+)
+def test_what_does_not_fit_together_is_refused(clean: Clean, before: str, after: str, what: str) -> None:
+    assert before in EXPORT
+
+    with pytest.raises(UserError) as error:
+        clean(EXPORT.replace(before, after))
+
+    assert what in error.value.what
+
+
+def test_a_dump_without_comments_that_is_cut_is_refused(clean: Clean) -> None:
+    """Nothing says that it is complete, but what it saved of the session's settings is restored at its end."""
+    lines = [
+        line
+        for line in LINES[: len(LINES) // 2]
+        if not line.startswith("--") and "LOCK" not in line and "KEYS" not in line
+    ]
+    rows_end = next(at for at, line in enumerate(lines) if line.startswith("INSERT")) + 1
+
+    assert clean("".join(lines)).rows
+    with pytest.raises(UserError, match="ends before it restores @OLD_CHARACTER_SET_CLIENT"):
+        clean("".join(lines[:rows_end]))
+
+
+def test_a_transaction_that_does_not_end_is_refused(clean: Clean) -> None:
+    dump = "CREATE DATABASE d; USE d; CREATE TABLE t (a int);\nSTART TRANSACTION;\nINSERT INTO t VALUES (1);\n{}"
+
+    assert clean(dump.format("COMMIT;\n")).rows
+    with pytest.raises(UserError, match="has START TRANSACTION here, and no COMMIT after it"):
+        clean(dump.format(""))
