@@ -3,6 +3,7 @@
 import functools
 import logging
 import os
+import signal
 from collections.abc import Callable
 from contextlib import nullcontext, suppress
 from pathlib import Path
@@ -62,12 +63,21 @@ def _parse_or_say_why(parser: Parser, words: list[str]) -> Any:
 Parser.parse_argv = _parse_or_say_why  # type: ignore[method-assign, assignment]
 
 
+def _take_a_stop_as_an_interrupt() -> None:
+    """End by SIGTERM, and by a terminal that closes, as by Ctrl-C: nothing half-written is left then."""
+    for name in ("SIGTERM", "SIGHUP"):  # Windows has only the first
+        number = getattr(signal, name, None)
+        if number and signal.getsignal(number) is signal.SIG_DFL:  # nohup has it ignored
+            signal.signal(number, signal.default_int_handler)
+
+
 def command(**options: Any) -> Callable[[Callable[..., None]], Task[Any]]:
     """Make a function a command whose problems reach the user as `error:` and `hint:` lines."""
 
     def decorate(function: Callable[..., None]) -> Task[Any]:
         @functools.wraps(function)
         def run(*arguments: Any, **named: Any) -> None:
+            _take_a_stop_as_an_interrupt()
             with console.errors_as_lines(debug=logging.getLogger("invoke").isEnabledFor(logging.DEBUG)):
                 function(*arguments, **named)
 

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from invoke.exceptions import Exit
 from rich.console import Console
 from rich.markup import escape
 
@@ -75,7 +76,9 @@ def errors_as_lines(*, debug: bool = False) -> Iterator[None]:
     """
     try:
         yield
-    except (UserError, KeyboardInterrupt, OSError, UnicodeError) as error:
+    except Exit:
+        raise
+    except (Exception, KeyboardInterrupt) as error:
         if debug:
             raise
         what, hint = _explain(error)
@@ -97,4 +100,4 @@ def _explain(error: BaseException) -> tuple[str, str]:
                 "free some space and run it again" if full else "check the path and your permission",
             )
         case _:
-            return str(error), "run it again with `invoke --debug` and report what it prints"
+            return f"{type(error).__name__}: {error}", "run it again with `invoke --debug` and report what it prints"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from spyglass_export import dump
 from spyglass_export.checksum import sha256
-from spyglass_export.dump.sources import disk_error
+from spyglass_export.dump.sources import disk_error, refuse_changed, stamps
 from spyglass_export.environment import FILE, OVERRIDE_FILE, make_installable
 from spyglass_export.errors import UserError
 from spyglass_export.manifest import ExportedTable, Manifest, SourceFile, read_manifest, seed_id
@@ -66,16 +66,16 @@ def copy_files(
     Raises `UserError` for an export that is missing, damaged or cannot be kept without loss; ``export_data``
     is then as it was.
     """
-    paths = sql_files(paper_dir)
-    environment_path = paper_dir / FILE
-    if not environment_path.is_file():
-        raise UserError(
-            f"there is no {FILE} in {paper_dir}",
-            "Spyglass' Export writes it; or write it with `conda env export`, in the paper's environment",
-        )
     try:
         export_data.mkdir(parents=True, exist_ok=True)
         recover(export_data, _WRITTEN)
+        paths = sql_files(paper_dir)
+        environment_path = paper_dir / FILE
+        if not environment_path.is_file():
+            raise UserError(
+                f"there is no {FILE} in {paper_dir}",
+                "Spyglass' Export writes it; or write it with `conda env export`, in the paper's environment",
+            )
         return _copy(paths, environment_path, export_data, paper_id, exclude, progress)
     except OSError as error:
         raise disk_error(error, export_data) from error
@@ -98,7 +98,7 @@ def _copy(
     version = _read_text(version_path).strip() if version_path.is_file() else None
     read = [*paths, *(path for path in (environment_path, version_path, override_path) if path.is_file())]
     last = read_manifest(export_data)
-    stamps = _stamps(paths)
+    before = stamps(paths)
     with ThreadPoolExecutor(max_workers=1) as pool:
         reading = pool.submit(_fingerprints, read)  # hashing leaves Python's lock to what goes on meanwhile
         if (
@@ -114,11 +114,7 @@ def _copy(
             (folder / FILE).write_text(environment, encoding="utf-8", newline="\n")
             seed = seed_id(folder)
             sources = reading.result()
-            _refuse_twins(sources[: len(paths)])
-            if _stamps(paths) != stamps:
-                raise UserError(
-                    "the export changed while it was read", "wait until its dump is complete, and try again"
-                )
+            refuse_changed(paths, before)
             manifest = Manifest(
                 paper_id=paper_id,
                 spyglass_version=version,
@@ -151,17 +147,13 @@ def _sizes(paths: Sequence[Path]) -> list[int]:
     return [path.stat().st_size for path in paths]
 
 
-def _stamps(paths: Sequence[Path]) -> list[tuple[int, int]]:
-    return [(path.stat().st_size, path.stat().st_mtime_ns) for path in paths]
-
-
 def _fingerprints(paths: Sequence[Path]) -> list[SourceFile]:
     return [SourceFile(path.name, path.stat().st_size, sha256(path)) for path in paths]
 
 
 def _export_hash(sources: Sequence[SourceFile], environment: str) -> str:
     parts = [str(dump.CLEANER_FORMAT), environment, *(f"{source.name} {source.sha256}" for source in sources)]
-    return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+    return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogateescape")).hexdigest()
 
 
 def _is_whole(export_data: Path, manifest: Manifest, environment: str) -> bool:
@@ -171,11 +163,3 @@ def _is_whole(export_data: Path, manifest: Manifest, environment: str) -> bool:
         and seed_id(export_data) == manifest.seed_id
         and (export_data / FILE).read_bytes() == environment.encode()
     )
-
-
-def _refuse_twins(sources: Sequence[SourceFile]) -> None:
-    names: dict[str, str] = {}
-    for source in sources:
-        twin = names.setdefault(source.sha256, source.name)
-        if twin != source.name:
-            raise UserError(f"{twin} and {source.name} are the same file", "remove one of the two")

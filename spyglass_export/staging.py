@@ -43,7 +43,7 @@ def replaced_contents(folder: Path, names: Sequence[str]) -> Iterator[Path]:
     except OSError:  # Windows: a file is open in another program
         _move_back(folder, names)
         raise
-    shutil.rmtree(folder / _OLD)
+    shutil.rmtree(folder / _OLD, ignore_errors=True)  # the new ones are in place; the next run removes the rest
 
 
 def _move_into_place(folder: Path, names: Sequence[str]) -> None:

@@ -1,5 +1,6 @@
 """Clean an export's SQL files: read them, fit their definitions, write what loads into any MySQL 8 or newer."""
 
+import os
 import shutil
 import sys
 import tempfile
@@ -7,6 +8,7 @@ from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO, TextIO
 
 from spyglass_export.changes import Change
 from spyglass_export.dump.collations import keep_apart
@@ -16,7 +18,14 @@ from spyglass_export.dump.ddl import rewrite_table
 from spyglass_export.dump.keys import fit_lengths, tied_columns
 from spyglass_export.dump.late import rewrite_late
 from spyglass_export.dump.reading import read_export
-from spyglass_export.dump.sources import COPY_AGAIN, disk_error, open_source
+from spyglass_export.dump.sources import (
+    COPY_AGAIN,
+    disk_error,
+    open_source,
+    refuse_changed,
+    refuse_twins,
+    stamps,
+)
 from spyglass_export.dump.tables import NotUnderstoodError
 from spyglass_export.dump.writing import RowsWriter, late_text, rows_file_name, schema_text
 from spyglass_export.errors import UserError
@@ -24,6 +33,7 @@ from spyglass_export.errors import UserError
 # Raised with every change of the output for the same input, so that what was cleaned before is cleaned again.
 CLEANER_FORMAT = 2
 _GZIP_MAGIC = b"\x1f\x8b"
+_CHUNK = 1 << 18
 # In a large single file, rows are written while the definitions before them are not known yet: this room is left.
 _LARGE_FILE = 1 << 26
 _HEAD_ROOM = 1 << 20
@@ -58,6 +68,7 @@ def clean_to_folder(paths: Sequence[Path], folder: Path, progress: Progress | No
     rows_folder.mkdir(parents=True)
     with tempfile.TemporaryDirectory(dir=folder, prefix=".unpacked-") as scratch, Copier() as copier:
         sources = [open_source(path, path.name, Path(scratch)) for path in paths]
+        refuse_twins(sources)
         writer = RowsWriter(copier, lambda table: rows_folder / rows_file_name(table))
         export = read_export(sources, progress, writer.add)
         _prepare(export)
@@ -75,12 +86,15 @@ def clean_to_file(source: Path, output: Path, progress: Progress | None = None) 
     ``output`` is replaced at the end, or not at all. Raises `UserError` as `clean_to_folder` does.
     """
     partial = output.with_name(f".{output.name}.partial")
+    before = stamps([source])
     try:
-        with tempfile.TemporaryDirectory(prefix="spyglass-export-") as scratch, Copier() as copier:
+        with tempfile.TemporaryDirectory(dir=output.parent, prefix=".unpacked-") as scratch, Copier() as copier:
             opened = open_source(source, source.name, Path(scratch))
             writer = RowsWriter(copier, lambda table: partial)
             room = _HEAD_ROOM if opened.path.stat().st_size >= _LARGE_FILE else 0
             partial.write_bytes(b"\n" * room)
+            if output.exists():
+                shutil.copymode(output, partial)
             export = read_export([opened], progress, writer.add if room else None)
             _prepare(export)
             schema = schema_text(export)
@@ -98,6 +112,7 @@ def clean_to_file(source: Path, output: Path, progress: Progress | None = None) 
             writer.finish()
             with partial.open("ab") as file:
                 file.write(late_text(export))
+        refuse_changed([source], before)
         partial.replace(output)
     finally:
         partial.unlink(missing_ok=True)
@@ -109,35 +124,55 @@ def clean_sql(source: str, output: str | None = None, progress: Progress | None 
 
     Nothing is written to standard output before the whole input was read and found good. Raises `UserError`.
     """
+    target = None if output in (None, "-") else Path(str(output))
+    if target and not target.parent.is_dir():
+        raise UserError(f"there is no folder {target.parent}", "make it first, or name another --output")
+    # Pipes and devices are written to as they are; a file is replaced, where a link leads to it.
+    is_file = target is not None and (target.is_file() or not target.exists())
+    place = target.resolve().parent if target and is_file else Path(tempfile.gettempdir())
     try:
-        return _clean_sql(source, output, progress)
+        with tempfile.TemporaryDirectory(dir=place, prefix=".spyglass-export-") as scratch:
+            path = _as_file(source, Path(scratch))
+            if target and is_file:
+                return clean_to_file(path, target.resolve(), progress)
+            result = Path(scratch) / "output.sql"
+            cleaned = clean_to_file(path, result, progress)
+            with target.open("wb") if target else nullcontext(_standard(sys.stdout)) as stream:
+                _send(result, stream)
+            return cleaned
     except OSError as error:
-        raise disk_error(error, Path(output or source)) from error
+        raise disk_error(error, place) from error
 
 
-def _clean_sql(source: str, output: str | None, progress: Progress | None) -> CleanDump:
-    with tempfile.TemporaryDirectory(prefix="spyglass-export-") as scratch:
-        path = _standard_input(Path(scratch)) if source == "-" else Path(source)
-        target = None if output in (None, "-") else Path(str(output)).resolve()
-        if target and not target.parent.is_dir():
-            raise UserError(f"there is no folder {target.parent}", "make it first, or name another --output")
-        if target and (target.is_file() or not target.exists()):
-            return clean_to_file(path, target, progress)
-        result = Path(scratch) / "output.sql"
-        cleaned = clean_to_file(path, result, progress)
-        with result.open("rb") as file, target.open("wb") if target else nullcontext(sys.stdout.buffer) as stream:
-            shutil.copyfileobj(file, stream, 1 << 18)
-            stream.flush()
-    return cleaned
-
-
-def _standard_input(scratch: Path) -> Path:
-    copy = scratch / "standard input"
-    with copy.open("wb") as file:
-        shutil.copyfileobj(sys.stdin.buffer, file, 1 << 18)
+def _as_file(source: str, scratch: Path) -> Path:
+    """The source itself, or what it gives where it is no file: standard input, a pipe."""
+    path = Path(source)
+    is_standard = source == "-"
+    if not is_standard and (path.is_file() or path.is_dir() or not path.exists()):
+        return path
+    copy = scratch / ("standard input" if is_standard else path.name)
+    with nullcontext(_standard(sys.stdin)) if is_standard else path.open("rb") as stream, copy.open("wb") as file:
+        shutil.copyfileobj(stream, file, _CHUNK)
     with copy.open("rb") as file:
-        compressed = file.read(2) == _GZIP_MAGIC
-    return copy.rename(copy.with_name("standard input.gz")) if compressed else copy
+        is_compressed = file.read(2) == _GZIP_MAGIC
+    return copy.rename(copy.with_name(f"{copy.name}.gz")) if is_compressed else copy
+
+
+def _standard(stream: TextIO | None) -> BinaryIO:
+    """The bytes of standard input or output; Python has None where it was closed."""
+    if stream is None:
+        raise UserError("standard input or output is closed", "name files instead: FILE --output OUTPUT")
+    return stream.buffer
+
+
+def _send(result: Path, stream: BinaryIO) -> None:
+    try:
+        with result.open("rb") as file:
+            shutil.copyfileobj(file, stream, _CHUNK)
+        stream.flush()
+    except BrokenPipeError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())  # or Python tries again when it ends, and fails
+        raise UserError("the output was not read to its end", "the whole of it is needed; try --output FILE") from error
 
 
 def _prepare(export: Export) -> None:

@@ -1,10 +1,13 @@
 """The files of an export, plain or compressed, as regular files that can be read at any place."""
 
 import errno
+import filecmp
 import gzip
 import shutil
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
 
 from spyglass_export.errors import UserError
@@ -54,7 +57,7 @@ def open_source(path: Path, name: str, scratch: Path) -> Source:
         raise UserError(f"{name} is empty", COPY_AGAIN)
     if path.suffix.lower() != ".gz":
         return Source(name, path)
-    plain = scratch / f"{name}.unpacked"
+    plain = scratch / f"{len(list(scratch.iterdir()))}.unpacked"  # two folders may have files of one name
     try:
         with gzip.open(path) as packed, plain.open("wb") as unpacked:
             shutil.copyfileobj(packed, unpacked, _CHUNK)
@@ -65,3 +68,21 @@ def open_source(path: Path, name: str, scratch: Path) -> Source:
     if plain.stat().st_size == 0:
         raise UserError(f"{name} is empty", COPY_AGAIN)
     return Source(name, plain, path.stat().st_size / plain.stat().st_size)
+
+
+def refuse_twins(sources: Sequence[Source]) -> None:
+    """Raise `UserError` where two files hold the same dump, packed or not: its rows would be there twice."""
+    for one, other in combinations(sources, 2):
+        if filecmp.cmp(one.path, other.path, shallow=False):
+            raise UserError(f"{one.name} and {other.name} hold the same dump", "remove one of the two")
+
+
+def stamps(paths: Sequence[Path]) -> list[tuple[int, int]]:
+    """What changes when a file is written to: its size, and the time of the last change."""
+    return [(path.stat().st_size, path.stat().st_mtime_ns) for path in paths]
+
+
+def refuse_changed(paths: Sequence[Path], before: list[tuple[int, int]]) -> None:
+    """Raise `UserError` where a file has been written to since its stamps were ``before``."""
+    if stamps(paths) != before:
+        raise UserError("the export changed while it was read", "wait until its dump is complete, and try again")

@@ -145,7 +145,7 @@ def test_the_authors_own_file_is_used_and_stays(paper: Path, export_data: Path) 
         ("no sql", "there is no .sql file in"),
         ("no environment", "there is no environment.yml in"),
         ("cut", "ends within a string"),
-        ("twin", "are the same file"),
+        ("twin", "hold the same dump"),
         ("latin1 environment", "is not written in UTF-8"),
     ],
 )
