@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from spyglass_export.changes import Change
 from spyglass_export.dump import known
@@ -18,7 +19,7 @@ from spyglass_export.dump.statements import (
     Statement,
     read_statements,
 )
-from spyglass_export.dump.tables import Cursor, NotUnderstoodError, parse_table
+from spyglass_export.dump.tables import Cursor, NotUnderstoodError, parse_table, with_keys
 from spyglass_export.dump.tokens import join, meaning, quoted, shown, split_name, tokenize
 from spyglass_export.errors import UserError
 
@@ -227,6 +228,8 @@ class _SourceReader:
             self.create_table(statement)
         elif self.is_left_out(statement, known.words_of(text), versioned=versioned):
             pass
+        elif begins == "ALTER TABLE" and not versioned:
+            self.add_keys(statement)
         elif begins in known.BEGINNINGS or first in known.BEGINNINGS or (begins == "DROP TABLE" and not versioned):
             raise self.no_sql(statement)
         else:
@@ -322,6 +325,27 @@ class _SourceReader:
                 f" {self.place(statement.start)} has {other}",
                 "two exports are mixed here; keep the files of one",
             )
+
+    def add_keys(self, statement: Statement) -> None:
+        """Put keys that some programs add after the rows where the rows' other keys are, to be looked at with them."""
+        tokens = tokenize(statement.text[: -len(statement.delimiter)])
+        cursor = Cursor(tokens)
+        cursor.take()
+        cursor.take()
+        first = cursor.indexes[cursor.at]
+        cursor.qualified_name()
+        name = join(tokens[first : cursor.indexes[cursor.at - 1] + 1])
+        table = self.known_table(name.decode("latin-1"))
+        if table is None or table.definition is None:
+            self.keep_for_later(statement)
+            return
+        table.definition, keys, left = with_keys(table.definition, tokens)
+        reason = "its rows are looked at for whether they fit"
+        for key in keys:
+            self.export.changes[Change("key", table.where, f"ADD {shown(key)}", "in CREATE TABLE", reason)] = None
+        if left:
+            rest = b"ALTER TABLE %b %b" % (name, ", ".join(left).encode("latin-1"))
+            self.keep_for_later(replace(statement, text=rest + statement.delimiter))
 
     def keep_for_later(self, statement: Statement) -> None:
         self.open_schema = None

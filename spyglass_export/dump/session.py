@@ -32,6 +32,7 @@ SOURCE_ONLY = {
     "sql_quote_show_create",
     "max_statement_time",
     "restrict_fk_on_non_standard_key",
+    "log_bin_trust_function_creators",
 }
 _NAMES = ("character_set_client", "character_set_connection", "character_set_results", "collation_connection")
 _SCOPES = ("GLOBAL", "SESSION", "LOCAL")

@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from spyglass_export.dump.tokens import Token, unquoted
+from spyglass_export.dump.tokens import Token, join, tokenize, unquoted
 
 _KEY_WORDS = {"PRIMARY", "UNIQUE", "KEY", "INDEX", "FULLTEXT", "SPATIAL", "CONSTRAINT", "FOREIGN", "CHECK", "PERIOD"}
 TEXT_TYPES = {"CHAR", "VARCHAR", "TINYTEXT", "TEXT", "MEDIUMTEXT", "LONGTEXT", "ENUM", "SET", "NCHAR", "NVARCHAR"}
@@ -186,6 +186,35 @@ def parse_table(tokens: list[Token]) -> TableDefinition:
     table.character_set = (table.option("CHARSET") or table.option("CHARACTER", "SET")).lower() or None
     table.collation = table.option("COLLATE").lower() or None
     return table
+
+
+def with_keys(table: TableDefinition, alter: list[Token]) -> tuple[TableDefinition, list[str], list[str]]:
+    """The table with the keys that an ``ALTER TABLE`` adds; what was taken from that, and what is left of it.
+
+    Raises `NotUnderstoodError` for anything but an ``ALTER TABLE``.
+    """
+    cursor = Cursor(alter)
+    cursor.expect("ALTER")
+    cursor.expect("TABLE")
+    cursor.qualified_name()
+    keys: list[str] = []
+    left: list[str] = []
+    while cursor.peek() is not None:
+        first = cursor.indexes[cursor.at]
+        while cursor.word() not in ("", ","):
+            if cursor.word() == "(":
+                cursor.skip_parentheses()
+            else:
+                cursor.take()
+        part = Cursor(alter, first, cursor.indexes[cursor.at - 1] + 1)
+        is_key = part.accept("ADD") and part.word() in _KEY_WORDS
+        text = join(alter[part.indexes[part.at] if is_key else first : part.indexes[-1] + 1]).decode("latin-1")
+        (keys if is_key else left).append(text)
+        cursor.accept(",")
+    end = table.options_at - 1
+    added = "".join(f",\n  {key}" for key in keys).encode("latin-1")
+    definition = join(table.tokens[:end]).rstrip() + added + b"\n" + join(table.tokens[end:])
+    return parse_table(tokenize(definition)), keys, left
 
 
 def _read_definition(table: TableDefinition, cursor: Cursor, start: int, end: int) -> None:

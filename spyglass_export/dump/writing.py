@@ -11,6 +11,8 @@ from spyglass_export.dump.session import Settings
 from spyglass_export.dump.sources import Source
 from spyglass_export.dump.tokens import join, quoted, without_empty_marks
 
+_FUNCTION = re.compile(rb"(?:/\*!\d*\s*)?CREATE\b.{,300}?\bFUNCTION\b", re.I | re.S)
+
 
 def schema_text(export: Export) -> bytes:
     """The databases and tables, to be created in any order of parents and children."""
@@ -38,6 +40,11 @@ def schema_text(export: Export) -> bytes:
 def late_text(export: Export) -> bytes:
     """What is executed after the rows are there; empty where there is nothing."""
     parts = []
+    has_function = any(_FUNCTION.match(late.text) for late in export.late)
+    if has_function:
+        # A server with a binary log, as it is by default, refuses functions that do not say what they do: ERROR 1418.
+        parts.append(b"SET @OLD_TRUST=@@GLOBAL.LOG_BIN_TRUST_FUNCTION_CREATORS;\n")
+        parts.append(b"SET GLOBAL LOG_BIN_TRUST_FUNCTION_CREATORS=ON;\n")
     for late in export.late:
         if late.schema is not None:
             parts.append(_use(late.schema))
@@ -46,6 +53,8 @@ def late_text(export: Export) -> bytes:
             parts.append(late.text + b";\n")
         else:
             parts.append(b"DELIMITER %b\n%b%b\nDELIMITER ;\n" % (late.delimiter, late.text, late.delimiter))
+    if has_function:
+        parts.append(b"SET GLOBAL LOG_BIN_TRUST_FUNCTION_CREATORS=@OLD_TRUST;\n")
     return b"".join(parts)
 
 

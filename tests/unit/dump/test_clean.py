@@ -218,3 +218,24 @@ def test_a_table_that_is_dropped_and_made_again_keeps_its_pieces(clean: Clean) -
     piece = "DROP TABLE `t`, `u`;\n" + T + "INSERT INTO `t` VALUES (1,'x');\n"
 
     assert clean(USE + "CREATE TABLE `u` (`a` int);\n" + piece).result.tables[0].name == "t"
+
+
+def test_keys_that_come_after_the_rows_are_looked_at_with_them(clean: Clean) -> None:
+    """As phpMyAdmin writes them: these two names are one key where accents are ignored, as in utf8mb4's default."""
+    table = "CREATE TABLE `p` (\n  `name` varchar(20) NOT NULL,\n  `n` int NOT NULL\n) DEFAULT CHARSET=latin1;\n"
+    rows = "INSERT INTO `p` VALUES ('Bjorn',1),('Björn',2);\n"
+    added = "ADD PRIMARY KEY (`name`), ADD UNIQUE KEY `k` (`n`,`name`(5))"
+    keys = f"ALTER TABLE `p`\n  {added}, MODIFY `n` int, AUTO_INCREMENT=3;\n"
+    cleaned = clean(USE + table + rows + keys)
+
+    assert "`name` varchar(20) COLLATE utf8mb4" in cleaned.schema
+    assert "PRIMARY KEY (`name`),\n  UNIQUE KEY `k` (`n`,`name`(5))\n)" in cleaned.schema
+    assert "ALTER TABLE `p` MODIFY `n` int, AUTO_INCREMENT=3;\n" in cleaned.after
+    assert len(cleaned.changes("key")) == 2
+
+
+def test_a_function_is_made_on_a_server_with_a_binary_log(clean: Clean, tmp_path: Path) -> None:
+    function = "CREATE DEFINER=`a`@`b` FUNCTION `f`() RETURNS int RETURN 1;\n"
+
+    assert "SET GLOBAL LOG_BIN_TRUST_FUNCTION_CREATORS=ON;" in clean(USE + T + function).after
+    assert "BIN_TRUST" not in clean(USE + T + "CREATE VIEW `v` AS SELECT 1;\n").after
