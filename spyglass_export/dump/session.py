@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 from sqlparse import tokens as types
 
-from spyglass_export.dump.statements import DamagedDumpError
 from spyglass_export.dump.tables import Cursor, NotUnderstoodError
 from spyglass_export.dump.tokens import join, tokenize
 
@@ -34,7 +33,7 @@ SOURCE_ONLY = {
     "restrict_fk_on_non_standard_key",
     "log_bin_trust_function_creators",
 }
-_NAMES = ("character_set_client", "character_set_connection", "character_set_results", "collation_connection")
+_NAMES = ("character_set_client", "character_set_connection", "character_set_results")
 _SCOPES = ("GLOBAL", "SESSION", "LOCAL")
 _USER_VARIABLE = re.compile(r"(?<!@)@(\w+)")
 _OTHER_SETS = {"PASSWORD", "TRANSACTION", "ROLE", "DEFAULT", "RESOURCE", "STATEMENT"}
@@ -158,6 +157,7 @@ class Session:
     def __init__(self) -> None:
         self.values: dict[str, str | None] = {}
         self.saved: dict[str, str | None] = {}
+        self.names: str | None = None  # what SET NAMES said last
         self.to_set: set[str] = set()  # system variables that were saved, as one does before setting them
         self.to_restore: dict[str, int] = {}  # user variables that one was saved in, and at which offset
 
@@ -170,9 +170,10 @@ class Session:
     def apply(self, statement: bytes, offset: int) -> bool:
         """Follow a ``SET`` statement that stands at ``offset``; false where it sets anything that is not known here.
 
-        Raises `UnsafeSettingError` for character sets and modes in which strings end by other rules,
-        `NotUnderstoodError` for what is no list of assignments, and `DamagedDumpError` for what restores a setting
-        that nothing saved.
+        What was saved nowhere, as its line was lost, is restored to what mysqldump saves.
+
+        Raises `UnsafeSettingError` for character sets and modes in which strings end by other rules, and
+        `NotUnderstoodError` for what is no list of assignments.
         """
         tokens = tokenize(statement.rstrip(b"; \r\n\t"))
         cursor = Cursor(tokens)
@@ -204,8 +205,7 @@ class Session:
         if not cursor.accept(":", "=") and not cursor.accept("="):
             raise NotUnderstoodError
         is_variable, is_system = cursor.word() == "@", cursor.word(1) == "@"
-        if is_variable and not is_system and name in _FOLLOWED and cursor.word(1).lower() not in self.saved:
-            raise DamagedDumpError(f"restores {name} here, which it saved nowhere", offset)
+        was_saved = not is_variable or is_system or cursor.word(1).lower() in self.saved
         start = cursor.at
         value = self._read(cursor)
         if not is_user_variable:
@@ -218,6 +218,8 @@ class Session:
             self.to_restore.pop(read.lower(), None)
         if is_user_variable:
             self.saved[name] = value
+        elif name in _FOLLOWED and not was_saved:
+            self.values[name] = self.names if name in _NAMES else self.values.get(name)
         elif name in _FOLLOWED:
             self._set(name, value)
         else:
@@ -225,7 +227,8 @@ class Session:
         return True
 
     def _set_names(self, value: str | None) -> None:
-        self.to_set.difference_update(_NAMES)
+        self.to_set.difference_update((*_NAMES, "collation_connection"))
+        self.names = value
         self._set("character_set_client", value)
         self._set("character_set_results", value)
         self._set("collation_connection", None)

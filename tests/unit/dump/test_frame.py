@@ -102,11 +102,6 @@ def essence(cleaned: Cleaned) -> tuple[list[str], dict[str, bytes], str]:
             "",
             "the dump has `t` here, and has saved but not set time_zone before",
         ),
-        (
-            "/*!40103 SET @OLD_TIME_ZONE=@@TIME_ZONE */;\n",
-            "",
-            "the dump restores time_zone here, which it saved nowhere",
-        ),
         ("-- WHERE:  a>0", "-- WHERE: \0\0", "the dump has NUL bytes here, which no dump program writes"),
         ("(1),(2)", "(1),('" + "\0" * 512 + "')", "the dump has a hole of NUL bytes in these rows"),
         ("USE `one`;", "USE `one`", "this is no SQL: 'USE `one`'"),
@@ -142,3 +137,12 @@ def test_a_transaction_that_does_not_end_is_refused(clean: Clean) -> None:
     assert clean(dump.format("COMMIT;\n")).rows
     with pytest.raises(UserError, match="has START TRANSACTION here, and no COMMIT after it"):
         clean(dump.format(""))
+
+
+def test_rows_keep_their_character_set_where_the_line_that_saved_it_is_lost(clean: Clean) -> None:
+    dump = TABLE.format("one", "t").replace("SET NAMES utf8mb4", "SET NAMES latin1")
+    line = "/*!40101 SET @saved_cs_client     = @@character_set_client */;\n"
+
+    assert line in dump
+    assert clean(dump.replace(line, "")).rows == clean(dump).rows
+    assert b"SET NAMES latin1;" in clean(dump).rows["t"]
