@@ -15,6 +15,7 @@ from spyglass_export.dump.collations import keep_apart
 from spyglass_export.dump.contents import Export, Late, Table
 from spyglass_export.dump.copying import Copier
 from spyglass_export.dump.ddl import rewrite_table
+from spyglass_export.dump.enums import keep_error_values
 from spyglass_export.dump.keys import fit_lengths, tied_columns
 from spyglass_export.dump.late import rewrite_late
 from spyglass_export.dump.reading import read_export
@@ -178,7 +179,7 @@ def _send(result: Path, stream: BinaryIO) -> None:
 def _prepare(export: Export) -> None:
     """Rewrite all that was read but rows."""
     groups = tied_columns(export)
-    changes = keep_apart(export, groups)
+    changes = keep_apart(export, groups) + keep_error_values(export)
     for table in export.tables.values():
         if table.definition is not None:
             try:

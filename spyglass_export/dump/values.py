@@ -70,6 +70,16 @@ def _parts(table: Table) -> Iterator[bytes]:
                     yield part
 
 
+def has_empty_string(table: Table) -> bool:
+    """Whether there is an empty string among the rows' values, or two quotes that look like one."""
+    last = b""
+    for part in _parts(table):
+        if b"''" in part or (last == b"'" and part.startswith(b"'")):
+            return True
+        last = part[-1:]
+    return False
+
+
 def may_be_unusual(table: Table, names: Sequence[str]) -> bool:
     """Whether rows may have unusual bytes in one of these columns: a quick look, which rather says yes.
 

@@ -239,3 +239,11 @@ def test_a_function_is_made_on_a_server_with_a_binary_log(clean: Clean, tmp_path
 
     assert "SET GLOBAL LOG_BIN_TRUST_FUNCTION_CREATORS=ON;" in clean(USE + T + function).after
     assert "BIN_TRUST" not in clean(USE + T + "CREATE VIEW `v` AS SELECT 1;\n").after
+
+
+def test_an_enum_that_holds_what_is_no_member_gets_it_as_one(clean: Clean) -> None:
+    columns = "`one` enum('a','b'), `two` enum('a',''), `three` enum('a')"
+    cleaned = clean(f"{USE}CREATE TABLE `e` ({columns});\n" + "INSERT INTO `e` VALUES ('a','','a'),('','','a');\n")
+
+    assert columns.replace("b'", "b',''") in cleaned.schema
+    assert [change.where for change in cleaned.changes("enum member")] == ["`d`.`e`.`one`"]
