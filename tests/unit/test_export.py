@@ -1,5 +1,6 @@
 """copy_files: from an export to export_data/, again, and through every kind of trouble."""
 
+import gzip
 import json
 import os
 import shutil
@@ -146,6 +147,7 @@ def test_the_authors_own_file_is_used_and_stays(paper: Path, export_data: Path) 
         ("no environment", "there is no environment.yml in"),
         ("cut", "ends within a string"),
         ("twin", "hold the same dump"),
+        ("packed twin", "hold the same dump"),
         ("latin1 environment", "is not written in UTF-8"),
     ],
 )
@@ -165,6 +167,8 @@ def test_a_bad_export_is_refused_and_the_last_one_stays_whole(
         dump.write_text(SQL[: SQL.index(".nwb")], encoding="utf-8")
     elif trouble == "twin":
         shutil.copy(dump, paper / "copy of it.sql")
+    elif trouble == "packed twin":
+        (paper / "copy.sql.gz").write_bytes(gzip.compress(dump.read_bytes()))
     else:
         (paper / "environment.yml").write_bytes(b"name: \xe9\n")
 

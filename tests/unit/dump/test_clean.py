@@ -148,6 +148,17 @@ def test_compressed_files(tmp_path: Path) -> None:
     assert not list((tmp_path / "out").glob(".*"))
 
 
+def test_compressed_files_of_one_name(tmp_path: Path) -> None:
+    for folder, table in (("one", "t"), ("two", "u")):
+        (tmp_path / folder).mkdir()
+        dump = USE + T.replace("`t`", f"`{table}`") + f"INSERT INTO `{table}` VALUES (1,'x');\n"
+        (tmp_path / folder / "x.sql.gz").write_bytes(gzip.compress(dump.encode()))
+    cleaned = clean_to_folder([tmp_path / "one" / "x.sql.gz", tmp_path / "two" / "x.sql.gz"], tmp_path / "out")
+
+    assert [table.name for table in cleaned.tables] == ["t", "u"]
+    assert all(table.size for table in cleaned.tables)
+
+
 def test_a_broken_compressed_file_is_refused(tmp_path: Path) -> None:
     packed = tmp_path / "x.sql.gz"
     packed.write_bytes(gzip.compress((USE + T).encode())[:-12])
