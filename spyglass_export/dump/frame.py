@@ -3,6 +3,7 @@
 import re
 
 from spyglass_export.dump.known import COMMIT, DISABLE_KEYS, ENABLE_KEYS, LOCK, TRANSACTION, UNLOCK
+from spyglass_export.dump.rows import NUL_BYTES
 from spyglass_export.dump.statements import DUMP_FOOTER, DUMP_HEADER, DamagedDumpError
 from spyglass_export.dump.tokens import quoted, shown, split_name
 
@@ -28,8 +29,7 @@ class Frame:
 
     def comment(self, text: bytes, offset: int) -> None:
         """Follow a comment."""
-        if self.is_inside and b"\0" in text:
-            raise DamagedDumpError("has NUL bytes here, which no dump program writes", offset)
+        self.refuse_nul_bytes(text, offset)
         if DUMP_HEADER.match(text):
             self.is_inside = True
         elif text.startswith(DUMP_FOOTER):
@@ -39,6 +39,11 @@ class Frame:
             self.database = shown(found[1])
         elif found := _ANNOUNCED.match(text):
             self._announced = _name(found["table"]) if found["table"] else None
+
+    def refuse_nul_bytes(self, text: bytes, offset: int) -> None:
+        """Refuse what no dump program writes between its first and last line."""
+        if self.is_inside and b"\0" in text:
+            raise DamagedDumpError(NUL_BYTES, offset)
 
     def statement(self, words: str, offset: int) -> None:
         """Follow a statement that opens or closes something; ``words`` are its words with one space between."""

@@ -206,6 +206,7 @@ class _SourceReader:
 
     def follow(self, statement: Statement) -> None:
         text = statement.text[: -len(statement.delimiter)]
+        self.frame.refuse_nul_bytes(text, statement.start)
         if _MARIADB_ONLY.fullmatch(text):
             self.drop(statement, "MariaDB only")
             return

@@ -6,7 +6,8 @@ from functools import lru_cache
 
 FEW = 64  # of anything that is found faster one by one where it is rare
 SINGLE = rb"'[^'\\]*(?:\\.[^'\\]*)*'"
-_HOLE = bytes(256)  # dump programs write NUL bytes as \\0; disks lose whole blocks
+# Dump programs write them as \\0, and mysql does not read them; a crash or a broken copy leaves whole blocks of them.
+NUL_BYTES = "has NUL bytes here, which no dump program writes"
 DOUBLE = rb'"[^"\\]*(?:\\.[^"\\]*)*"'
 
 _ESCAPE = re.compile(rb"\\[\\'\"]")
@@ -38,8 +39,8 @@ class FramedRowScan:
         """How much of ``block`` was looked at, and whether the rows end there; ``more`` comes after it."""
         # What may go together with the next block's first byte is left for that block.
         text = whole = block.rstrip(b"\\);\r") if more else block
-        if b"\0" in text and _HOLE in text:
-            self.damage = "has a hole of NUL bytes in these rows, as a crash or a broken copy leaves"
+        if b"\0" in text:
+            self.damage = NUL_BYTES
             return len(whole), False
         ends: list[int] = []
         if b"\n" in text:
