@@ -77,19 +77,30 @@ def _names(column_list: bytes) -> list[str]:
     return [unquoted(token.text).lower() for token in tokenize(column_list) if token.matters and token.text != ","]
 
 
-def _make_plain(table: TableDefinition, column: Column, where: str) -> list[Change]:
-    """MariaDB writes the values of generated columns too; MySQL takes them for plain columns only."""
+def generated_at(table: TableDefinition, column: Column) -> list[int]:
+    """The tokens that say from what a column is generated; none for other columns."""
     cursor = Cursor(table.tokens, column.first, column.last)
     while cursor.peek() is not None:
         first = cursor.at
         cursor.accept("GENERATED", "ALWAYS")
-        if cursor.accept("AS"):
+        if cursor.word(1) == "(" and cursor.accept("AS"):
             cursor.skip_parentheses()
             cursor.accept("VIRTUAL") or cursor.accept("STORED") or cursor.accept("PERSISTENT")
-            before = take_out(table.tokens, cursor.indexes[first : cursor.at])
-            return [Change("generated column", where, before, "", "the rows hold its values, which MySQL refuses")]
-        cursor.take()
+            return cursor.indexes[first : cursor.at]
+        if cursor.word() == "(":
+            cursor.skip_parentheses()
+        elif cursor.at == first:
+            cursor.take()
     return []
+
+
+def _make_plain(table: TableDefinition, column: Column, where: str) -> list[Change]:
+    """MariaDB writes the values of generated columns too; MySQL takes them for plain columns only."""
+    generated = generated_at(table, column)
+    if not generated:
+        return []
+    before = take_out(table.tokens, generated)
+    return [Change("generated column", where, before, "", "the rows hold its values, which MySQL refuses")]
 
 
 def _rewrite_options(tokens: list[Token], start: int, where: str) -> tuple[list[Change], bool]:

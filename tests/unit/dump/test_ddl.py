@@ -55,6 +55,7 @@ def test_table_options(clean: Clean, before: str, after: str) -> None:
         ("varchar(9) DEFAULT _utf8mb4'x'", "varchar(9) DEFAULT _utf8mb4'x'"),
         ("int GENERATED ALWAYS AS (cast(`b` as char charset latin1)) VIRTUAL",
          "int GENERATED ALWAYS AS (cast(`b` as char charset latin1)) VIRTUAL"),
+        ("json DEFAULT (cast(_utf8mb4'[]' as json))", "json DEFAULT (cast(_utf8mb4'[]' as json))"),
         ("uuid DEFAULT uuid()", "char(36) DEFAULT (uuid())"),
         ("text DEFAULT 'x'", "text DEFAULT ('x')"),
         ("datetime DEFAULT current_timestamp() ON UPDATE current_timestamp()",
@@ -63,6 +64,13 @@ def test_table_options(clean: Clean, before: str, after: str) -> None:
 )  # fmt: skip
 def test_columns(clean: Clean, before: str, after: str) -> None:
     assert f"\n  `a` {after},\n" in clean(table(f"`a` {before},\n  `b` int")).schema
+
+
+def test_only_a_generated_column_whose_values_are_in_the_rows_becomes_a_plain_one(clean: Clean) -> None:
+    columns = "`j` json DEFAULT (cast(_utf8mb4'[]' as json)),\n  `g` int GENERATED ALWAYS AS (1 + 1) VIRTUAL NOT NULL"
+    schema = clean(table(columns) + "INSERT INTO `t` VALUES ('[]',2);\n").schema
+
+    assert "`j` json DEFAULT (cast(_utf8mb4'[]' as json)),\n  `g` int NOT NULL\n" in schema
 
 
 def test_a_column_that_ignores_case_in_a_table_that_does_not(clean: Clean) -> None:
