@@ -2,16 +2,25 @@
 
 Dropping a collation such as ``latin1_swedish_ci`` means ``utf8mb4_0900_ai_ci``, for which 'Bjorn' and 'Björn' are one
 key, as are 'a' and 'a' with a NUL byte after it. ASCII without control characters compares alike in all collations that
-ignore case, so one of two such keys is beyond that.
+ignore case, so one of two such keys is beyond that. Where it is beyond the letters of Western Europe too, the column
+gets ``utf8mb4_bin`` at once: what is alike in other scripts is more than can be told here.
 """
 
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import repeat
 
 from spyglass_export.changes import Change
 from spyglass_export.dump.contents import Export, Rows, Table
-from spyglass_export.dump.ddl import BINARY_COLLATION, DEFAULT_COLLATION, keeps_case
+from spyglass_export.dump.ddl import (
+    BINARY_COLLATION,
+    DEFAULT_COLLATION,
+    EXACT_COLLATION,
+    generated_at,
+    rows_hold,
+    target_collation,
+)
 from spyglass_export.dump.keys import Group
 from spyglass_export.dump.sources import COPY_AGAIN
 from spyglass_export.dump.tables import Column, Index, TableDefinition
@@ -22,6 +31,7 @@ from spyglass_export.errors import UserError
 # Bytes: https://dev.mysql.com/doc/refman/9.7/en/storage-requirements.html
 _TEXT_BYTES = {"TINYTEXT": 255, "TEXT": 65535, "MEDIUMTEXT": 16777215, "LONGTEXT": 4294967295}
 _UNICODE = ("utf8mb4", "utf8mb3", "utf8")
+_NOT_AS_ASCII = ("ucs2", "utf16", "utf16le", "utf32", "swe7")  # in which ASCII takes other bytes
 # Letters with a stroke, and ligatures, are no decompositions in Unicode but weigh like these in its collation.
 _ALIKE = str.maketrans(
     {"ø": "o", "đ": "d", "ð": "d", "ł": "l", "ħ": "h", "ŧ": "t", "æ": "ae", "œ": "oe", "\u0131": "i"}
@@ -30,82 +40,132 @@ _IGNORED = re.compile(r"[\0-\x08\x0e-\x1f\x7f-\x9f]")
 
 
 def fold(text: str) -> str:
-    """A form that is the same for any two texts that ``utf8mb4_0900_ai_ci`` takes for equal."""
+    """A form that is the same for any two texts that ``utf8mb4_0900_ai_ci`` takes for equal.
+
+    That is certain for texts with the letters of `is_known`; each was compared in MySQL 9.7, by WEIGHT_STRING().
+    """
     plain = unicodedata.normalize("NFKD", text).casefold().translate(_ALIKE)
-    marks = (letter for letter in plain if unicodedata.category(letter) not in ("Mn", "Me", "Mc", "Cf"))
-    kana = (chr(ord(letter) - 0x60) if "\u30a1" <= letter <= "\u30f6" else letter for letter in marks)
-    return _IGNORED.sub("", unicodedata.normalize("NFKD", "".join(kana)))
+    return _IGNORED.sub("", "".join(letter for letter in plain if unicodedata.category(letter) not in ("Mn", "Cf")))
+
+
+def is_known(text: str) -> bool:
+    """Whether all letters are of ASCII and cp1252, MySQL's latin1."""
+    try:
+        text.encode("cp1252")
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def keep_apart(export: Export, groups: Mapping[tuple[str, str, str], Group]) -> list[Change]:
-    """Give ``utf8mb4_bin`` to columns whose keys would collide, and to those tied to them; widen text that grows.
+    """Give ``utf8mb4_bin`` to columns whose keys may collide, and to those tied to them; widen text that grows.
 
+    Keys that ``utf8mb4_bin`` takes for equal, as they differ in spaces at their end only, get ``utf8mb4_0900_bin``.
     ``groups`` are the columns tied by foreign keys, by schema, table and column in lower case. To be called before
     collations are taken out of the definitions. Raises `UserError` for rows dumped as bytes of another character set.
     """
     changes = []
-    for table in export.tables.values():
-        definition = table.definition
-        if definition is None:
-            continue
+    tables = [(table, table.definition) for table in export.tables.values() if table.definition is not None]
+    for table, definition in tables:
+        if export.schemas.get(table.schema) and not definition.character_set and not definition.collation:
+            definition.collation = BINARY_COLLATION  # the database's
         for column in definition.columns:
-            if column.type in ("ENUM", "SET") and _members_collide(definition, column):
-                changes += _make_binary(table, [column], groups)
-        concerned = [(index, columns) for index in definition.indexes if (columns := _concerned(definition, index))]
-        bytes_of_old, texts = _dumped_as_bytes(table, definition), _growing_texts(definition)
-        for index, columns in concerned:
-            if _keys_collide(table, definition, index):
-                changes += _make_binary(table, columns, groups)
-        if (bytes_of_old or texts) and not is_ascii(table):
-            _refuse_bytes(table, bytes_of_old)
+            if column.type in ("ENUM", "SET") and _members_collide(table, definition, column):
+                changes += _set_collation(table, [column], groups, BINARY_COLLATION)
+        for index in definition.indexes:
+            columns = [column for column in _columns(definition, index) if _changes(definition, column)]
+            if columns and _keys_collide(table, definition, index, columns, DEFAULT_COLLATION):
+                changes += _set_collation(table, columns, groups, BINARY_COLLATION)
+        _refuse_bytes(table, definition)
+        texts = _growing_texts(definition)
+        if texts and not is_ascii(table):
             changes += _widen_text(table, definition, texts)
+    # Which columns get utf8mb4_bin is known only now.
+    for table, definition in tables:
+        for index in definition.indexes:
+            columns = [column for column in _columns(definition, index) if _loses_spaces(definition, column)]
+            if columns and _keys_collide(table, definition, index, columns, BINARY_COLLATION):
+                changes += _set_collation(table, columns, groups, EXACT_COLLATION)
     return changes
 
 
-def _concerned(definition: TableDefinition, index: Index) -> list[Column]:
-    """The text columns of a unique index that compare by other rules than they did."""
+def _columns(definition: TableDefinition, index: Index) -> list[Column]:
+    """The text columns of a unique index."""
     if index.kind not in ("PRIMARY", "UNIQUE"):
         return []
     columns = [definition.column(name) for name, _ in index.parts]
-    return [column for column in columns if column is not None and column.is_text and _changes(definition, column)]
+    return [column for column in columns if column is not None and column.is_text]
 
 
 def _changes(definition: TableDefinition, column: Column) -> bool:
+    """Whether text is about to compare by rules under which keys may be one that were two; or that is not known."""
+    is_default = definition.collation_of(column)[1] == DEFAULT_COLLATION
+    return column.is_text and target_collation(definition, column) == DEFAULT_COLLATION and not is_default
+
+
+def _is_told(definition: TableDefinition, column: Column) -> bool:
+    """Whether the definition says how text compares; if not, that may have been as it will be."""
+    return definition.collation_of(column) != (None, None)
+
+
+def _loses_spaces(definition: TableDefinition, column: Column) -> bool:
+    """Whether spaces at the end of text count, or may, and will not any more.
+
+    They count in collations of UCA 9.0.0 and newer and in MariaDB's that say so:
+    https://dev.mysql.com/doc/refman/9.7/en/charset-binary-collations.html
+    """
     character_set, collation = definition.collation_of(column)
-    if character_set in (None, "binary") or column.binary:
-        return False
-    return not keeps_case(character_set, collation) and collation != DEFAULT_COLLATION
+    count = "_0900_" in collation or "_nopad_" in collation if collation else character_set in ("utf8mb4", None)
+    return count and target_collation(definition, column) == BINARY_COLLATION
 
 
-def _keys_collide(table: Table, definition: TableDefinition, index: Index) -> bool:
-    """Whether any two different keys of the rows fold to the same, one of them at least unusual."""
+def _keys_collide(
+    table: Table, definition: TableDefinition, index: Index, columns: list[Column], collation: str
+) -> bool:
+    """Whether two different keys of the rows are or may be one where ``columns`` of theirs get ``collation``."""
+    is_default = collation == DEFAULT_COLLATION
     names = [name for name, _ in index.parts]
-    texts = {column.name.lower() for column in _concerned(definition, index)}
-    if not may_be_unusual(table, list(texts)):
+    if any(generated_at(definition, column) and not rows_hold(column, table.column_lists) for column in columns):
+        names = [column.name for column in definition.columns if column.is_text]
+        return not is_default or not _is_usual(table, names)
+    if is_default and _is_usual(table, [column.name for column in columns]):
         return False
+    must_be_known = is_default and all(_is_told(definition, column) for column in columns)
+    forms = [_form_of(definition, definition.column(name)) for name in names]
+    at_risk = [place for place, form in enumerate(forms) if form is (fold if is_default else _without_end)]
     lengths = [None if prefix is None else int(definition.tokens[prefix].text) for _, prefix in index.parts]
     # By hashes, as there may be millions: two texts of one hash would cost no more than a collation.
-    unusual: dict[int, int] = {}
+    odd: dict[int, int] = {}
     for rows, keys in _keys(table, names):
         for key in keys:
-            if not is_usual(b"".join(key)):
-                texts_of_key = _decoded(rows, key, lengths)
-                if unusual.setdefault(_folded(texts_of_key, names, texts), hash(texts_of_key)) != hash(texts_of_key):
+            values = [text_of(key[place]) for place in at_risk]
+            if not all(map(is_usual, values)) if is_default else b" " in b"".join(values):
+                texts = _decoded(rows, key, lengths)
+                if must_be_known and not all(is_known(texts[place]) for place in at_risk):
                     return True
-    if not unusual:
+                if odd.setdefault(_folded(texts, forms), hash(texts)) != hash(texts):
+                    return True
+    if not odd:
         return False
     for rows, keys in _keys(table, names):
         for key in keys:
-            texts_of_key = _decoded(rows, key, lengths)
-            if unusual.get(_folded(texts_of_key, names, texts), hash(texts_of_key)) != hash(texts_of_key):
+            texts = _decoded(rows, key, lengths)
+            if odd.get(_folded(texts, forms), hash(texts)) != hash(texts):
                 return True
     return False
 
 
-def _keys(table: Table, names: list[str]) -> Iterable[tuple[Rows, Iterable[tuple[bytes, ...]]]]:
+def _is_usual(table: Table, names: list[str]) -> bool:
+    """Whether a quick look says that these columns have nothing unusual; it does not see what is written in hex."""
+    is_readable = all(rows.settings.names != "binary" for rows in table.rows)
+    return is_readable and not may_be_unusual(table, names)
+
+
+def _keys(table: Table, names: list[str]) -> Iterator[tuple[Rows, Iterable[tuple[bytes, ...]]]]:
     for rows, block in read_values(table, names):
-        if all(name in block for name in names):
-            yield rows, zip(*(block[name] for name in names), strict=True)
+        if block:
+            # What an INSERT leaves out is the same in all rows: the column's default.
+            yield rows, zip(*(block.get(name) or repeat(b"DEFAULT") for name in names), strict=False)
 
 
 def _decoded(rows: Rows, key: tuple[bytes, ...], lengths: list[int | None]) -> tuple[str, ...]:
@@ -114,51 +174,72 @@ def _decoded(rows: Rows, key: tuple[bytes, ...], lengths: list[int | None]) -> t
     return tuple(rows.settings.decode(text_of(literal))[:length] for literal, length in parts)
 
 
-def _folded(key: tuple[str, ...], names: list[str], texts: set[str]) -> int:
+def _form_of(definition: TableDefinition, column: Column | None) -> Callable[[str], str]:
+    """What gives one form to all texts that are equal in the collation that the column gets."""
+    if column is None or not column.is_text:
+        return str
+    return {DEFAULT_COLLATION: fold, BINARY_COLLATION: _without_end}.get(target_collation(definition, column), str)
+
+
+def _without_end(text: str) -> str:
+    return text.rstrip(" ")
+
+
+def _folded(key: tuple[str, ...], forms: list[Callable[[str], str]]) -> int:
     """The hash of a form of the key that is the same for any two that MySQL takes for equal."""
-    return hash(tuple(fold(part) if name.lower() in texts else part for part, name in zip(key, names, strict=True)))
+    return hash(tuple(form(part) for form, part in zip(forms, key, strict=True)))
 
 
-def _members_collide(definition: TableDefinition, column: Column) -> bool:
+def _members_collide(table: Table, definition: TableDefinition, column: Column) -> bool:
     if not _changes(definition, column):
         return False
     members = [definition.tokens[at].text for at in column.arguments if definition.tokens[at].text != ","]
-    texts = {text_of(member.encode("latin-1")).decode("utf-8", "surrogateescape").rstrip(" ") for member in members}
+    texts = {table.settings.decode(text_of(member.encode("latin-1"))).rstrip(" ") for member in members}
+    if _is_told(definition, column) and not all(map(is_known, texts)):
+        return True
     return len({fold(text) for text in texts}) < len(texts)
 
 
-def _make_binary(table: Table, columns: list[Column], groups: Mapping[tuple[str, str, str], Group]) -> list[Change]:
+def _set_collation(
+    table: Table, columns: list[Column], groups: Mapping[tuple[str, str, str], Group], collation: str
+) -> list[Change]:
+    """Let the columns and all tied to them have ``utf8mb4_bin`` or ``utf8mb4_0900_bin``."""
+    reason = "two of its values, or of a column tied to it, differ in spaces at their end only"
+    if collation == BINARY_COLLATION:
+        reason = "some of its values, or of a column tied to it, may be one key else: they differ in accents only"
     changes = []
     for column in columns:
         group = groups.get((table.schema, table.name, column.name.lower()))
         for tied_table, tied in group.columns if group else [(table, column)]:
-            if not tied.binary:
+            definition = tied_table.definition
+            if definition and target_collation(definition, tied) not in (collation, EXACT_COLLATION):
                 tied.binary = True
+                tied.collation = EXACT_COLLATION if collation == EXACT_COLLATION else tied.collation
                 where = f"{tied_table.where}.{shown(quoted(tied.name))}"
-                reason = "its values differ in accents only, and would be one key"
-                changes.append(Change("collation", where, "", f"COLLATE {BINARY_COLLATION}", reason))
+                changes.append(Change("collation", where, "", f"COLLATE {collation}", reason))
     return changes
-
-
-def _dumped_as_bytes(table: Table, definition: TableDefinition) -> list[str]:
-    """Columns of which ``SET NAMES binary`` gave the bytes of a character set that is about to change."""
-    if not any(rows.settings.names == "binary" for rows in table.rows):
-        return []
-    return [column.name for column in definition.columns if column.is_text and _is_local(definition, column)]
 
 
 def _is_local(definition: TableDefinition, column: Column) -> bool:
     """Whether text takes other bytes in utf8mb4 than in its own character set."""
-    return definition.collation_of(column)[0] not in (*_UNICODE, None, "binary")
+    return column.is_text and definition.collation_of(column)[0] not in (*_UNICODE, None, "binary")
 
 
-def _refuse_bytes(table: Table, names: list[str]) -> None:
-    for rows, block in read_values(table, names) if names else ():
-        if rows.settings.names == "binary" and not all(b"".join(literals).isascii() for literals in block.values()):
-            raise UserError(
-                f"{rows.source.name}: text of {table.where} was dumped as bytes (SET NAMES binary)",
-                f"dump again with --default-character-set=utf8mb4; or {COPY_AGAIN}",
-            )
+def _refuse_bytes(table: Table, definition: TableDefinition) -> None:
+    """Stop where ``SET NAMES binary`` gave the bytes of a character set that is about to change."""
+    local = [column for column in definition.columns if _is_local(definition, column)]
+    odd = {column.name for column in local if definition.collation_of(column)[0] in _NOT_AS_ASCII}
+    if not local or all(rows.settings.names != "binary" for rows in table.rows):
+        return
+    for rows, block in read_values(table, [column.name for column in local]):
+        for name, literals in block.items():
+            text = b"".join(text_of(literal) for literal in literals if literal != b"NULL")
+            if rows.settings.names == "binary" and (not text.isascii() or (name in odd and text)):
+                raise UserError(
+                    f"{rows.source.name}: text of {table.where}, column {shown(quoted(name))}, was dumped as bytes"
+                    " (SET NAMES binary)",
+                    f"dump again with --default-character-set=utf8mb4; or {COPY_AGAIN}",
+                )
 
 
 def _growing_texts(definition: TableDefinition) -> list[Column]:

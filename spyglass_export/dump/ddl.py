@@ -1,5 +1,6 @@
 """Rewrite the definitions of tables and databases, token by token, so that they load into any MySQL 8 or newer."""
 
+import re
 from collections.abc import Iterable
 
 from sqlparse import tokens as types
@@ -9,6 +10,7 @@ from spyglass_export.dump.tables import Column, Cursor, TableDefinition
 from spyglass_export.dump.tokens import Token, join, quoted, shown, tokenize, unquoted, without_empty_marks
 
 BINARY_COLLATION = "utf8mb4_bin"
+EXACT_COLLATION = "utf8mb4_0900_bin"  # for which spaces at the end count too; since MySQL 8.0.17
 DEFAULT_COLLATION = "utf8mb4_0900_ai_ci"  # of utf8mb4 in MySQL 8 and newer
 _CHARACTER_SET_REASON = "everything is utf8mb4, the server's default"
 _SOURCE_ONLY = "only makes sense on the source server"
@@ -25,12 +27,26 @@ _DROPPED_OPTIONS = {
 }
 _MARIADB_TYPES = {"UUID": "char(36)", "INET6": "varchar(39)", "INET4": "varchar(15)"}
 _SMALL_ROW_FORMATS = {"COMPACT", "REDUNDANT", "FIXED", "PAGE"}
+_KEEPS_CASE = re.compile(r"_bin$|_cs$|_cs_ks$|_turkish_|_tr_0900_|^(cp866|latin7)_general_ci$")
 _BLOB_TYPES = {"TINYTEXT", "TEXT", "MEDIUMTEXT", "LONGTEXT", "TINYBLOB", "BLOB", "MEDIUMBLOB", "LONGBLOB", "JSON"}
 
 
 def keeps_case(character_set: str | None, collation: str | None) -> bool:
-    """Whether text in this collation compares case by case; a character set's own default never does."""
-    return collation is not None and collation.endswith(("_bin", "_cs"))
+    """Whether any letter of ASCII and its capital are two in this collation, or in the character set's default.
+
+    That is so for all letters (``_bin``, ``_cs``), for the I of Turkish, and by an old mistake for J in cp866 and T in
+    latin7: all letters were compared in all collations of MySQL 9.7.
+    """
+    if collation is None:
+        return character_set in ("cp866", "latin5", "latin7")
+    return _KEEPS_CASE.search(collation) is not None
+
+
+def target_collation(table: TableDefinition, column: Column) -> str:
+    """The collation that a text column gets."""
+    if column.binary:
+        return EXACT_COLLATION if column.collation == EXACT_COLLATION else BINARY_COLLATION
+    return BINARY_COLLATION if keeps_case(*table.collation_of(column)) else DEFAULT_COLLATION
 
 
 def take_out(tokens: list[Token], indexes: Iterable[int]) -> str:
@@ -60,17 +76,23 @@ def rewrite_database(tokens: list[Token], where: str) -> tuple[bytes, list[Chang
 def rewrite_table(table: TableDefinition, where: str, column_lists: Iterable[bytes | None] = ()) -> list[Change]:
     """Edit the definition's tokens; what was changed. ``column_lists`` are those of the rows.
 
-    Character sets and collations go. ``*_bin`` and ``*_cs`` become ``utf8mb4_bin``, so that keys that differ in case
-    stay apart, and ``binary`` stays. What MySQL does not know but MariaDB writes is said in MySQL's words.
+    Character sets and collations go. Those that compare case by case become ``utf8mb4_bin``, so that keys that differ
+    in case stay apart, and ``binary`` stays. What MySQL does not know but MariaDB writes is said in MySQL's words.
     """
-    changes, binary = _rewrite_options(table.tokens, table.options_at, where)
+    changes, _ = _rewrite_options(table.tokens, table.options_at, where)
+    binary = keeps_case(table.character_set, table.collation)
     for column in table.columns:
         column_where = f"{where}.{shown(quoted(column.name))}"
         changes += _rewrite_collation(table, column, column_where, table_is_binary=binary)
         changes += _rewrite_type(table, column, column_where)
-        if any(names is None or column.name.lower() in _names(names) for names in column_lists):
+        if rows_hold(column, column_lists):
             changes += _make_plain(table, column, column_where)
     return changes
+
+
+def rows_hold(column: Column, column_lists: Iterable[bytes | None]) -> bool:
+    """Whether any INSERT with such a list of columns, or with none, has values for the column."""
+    return any(names is None or column.name.lower() in _names(names) for names in column_lists)
 
 
 def _names(column_list: bytes) -> list[str]:
@@ -106,9 +128,8 @@ def _make_plain(table: TableDefinition, column: Column, where: str) -> list[Chan
 def _rewrite_options(tokens: list[Token], start: int, where: str) -> tuple[list[Change], bool]:
     """Options of a table or database; whether the default collation has become ``utf8mb4_bin``."""
     changes: list[Change] = []
-    collation_at: int | None = None
     found: list[list[int]] = []
-    collation = None
+    character_set = collation = None
     cursor = Cursor(tokens, start)
     while cursor.peek() is not None and cursor.word() != "PARTITION":
         first = cursor.at
@@ -116,12 +137,11 @@ def _rewrite_options(tokens: list[Token], start: int, where: str) -> tuple[list[
         word = cursor.word()
         if cursor.accept("CHARACTER", "SET") or cursor.accept("CHARSET"):
             cursor.accept("=")
-            cursor.take()
+            character_set = tokens[cursor.take()].text.strip("'\"`").lower()
             found.append(cursor.indexes[first : cursor.at])
         elif cursor.accept("COLLATE"):
             cursor.accept("=")
-            collation_at = cursor.take()
-            collation = tokens[collation_at].text.strip("'\"`").lower()
+            collation = tokens[cursor.take()].text.strip("'\"`").lower()
             found.append(cursor.indexes[first : cursor.at])
         elif word in _DROPPED_OPTIONS or cursor.word(1) == "DIRECTORY":
             cursor.take()
@@ -145,7 +165,7 @@ def _rewrite_options(tokens: list[Token], start: int, where: str) -> tuple[list[
                 tokens[engine].text = "InnoDB"
         else:
             cursor.take()
-    binary = keeps_case(None, collation)
+    binary = keeps_case(character_set, collation)
     changes += _replace_collation(tokens, found, BINARY_COLLATION if binary else None, where, option=True)
     return changes, binary
 
@@ -179,7 +199,6 @@ def _rewrite_collation(table: TableDefinition, column: Column, where: str, *, ta
     cursor = Cursor(table.tokens, column.first, column.last)
     cursor.at = cursor.indexes.index(column.arguments[-1] if column.arguments else column.type_at) + 1
     found: list[list[int]] = []
-    binary = column.binary or keeps_case(column.character_set, column.collation)
     while (token := cursor.peek()) is not None:
         first = cursor.at
         if token.text == "(":
@@ -192,13 +211,14 @@ def _rewrite_collation(table: TableDefinition, column: Column, where: str, *, ta
             found.append(cursor.indexes[first : cursor.at])
         else:
             cursor.take()
-    collation = BINARY_COLLATION if binary else DEFAULT_COLLATION if table_is_binary else None
+    collation = target_collation(table, column)
     if not found:
-        if binary:
+        if column.binary:
             end = cursor.indexes[cursor.indexes.index(column.arguments[-1]) + 1] if column.arguments else column.type_at
-            table.tokens[end].after = f" COLLATE {BINARY_COLLATION}"
+            table.tokens[end].after = f" COLLATE {collation}"
         return []
-    return _replace_collation(table.tokens, found, collation, where)
+    is_default = collation == DEFAULT_COLLATION and not table_is_binary
+    return _replace_collation(table.tokens, found, None if is_default else collation, where)
 
 
 def _rewrite_type(table: TableDefinition, column: Column, where: str) -> list[Change]:

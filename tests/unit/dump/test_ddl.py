@@ -55,7 +55,6 @@ def test_table_options(clean: Clean, before: str, after: str) -> None:
         ("varchar(9) DEFAULT _utf8mb4'x'", "varchar(9) DEFAULT _utf8mb4'x'"),
         ("int GENERATED ALWAYS AS (cast(`b` as char charset latin1)) VIRTUAL",
          "int GENERATED ALWAYS AS (cast(`b` as char charset latin1)) VIRTUAL"),
-        ("json DEFAULT (cast(_utf8mb4'[]' as json))", "json DEFAULT (cast(_utf8mb4'[]' as json))"),
         ("uuid DEFAULT uuid()", "char(36) DEFAULT (uuid())"),
         ("text DEFAULT 'x'", "text DEFAULT ('x')"),
         ("datetime DEFAULT current_timestamp() ON UPDATE current_timestamp()",
