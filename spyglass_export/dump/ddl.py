@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from sqlparse import tokens as types
 
 from spyglass_export.changes import Change
+from spyglass_export.dump.session import known_collation
 from spyglass_export.dump.tables import Column, Cursor, TableDefinition
 from spyglass_export.dump.tokens import Token, join, quoted, shown, tokenize, unquoted, without_empty_marks
 
@@ -28,6 +29,9 @@ _DROPPED_OPTIONS = {
 _MARIADB_TYPES = {"UUID": "char(36)", "INET6": "varchar(39)", "INET4": "varchar(15)"}
 _SMALL_ROW_FORMATS = {"COMPACT", "REDUNDANT", "FIXED", "PAGE"}
 _KEEPS_CASE = re.compile(r"_bin$|_cs$|_cs_ks$|_turkish_|_tr_0900_|^(cp866|latin7)_general_ci$")
+_HAS_CHARACTER_SET = re.compile(
+    r"(^| )_\w+ ''$|(CHARSET|CHARACTER SET)( =)? [^ ]+$|^(CONVERT|CAST) \(.* (USING|CHARSET|CHARACTER SET) [^ ]+ \)$"
+)
 _BLOB_TYPES = {"TINYTEXT", "TEXT", "MEDIUMTEXT", "LONGTEXT", "TINYBLOB", "BLOB", "MEDIUMBLOB", "LONGBLOB", "JSON"}
 
 
@@ -61,6 +65,49 @@ def take_out(tokens: list[Token], indexes: Iterable[int]) -> str:
     return text
 
 
+def rewrite_collate(tokens: list[Token], where: str, depth: int = 0) -> list[Change]:
+    """``COLLATE`` in expressions, within ``depth`` parentheses at least, as columns have it now; what was changed.
+
+    Operands with a character set of their own keep it: ``_latin1'x'``, ``CONVERT(... USING latin1)``, and the types of
+    variables and results, ``CHARSET latin1``.
+    """
+    changes = []
+    cursor = Cursor(tokens)
+    opened: list[int] = []
+    start = 0  # of the call, or the parentheses, that ended last
+    while cursor.peek() is not None:
+        first = cursor.at
+        if len(opened) >= depth and cursor.peek(1) and cursor.accept("COLLATE"):
+            cursor.accept("=")
+            token = tokens[cursor.take()]
+            operand = cursor.indexes[start if cursor.word(first - 1 - cursor.at) == ")" else max(0, first - 4) : first]
+            before, after = token.text, _new_collation(token.text, [tokens[index] for index in operand])
+            if not after:
+                before = take_out(tokens, cursor.indexes[first : cursor.at])
+            if after != before:
+                token.text = after
+                changes.append(Change("collation", where, before, after, _CHARACTER_SET_REASON))
+            continue
+        if cursor.word() == "(":
+            opened.append(max(0, first - 1))
+        elif cursor.word() == ")" and opened:
+            start = opened.pop()
+        cursor.take()
+    return changes
+
+
+def _new_collation(name: str, operand: list[Token]) -> str:
+    """What stands for a collation after this operand; '' where it has to go."""
+    collation = name.strip("'\"`").lower()
+    known = known_collation(collation)
+    if collation.startswith(("utf8mb4_", "binary")):
+        return name if known == collation else known
+    words = " ".join("''" if token.type in types.String else token.word or token.text for token in operand)
+    if _HAS_CHARACTER_SET.search(words):
+        return name if known == collation else ""
+    return BINARY_COLLATION if keeps_case(None, collation) else DEFAULT_COLLATION
+
+
 def rewrite_database(tokens: list[Token], where: str) -> tuple[bytes, list[Change]]:
     """A ``CREATE DATABASE`` or ``ALTER DATABASE`` without character set, collation and encryption.
 
@@ -87,7 +134,7 @@ def rewrite_table(table: TableDefinition, where: str, column_lists: Iterable[byt
         changes += _rewrite_type(table, column, column_where)
         if rows_hold(column, column_lists):
             changes += _make_plain(table, column, column_where)
-    return changes
+    return changes + rewrite_collate(table.tokens, where, depth=2)
 
 
 def rows_hold(column: Column, column_lists: Iterable[bytes | None]) -> bool:

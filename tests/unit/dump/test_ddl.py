@@ -72,6 +72,16 @@ def test_only_a_generated_column_whose_values_are_in_the_rows_becomes_a_plain_on
     assert "`j` json DEFAULT (cast(_utf8mb4'[]' as json)),\n  `g` int NOT NULL\n" in schema
 
 
+def test_collations_in_expressions(clean: Clean) -> None:
+    columns = (
+        "`k` varchar(9) COLLATE latin1_bin,\n  `g` varchar(9) GENERATED ALWAYS AS ((`k` collate {0})) VIRTUAL,\n"
+        "  UNIQUE KEY `i` ((lower(`k`) collate {0})),\n  CHECK (((`k` collate {0}) <> _utf8mb4'collate latin1_bin'))"
+    )
+    expected = columns.replace("latin1_bin,", "utf8mb4_bin,").format("utf8mb4_bin")
+
+    assert expected in clean(table(columns.format("latin1_bin"))).schema
+
+
 def test_a_column_that_ignores_case_in_a_table_that_does_not(clean: Clean) -> None:
     columns = "`a` varchar(9),\n  `b` varchar(9) COLLATE latin1_swedish_ci"
     schema = clean(table(columns, "DEFAULT CHARSET=latin1 COLLATE=latin1_bin")).schema
