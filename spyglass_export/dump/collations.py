@@ -9,7 +9,7 @@ gets ``utf8mb4_bin`` at once: what is alike in other scripts is more than can be
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from itertools import repeat
+from itertools import pairwise, repeat
 
 from spyglass_export.changes import Change
 from spyglass_export.dump.contents import Export, Rows, Table
@@ -23,14 +23,20 @@ from spyglass_export.dump.ddl import (
 )
 from spyglass_export.dump.keys import Group
 from spyglass_export.dump.sources import COPY_AGAIN
-from spyglass_export.dump.tables import Column, Index, TableDefinition
-from spyglass_export.dump.tokens import quoted, shown
+from spyglass_export.dump.tables import Column, Cursor, Index, TableDefinition
+from spyglass_export.dump.tokens import join, quoted, shown, unquoted
 from spyglass_export.dump.values import is_ascii, is_usual, may_be_unusual, read_values, text_of
 from spyglass_export.errors import UserError
 
 # Bytes: https://dev.mysql.com/doc/refman/9.7/en/storage-requirements.html
 _TEXT_BYTES = {"TINYTEXT": 255, "TEXT": 65535, "MEDIUMTEXT": 16777215, "LONGTEXT": 4294967295}
 _UNICODE = ("utf8mb4", "utf8mb3", "utf8")
+# fmt: off
+_BYTE_FUNCTIONS = {
+    "AES_DECRYPT", "AES_ENCRYPT", "ASCII", "BIT_LENGTH", "CAST", "COMPRESS", "CONVERT", "CRC32", "FROM_BASE64", "HEX",
+    "LENGTH", "MD5", "OCTET_LENGTH", "ORD", "SHA", "SHA1", "SHA2", "TO_BASE64", "UNHEX", "WEIGHT_STRING",
+}
+# fmt: on
 _NOT_AS_ASCII = ("ucs2", "utf16", "utf16le", "utf32", "swe7")  # in which ASCII takes other bytes
 # Letters with a stroke, and ligatures, are no decompositions in Unicode but weigh like these in its collation.
 _ALIKE = str.maketrans(
@@ -76,7 +82,12 @@ def keep_apart(export: Export, groups: Mapping[tuple[str, str, str], Group]) -> 
             columns = [column for column in _columns(definition, index) if _changes(definition, column)]
             if columns and _keys_collide(table, definition, index, columns, DEFAULT_COLLATION):
                 changes += _set_collation(table, columns, groups, BINARY_COLLATION)
+        for columns in _in_unique_expressions(definition):
+            changing = [column for column in columns if _changes(definition, column)]
+            if changing and not _is_usual(table, _texts(definition)):
+                changes += _set_collation(table, changing, groups, BINARY_COLLATION)
         _refuse_bytes(table, definition)
+        _refuse_byte_functions(table, definition)
         texts = _growing_texts(definition)
         if texts and not is_ascii(table):
             changes += _widen_text(table, definition, texts)
@@ -86,7 +97,30 @@ def keep_apart(export: Export, groups: Mapping[tuple[str, str, str], Group]) -> 
             columns = [column for column in _columns(definition, index) if _loses_spaces(definition, column)]
             if columns and _keys_collide(table, definition, index, columns, BINARY_COLLATION):
                 changes += _set_collation(table, columns, groups, EXACT_COLLATION)
+        for columns in _in_unique_expressions(definition):
+            changing = [column for column in columns if _loses_spaces(definition, column)]
+            changes += _set_collation(table, changing, groups, EXACT_COLLATION)
     return changes
+
+
+def _texts(definition: TableDefinition) -> list[str]:
+    return [column.name for column in definition.columns if column.is_text]
+
+
+def _in_unique_expressions(definition: TableDefinition) -> Iterator[list[Column]]:
+    """The text columns that each unique index over an expression, ``UNIQUE KEY ((lower(`k`)))``, names."""
+    cursor = Cursor(definition.tokens, definition.name_at + 1, definition.options_at)
+    while cursor.peek() is not None:
+        if not cursor.accept("UNIQUE"):
+            cursor.take()
+            continue
+        while cursor.word() not in ("(", ",", ""):
+            cursor.take()
+        if cursor.word() == "(":
+            words = [definition.tokens[index].text for index in cursor.skip_parentheses()]
+            if any(before in ("", ",") and word == "(" for before, word in pairwise(["", *words])):
+                columns = [definition.column(unquoted(word)) for word in words]
+                yield [column for column in columns if column is not None and column.is_text]
 
 
 def _columns(definition: TableDefinition, index: Index) -> list[Column]:
@@ -126,8 +160,7 @@ def _keys_collide(
     is_default = collation == DEFAULT_COLLATION
     names = [name for name, _ in index.parts]
     if any(generated_at(definition, column) and not rows_hold(column, table.column_lists) for column in columns):
-        names = [column.name for column in definition.columns if column.is_text]
-        return not is_default or not _is_usual(table, names)
+        return not is_default or not _is_usual(table, _texts(definition))
     if is_default and _is_usual(table, [column.name for column in columns]):
         return False
     must_be_known = is_default and all(_is_told(definition, column) for column in columns)
@@ -240,6 +273,37 @@ def _refuse_bytes(table: Table, definition: TableDefinition) -> None:
                     " (SET NAMES binary)",
                     f"dump again with --default-character-set=utf8mb4; or {COPY_AGAIN}",
                 )
+
+
+def _refuse_byte_functions(table: Table, definition: TableDefinition) -> None:
+    """Stop where MySQL makes something of the bytes of text, which are others in utf8mb4."""
+    local = {column.name.lower() for column in definition.columns if _is_local(definition, column)}
+    for column, call in _byte_functions(table, definition, local) if local else ():
+        if not is_ascii(table) and any(
+            not b"".join(literals).isascii()
+            for _, block in read_values(table, sorted(local))
+            for literals in block.values()
+        ):
+            where = table.where if column is None else f"{table.where}, column {shown(quoted(column.name))}"
+            raise UserError(
+                f"{where}: {call} is made of the bytes of text, which are others in utf8mb4",
+                "take it out of the table's definition in the source, or make a plain column of it, and export again",
+            )
+
+
+def _byte_functions(table: Table, definition: TableDefinition, local: set[str]) -> Iterator[tuple[Column | None, str]]:
+    """Calls in the definition that take bytes of these columns, and the column that they make."""
+    held = [generated_at(definition, column) for column in definition.columns if rows_hold(column, table.column_lists)]
+    cursor = Cursor(definition.tokens, definition.name_at + 1, definition.options_at)
+    while cursor.peek() is not None:
+        name = cursor.word()
+        index = cursor.take()
+        if name in _BYTE_FUNCTIONS and cursor.word() == "(" and not any(index in generated for generated in held):
+            inside = Cursor(definition.tokens, index + 1, definition.options_at).skip_parentheses()
+            words = {unquoted(definition.tokens[at].text).lower() for at in inside}
+            if words & local and ("binary" in words or name not in ("CAST", "CONVERT")):
+                column = next((column for column in definition.columns if column.first <= index < column.last), None)
+                yield column, shown(join(definition.tokens[index : inside[-1] + 2]))
 
 
 def _growing_texts(definition: TableDefinition) -> list[Column]:

@@ -139,3 +139,54 @@ def test_a_table_that_has_the_databases_collation(clean: Clean) -> None:
     dump = table("('Bjorn','x'),('Björn','x')", "", columns).replace("`d`;", "`d` COLLATE latin1_bin;", 1)
 
     assert "`k` varchar(9) PRIMARY KEY,\n  `i` varchar(9) COLLATE utf8mb4_0900_ai_ci\n" in clean(dump).schema
+
+
+@pytest.mark.parametrize(("rows", "collate"), [("(1,'Bjorn'),(2,'Björn')", " COLLATE utf8mb4_bin"), ("(1,'x')", "")])
+def test_a_unique_key_over_what_is_made_of_text(clean: Clean, rows: str, collate: str) -> None:
+    columns = (
+        "`id` int,\n  `a` varchar(9){0},\n  `g` varchar(9){1} GENERATED ALWAYS AS (concat(`a`,'x')) STORED,\n"
+        "  UNIQUE KEY `g` (`g`),\n  UNIQUE KEY `e` ((lower(`a`)))"
+    )
+    dump = table(rows, "CHARSET=latin1", columns.format("", "")).replace("VALUES", "(`id`,`a`) VALUES")
+
+    assert columns.format(collate, collate) in clean(dump).schema
+
+
+def test_spaces_count_in_what_is_made_of_text(clean: Clean) -> None:
+    columns = (
+        "`a` varchar(9){0},\n  `g` varchar(9){0} AS (`a`),\n  UNIQUE KEY `g` (`g`),\n  UNIQUE KEY `e` ((upper(`a`)))"
+    )
+    source = columns.format(" COLLATE utf8mb4_0900_as_cs")
+    dump = table("('x')", "CHARSET=utf8mb4", source).replace("VALUES", "(`a`) VALUES")
+
+    assert columns.format(" COLLATE utf8mb4_0900_bin") in clean(dump).schema
+
+
+OF_BYTES = [
+    "`g` text GENERATED ALWAYS AS (hex(`k`)) STORED",
+    "`g` text GENERATED ALWAYS AS (concat(md5(concat(`k`)),`n`)) VIRTUAL",
+    "`g` varbinary(9) GENERATED ALWAYS AS (cast(`k` as char charset binary)) STORED",
+    "CONSTRAINT `c` CHECK ((length(`k`) < 5))",
+    "KEY `i` (`n`,(sha1(`k`)))",
+]
+
+
+@pytest.mark.parametrize("line", OF_BYTES)
+def test_what_is_made_of_the_bytes_of_text_is_refused(clean: Clean, line: str) -> None:
+    columns = f"`k` varchar(9),\n  `n` int,\n  {line}"
+    dump = table("('é',1)", "CHARSET=latin1", columns).replace("VALUES", "(`k`,`n`) VALUES")
+    with pytest.raises(UserError, match="is made of the bytes of text") as error:
+        clean(dump)
+
+    assert "`d`.`t`" in error.value.what and ("column `g`" in error.value.what) == line.startswith("`g`")
+    assert line in clean(dump.replace("é", "e")).schema
+    assert line in clean(dump.replace("latin1", "utf8mb3")).schema
+
+
+@pytest.mark.parametrize(("made_of", "names"), [("`n`", "(`k`,`n`)"), ("`k`", "(`k`,`n`,`g`)")])
+def test_bytes_of_numbers_and_values_that_rows_hold_are_taken(clean: Clean, made_of: str, names: str) -> None:
+    columns = f"`k` varchar(9),\n  `n` int,\n  `g` varchar(99) GENERATED ALWAYS AS (hex({made_of})) STORED"
+    rows = "('é',1)" if names == "(`k`,`n`)" else "('é',1,'E9')"
+    cleaned = clean(table(rows, "CHARSET=latin1", columns).replace("VALUES", f"{names} VALUES"))
+
+    assert ("hex" in cleaned.schema) == (made_of == "`n`")
