@@ -9,6 +9,7 @@ from spyglass_export.changes import Change
 from spyglass_export.dump.session import known_collation
 from spyglass_export.dump.tables import Column, Cursor, TableDefinition
 from spyglass_export.dump.tokens import Token, join, quoted, shown, tokenize, unquoted, without_empty_marks
+from spyglass_export.errors import UserError
 
 BINARY_COLLATION = "utf8mb4_bin"
 EXACT_COLLATION = "utf8mb4_0900_bin"  # for which spaces at the end count too; since MySQL 8.0.17
@@ -25,6 +26,15 @@ _DROPPED_OPTIONS = {
     "PAGE_COMPRESSION_LEVEL": _UNKNOWN,
     "ENCRYPTED": _UNKNOWN,
     "ENCRYPTION_KEY_ID": _UNKNOWN,
+}
+# https://mariadb.com/kb/en/temporal-tables/ and https://mariadb.com/kb/en/sequences/
+_MARIADB_ONLY = {
+    ("ROW", "START"): "row that has a history",
+    ("ROW", "END"): "row that has a history",
+    ("BY", "SYSTEM_TIME"): "partitions by a row's history",
+    ("WITHOUT", "OVERLAPS"): "keys WITHOUT OVERLAPS",
+    ("NEXTVAL", "("): "sequences",
+    ("NEXT", "VALUE"): "sequences",
 }
 _MARIADB_TYPES = {"UUID": "char(36)", "INET6": "varchar(39)", "INET4": "varchar(15)"}
 _SMALL_ROW_FORMATS = {"COMPACT", "REDUNDANT", "FIXED", "PAGE"}
@@ -126,6 +136,7 @@ def rewrite_table(table: TableDefinition, where: str, column_lists: Iterable[byt
     Character sets and collations go. Those that compare case by case become ``utf8mb4_bin``, so that keys that differ
     in case stay apart, and ``binary`` stays. What MySQL does not know but MariaDB writes is said in MySQL's words.
     """
+    _refuse_unknown(table, where)
     changes, _ = _rewrite_options(table.tokens, table.options_at, where)
     binary = keeps_case(table.character_set, table.collation)
     for column in table.columns:
@@ -134,7 +145,39 @@ def rewrite_table(table: TableDefinition, where: str, column_lists: Iterable[byt
         changes += _rewrite_type(table, column, column_where)
         if rows_hold(column, column_lists):
             changes += _make_plain(table, column, column_where)
-    return changes + rewrite_collate(table.tokens, where, depth=2)
+    return changes + _take_out_periods(table, where) + rewrite_collate(table.tokens, where, depth=2)
+
+
+def _refuse_unknown(table: TableDefinition, where: str) -> None:
+    """Stop at what only MariaDB has and MySQL has nothing like."""
+    cursor = Cursor(table.tokens, table.name_at + 1)
+    while cursor.peek() is not None:
+        words = cursor.word(), cursor.word(1)
+        index = cursor.take()
+        if words in _MARIADB_ONLY:
+            column = next((column for column in table.columns if column.first <= index < column.last), None)
+            place = where if column is None else f"{where}, column {shown(quoted(column.name))}"
+            raise UserError(
+                f"{place}: MySQL knows no {_MARIADB_ONLY[words]}",
+                "take that out of the table's definition in the source, and export again",
+            )
+
+
+def _take_out_periods(table: TableDefinition, where: str) -> list[Change]:
+    """``PERIOD FOR``, which but gives a name to two columns."""
+    changes = []
+    cursor = Cursor(table.tokens, table.name_at + 1, table.options_at)
+    while cursor.peek() is not None:
+        first = cursor.at
+        if cursor.accept(",", "PERIOD", "FOR"):
+            cursor.take()
+            cursor.skip_parentheses()
+            before = take_out(table.tokens, cursor.indexes[first + 1 : cursor.at])
+            take_out(table.tokens, cursor.indexes[first : first + 1])
+            changes.append(Change("period", where, before, "", _UNKNOWN))
+        else:
+            cursor.take()
+    return changes
 
 
 def rows_hold(column: Column, column_lists: Iterable[bytes | None]) -> bool:
@@ -173,12 +216,12 @@ def _make_plain(table: TableDefinition, column: Column, where: str) -> list[Chan
 
 
 def _rewrite_options(tokens: list[Token], start: int, where: str) -> tuple[list[Change], bool]:
-    """Options of a table or database; whether the default collation has become ``utf8mb4_bin``."""
+    """Options of a table, its partitions, or a database; whether the default collation has become ``utf8mb4_bin``."""
     changes: list[Change] = []
     found: list[list[int]] = []
     character_set = collation = None
     cursor = Cursor(tokens, start)
-    while cursor.peek() is not None and cursor.word() != "PARTITION":
+    while cursor.peek() is not None:
         first = cursor.at
         cursor.accept("DEFAULT")
         word = cursor.word()
@@ -198,6 +241,9 @@ def _rewrite_options(tokens: list[Token], start: int, where: str) -> tuple[list[
             if word != "TABLESPACE" or tokens[value].text:
                 before = take_out(tokens, cursor.indexes[first : cursor.at])
                 changes.append(Change("table option", where, before, "", _DROPPED_OPTIONS.get(word, _SOURCE_ONLY)))
+        elif cursor.accept("WITH", "SYSTEM", "VERSIONING"):
+            before = take_out(tokens, cursor.indexes[first : cursor.at])
+            changes.append(Change("table option", where, before, "", _UNKNOWN))
         elif word == "ROW_FORMAT" and cursor.word(1 + (cursor.word(1) == "=")) in _SMALL_ROW_FORMATS:
             cursor.take()
             cursor.accept("=")
@@ -277,8 +323,12 @@ def _rewrite_type(table: TableDefinition, column: Column, where: str) -> list[Ch
         token.text = _MARIADB_TYPES[column.type]
     cursor = Cursor(table.tokens, column.first, column.last)
     while cursor.peek() is not None:
+        first = cursor.at
         if cursor.word() == "(":
             cursor.skip_parentheses()
+        elif cursor.accept("WITH", "SYSTEM", "VERSIONING") or cursor.accept("WITHOUT", "SYSTEM", "VERSIONING"):
+            before = take_out(table.tokens, cursor.indexes[first : cursor.at])
+            changes.append(Change("column option", where, before, "", _UNKNOWN))
         elif cursor.accept("DEFAULT"):
             changes += _rewrite_default(table, column, cursor, where)
         else:

@@ -4,12 +4,16 @@ from spyglass_export.changes import Change
 from spyglass_export.dump.ddl import rewrite_collate, take_out
 from spyglass_export.dump.tables import Cursor
 from spyglass_export.dump.tokens import join, shown, tokenize, without_empty_marks
+from spyglass_export.errors import UserError
 
 _KINDS = ("VIEW", "TRIGGER", "PROCEDURE", "FUNCTION", "EVENT")
 
 
 def rewrite_late(text: bytes, where: str) -> tuple[bytes, list[Change]]:
-    """The statement without its ``DEFINER`` and with collations that are there, and what was changed."""
+    """The statement without its ``DEFINER`` and with collations that are there, and what was changed.
+
+    Raises `UserError` for a sequence.
+    """
     tokens = tokenize(text)
     changes = rewrite_collate(tokens, where)
     cursor = Cursor(tokens)
@@ -23,6 +27,11 @@ def rewrite_late(text: bytes, where: str) -> tuple[bytes, list[Change]]:
                 pass
             before = take_out(tokens, cursor.indexes[first : cursor.at])
             changes.append(Change("definer", where, before, "", "the account exists on the source server only"))
+        elif cursor.accept("SEQUENCE") and cursor.word(-first - 1) == "CREATE":
+            raise UserError(
+                f"{where}: MySQL knows no sequences: {' '.join(shown(text).split())[:80]}",
+                "leave them out: mariadb-dump --ignore-table=DATABASE.SEQUENCE",
+            )
         else:
             cursor.take()
     result = join(list(without_empty_marks(tokens))).strip()

@@ -2,6 +2,7 @@
 
 import pytest
 
+from spyglass_export.errors import UserError
 from tests.unit.dump.cleaning import Clean
 
 USE = "CREATE DATABASE IF NOT EXISTS `d`; USE `d`;\n"
@@ -32,6 +33,11 @@ def table(columns: str, options: str = "ENGINE=InnoDB DEFAULT CHARSET=latin1") -
             "ENGINE=InnoDB DEFAULT CHARSET=latin1\n/*!50100 PARTITION BY HASH (`a`)\nPARTITIONS 2 */",
             "ENGINE=InnoDB\n/*!50100 PARTITION BY HASH (`a`)\nPARTITIONS 2 */",
         ),
+        (
+            "ENGINE=InnoDB\n/*!50100 PARTITION BY HASH (`a`)\n(PARTITION p0 DATA DIRECTORY = '/x' ENGINE = InnoDB) */",
+            "ENGINE=InnoDB\n/*!50100 PARTITION BY HASH (`a`)\n(PARTITION p0 ENGINE = InnoDB) */",
+        ),
+        ("ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 WITH SYSTEM VERSIONING", "ENGINE=InnoDB"),
     ],
 )
 def test_table_options(clean: Clean, before: str, after: str) -> None:
@@ -57,6 +63,7 @@ def test_table_options(clean: Clean, before: str, after: str) -> None:
          "int GENERATED ALWAYS AS (cast(`b` as char charset latin1)) VIRTUAL"),
         ("uuid DEFAULT uuid()", "char(36) DEFAULT (uuid())"),
         ("text DEFAULT 'x'", "text DEFAULT ('x')"),
+        ("int DEFAULT 1 WITHOUT SYSTEM VERSIONING", "int DEFAULT 1"),
         ("datetime DEFAULT current_timestamp() ON UPDATE current_timestamp()",
          "datetime DEFAULT current_timestamp() ON UPDATE current_timestamp()"),
     ],
@@ -87,6 +94,28 @@ def test_a_column_that_ignores_case_in_a_table_that_does_not(clean: Clean) -> No
     schema = clean(table(columns, "DEFAULT CHARSET=latin1 COLLATE=latin1_bin")).schema
 
     assert "`a` varchar(9),\n  `b` varchar(9) COLLATE utf8mb4_0900_ai_ci\n) COLLATE=utf8mb4_bin;" in schema
+
+
+def test_periods_of_time_go(clean: Clean) -> None:
+    cleaned = clean(table("`s` date,\n  `e` date,\n  PERIOD FOR `p` (`s`, `e`),\n  KEY `s` (`s`)"))
+
+    assert "`s` date,\n  `e` date,\n  KEY `s` (`s`)\n" in cleaned.schema
+    assert [change.before for change in cleaned.changes("period")] == ["PERIOD FOR `p` (`s`, `e`)"]
+
+
+@pytest.mark.parametrize(
+    ("columns", "what"),
+    [
+        ("`a` int,\n  `s` timestamp(6) GENERATED ALWAYS AS ROW START", "`d`.`t`, column `s`: MySQL knows no row"),
+        ("`a` int,\n  `s` date,\n  PRIMARY KEY (`a`,`p` WITHOUT OVERLAPS)", "`d`.`t`: MySQL knows no keys"),
+        ("`a` int DEFAULT nextval(`d`.`s`)", "`d`.`t`, column `a`: MySQL knows no sequences"),
+    ],
+)
+def test_what_mysql_has_nothing_like_is_refused(clean: Clean, columns: str, what: str) -> None:
+    with pytest.raises(UserError) as error:
+        clean(table(columns))
+
+    assert error.value.what.startswith(what)
 
 
 def test_databases_lose_their_character_set(clean: Clean) -> None:

@@ -3,6 +3,7 @@
 import pytest
 
 from spyglass_export.dump.late import rewrite_late
+from spyglass_export.errors import UserError
 
 
 @pytest.mark.parametrize(
@@ -56,3 +57,10 @@ def test_a_definer_in_a_versioned_comment() -> None:
     text, _ = rewrite_late(b"/*!50003 CREATE*/ /*!50017 DEFINER=current_user()*/ /*!50003 FUNCTION `f` ... */", "d")
 
     assert text == b"/*!50003 CREATE*/ /*!50003 FUNCTION `f` ... */"
+
+
+def test_sequences_are_refused() -> None:
+    with pytest.raises(UserError, match=r"d: MySQL knows no sequences: CREATE SEQUENCE `s`"):
+        rewrite_late(b"CREATE SEQUENCE `s` start with 1", "d")
+
+    assert rewrite_late(b"GRANT SELECT ON sequence TO `x`", "d")
