@@ -18,6 +18,7 @@ from spyglass_export.dump.ddl import (
     DEFAULT_COLLATION,
     EXACT_COLLATION,
     generated_at,
+    keeps_case,
     rows_hold,
     target_collation,
 )
@@ -70,11 +71,11 @@ def keep_apart(export: Export, groups: Mapping[tuple[str, str, str], Group]) -> 
     ``groups`` are the columns tied by foreign keys, by schema, table and column in lower case. To be called before
     collations are taken out of the definitions. Raises `UserError` for rows dumped as bytes of another character set.
     """
-    changes = []
+    changes: list[Change] = []
     tables = [(table, table.definition) for table in export.tables.values() if table.definition is not None]
     for table, definition in tables:
-        if export.schemas.get(table.schema) and not definition.character_set and not definition.collation:
-            definition.collation = BINARY_COLLATION  # the database's
+        if export.schemas.get(table.schema):
+            changes += _tell_from_database(table, definition)
         for column in definition.columns:
             if column.type in ("ENUM", "SET") and _members_collide(table, definition, column):
                 changes += _set_collation(table, [column], groups, BINARY_COLLATION)
@@ -101,6 +102,16 @@ def keep_apart(export: Export, groups: Mapping[tuple[str, str, str], Group]) -> 
             changing = [column for column in columns if _loses_spaces(definition, column)]
             changes += _set_collation(table, changing, groups, EXACT_COLLATION)
     return changes
+
+
+def _tell_from_database(table: Table, definition: TableDefinition) -> list[Change]:
+    """In a database that compares case by case, a table that does not has to say so."""
+    if not definition.character_set and not definition.collation:
+        definition.collation = BINARY_COLLATION
+    if keeps_case(definition.character_set, definition.collation):
+        return []
+    definition.tokens[definition.options_at - 1].after = f" COLLATE={DEFAULT_COLLATION}"
+    return [Change("collation", table.where, "", f"COLLATE {DEFAULT_COLLATION}", "its database compares case by case")]
 
 
 def _texts(definition: TableDefinition) -> list[str]:

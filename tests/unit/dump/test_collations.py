@@ -190,3 +190,9 @@ def test_bytes_of_numbers_and_values_that_rows_hold_are_taken(clean: Clean, made
     cleaned = clean(table(rows, "CHARSET=latin1", columns).replace("VALUES", f"{names} VALUES"))
 
     assert ("hex" in cleaned.schema) == (made_of == "`n`")
+
+
+def test_a_table_that_ignores_case_in_a_database_that_does_not(clean: Clean) -> None:
+    dump = table("('x')", "ENGINE=InnoDB CHARSET=latin1").replace("`d`;", "`d` COLLATE utf8_bin;", 1)
+
+    assert ") COLLATE=utf8mb4_0900_ai_ci ENGINE=InnoDB;\n" in clean(dump).schema
