@@ -201,7 +201,8 @@ def _row_pattern(head: bytes, count: int, places: tuple[int, ...]) -> re.Pattern
     """One row with what separates it from the one before; or else, in the last group, all that is left."""
     values = rb"\s*,\s*".join(b"(" + _VALUE + b")" if place in places else _VALUE for place in range(count))
     separator = rb"(?:\s*(?:,|;\s*" + re.escape(head) + rb"))?\s*"
-    return re.compile(separator + rb"\(\s*" + values + rb"\s*\)|(.+)", re.S)
+    opening = rb"\(" if places else rb"(\()"  # `findall` gives tuples where there are two groups at least
+    return re.compile(separator + opening + rb"\s*" + values + rb"\s*\)|(.+)", re.S)
 
 
 def text_of(literal: bytes) -> bytes:

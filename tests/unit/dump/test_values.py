@@ -31,3 +31,19 @@ def test_a_row_of_many_strings_and_something_else_is_refused(clean: Clean) -> No
 
     with pytest.raises(UserError, match=r"rows of `d`\.`t` are no plain list of values"):
         clean(NAMED + f"INSERT INTO `t` VALUES ({values});\n")
+
+
+@pytest.mark.parametrize("columns", ["(`b`)", "(b, c)", "()"])
+def test_rows_may_leave_out_the_columns_that_are_looked_at(clean: Clean, columns: str) -> None:
+    definition = create("`nwb_file_name` varchar(255)", "`b` int DEFAULT 1", "`c` int DEFAULT 1")
+    row = columns.replace("`b`", "1").replace("b", "1").replace("c", "2")
+    cleaned = clean(definition + f"INSERT INTO `t` {columns} VALUES {row},{row};\n")
+
+    assert "`nwb_file_name` varchar(64)" in cleaned.schema
+
+
+def test_rows_that_leave_a_column_out_come_with_rows_that_do_not(clean: Clean) -> None:
+    definition = create("`nwb_file_name` varchar(255)", "`b` int DEFAULT 1")
+    rows = f"(`b`) VALUES (1);\nINSERT INTO `t` VALUES ('{'x' * 70}',2);\nINSERT INTO `t` (b) VALUES (3);\n"
+
+    assert "`nwb_file_name` varchar(70)" in clean(definition + "INSERT INTO `t` " + rows).schema
