@@ -17,7 +17,7 @@ Block = dict[str, tuple[bytes, ...]]  # a column's literals, as they stand in th
 _READ = 1 << 19
 _HEAD_ROOM = 1 << 17
 _LARGE = 1 << 18  # of a row that has begun
-_KEPT = 1 << 16  # of a large value: more than any varchar holds
+_KEPT = 1 << 18  # of a string in a large row: a varchar or TEXT is never longer, escapes and all
 _INSERT = re.compile(rb"(?i:INSERT|REPLACE)\s")
 _USUAL = bytes((*range(0x09, 0x0E), *range(0x20, 0x7F)))
 _UP_TO_UNUSUAL = re.compile(rb"(?:[\x09-\x0d\x20-\x5b\x5d-\x7e]|\\[^0Z])*", re.S)
@@ -33,6 +33,8 @@ _VALUE = (
 _HEX = re.compile(rb"0[xX][0-9A-Fa-f]*")
 _PAIR = re.compile(rb"\\.", re.S)
 _LONG_HEX = re.compile(rb"(0x[0-9A-Fa-f]{65536})[0-9A-Fa-f]+")
+# What is open at the end has no end: its quote may come yet, as may the rest of an escape.
+_STRING = re.compile(rb"'(?P<text>[^'\\]*(?:(?:\\.|'')[^'\\]*)*)(?P<end>'?)", re.S)
 _ESCAPE = re.compile(rb"\\(.)|''", re.S)
 # https://dev.mysql.com/doc/refman/9.7/en/string-literals.html
 _ESCAPED = {b"0": b"\0", b"b": b"\b", b"n": b"\n", b"r": b"\r", b"t": b"\t", b"Z": b"\x1a", b"%": b"\\%", b"_": b"\\_"}
@@ -178,12 +180,19 @@ def _read_span(
 
 
 def _shortened(row: bytes) -> bytes:
-    """The beginning of a row that goes on, its large values cut; escapes count as two letters then."""
-    text = _PAIR.sub(b"xx", row)
-    open_escape = b"\\" if text.endswith(b"\\") else b""
-    parts = text[: len(text) - len(open_escape)].split(b"'")
-    strings_cut = (part[:_KEPT] if at % 2 else _LONG_HEX.sub(rb"\1", part) for at, part in enumerate(parts))
-    return b"'".join(strings_cut) + open_escape
+    """The beginning of a row that goes on, its large values cut; all others stay as they are."""
+    parts = []
+    end = 0
+    for string in _STRING.finditer(row):
+        start = string.start()
+        parts.append(_LONG_HEX.sub(rb"\1", row[end:start]))
+        end = string.end()
+        if end - start > _KEPT and (kept := _STRING.match(row, start, start + _KEPT)):
+            parts += b"'", kept["text"], string["end"]
+        else:
+            parts.append(row[start:end])
+    parts.append(_LONG_HEX.sub(rb"\1", row[end:]))
+    return b"".join(parts)
 
 
 def _places(table: Table, names: Sequence[str], columns: bytes | None) -> tuple[int, list[tuple[int, str]]]:

@@ -6,6 +6,7 @@ from spyglass_export.errors import UserError
 from tests.unit.dump.cleaning import Clean
 
 USE = "CREATE DATABASE IF NOT EXISTS `d`; USE `d`;\n"
+LARGE = "b" * 900_000
 
 
 def create(*lines: str) -> str:
@@ -14,6 +15,7 @@ def create(*lines: str) -> str:
 
 
 NAMED = create("`nwb_file_name` varchar(255)", *(f"`c{number}` varchar(9)" for number in range(80)))
+KEYED = create("`k` varchar(400) NOT NULL", "`b` longtext", "PRIMARY KEY (`k`)")
 
 
 @pytest.mark.timeout(60)
@@ -47,3 +49,31 @@ def test_rows_that_leave_a_column_out_come_with_rows_that_do_not(clean: Clean) -
     rows = f"(`b`) VALUES (1);\nINSERT INTO `t` VALUES ('{'x' * 70}',2);\nINSERT INTO `t` (b) VALUES (3);\n"
 
     assert "`nwb_file_name` varchar(70)" in clean(definition + "INSERT INTO `t` " + rows).schema
+
+
+@pytest.mark.parametrize("keys", [("a", r"a\0"), (r"it\'s o", r"it\'s ö"), ("it''s o", "it''s ö"), (r"\\", r"\\\0")])
+def test_the_key_of_a_large_row_is_read_as_it_is(clean: Clean, keys: tuple[str, str]) -> None:
+    cleaned = clean(KEYED + f"INSERT INTO `t` VALUES ('{keys[0]}',NULL),('{keys[1]}','{LARGE}');\n")
+
+    assert "`k` varchar(400) COLLATE utf8mb4_bin" in cleaned.schema
+
+
+@pytest.mark.parametrize("quote", [r"\'", "''", r"\\", "''" + r"\'" + "''" + r"\\" + "''"])
+@pytest.mark.parametrize("shift", range(2))
+def test_the_values_of_a_large_row_are_measured_as_they_are(clean: Clean, quote: str, shift: int) -> None:
+    """Wherever its large value is cut, and what was read ends."""
+    definition = create("`b` longtext", "`nwb_file_name` varchar(255)", "`c` longtext")
+    large = "x" * shift + quote * (600_000 // len(quote))
+    rows = f"('{large}','{quote * 12}{'x' * 60}','{large}'),(NULL,'x',NULL)"
+    length = 60 + 12 * (5 if len(quote) > 2 else 1)
+
+    cleaned = clean(definition + f"INSERT INTO `t` VALUES {rows},{rows};\n")
+
+    assert f"`nwb_file_name` varchar({length})" in cleaned.schema
+
+
+def test_a_text_of_many_escapes_is_widened_where_it_must_be(clean: Clean) -> None:
+    definition = create("`a` text", "`b` longtext")
+    value = "\\'" * 40_000 + "é" * 20_000
+
+    assert "`a` mediumtext" in clean(definition + f"INSERT INTO `t` VALUES ('{value}','{LARGE}');\n").schema
