@@ -145,6 +145,7 @@ def _read_span(
 ) -> Iterator[Block | None]:
     """The blocks of one span of ``left`` bytes; None in place of what cannot be read."""
     buffer = b""
+    count = 0
     in_order: list[str] = []
     pattern: re.Pattern[bytes] | None = None
     while True:
@@ -173,7 +174,8 @@ def _read_span(
                 yield dict(zip(in_order, zip(*found, strict=True), strict=False))
             if not buffer.startswith(b";"):
                 break
-        if not left:
+        is_no_row = len(buffer) > 2 * _KEPT * (count + 1)  # for no row is that long once its values are cut
+        if is_no_row or not left:
             if buffer:
                 yield None
             return

@@ -35,6 +35,15 @@ def test_a_row_of_many_strings_and_something_else_is_refused(clean: Clean) -> No
         clean(NAMED + f"INSERT INTO `t` VALUES ({values});\n")
 
 
+@pytest.mark.timeout(60)
+def test_much_after_such_a_row_is_not_read_again_and_again(clean: Clean) -> None:
+    definition = create("`nwb_file_name` varchar(255)", "`p` point")
+    row = f"('{'x' * 99}',ST_GeomFromText('POINT(1 2)'))"
+
+    with pytest.raises(UserError, match=r"rows of `d`\.`t` are no plain list of values"):
+        clean(definition + f"INSERT INTO `t` VALUES {','.join([row] * 200_000)};\n")
+
+
 @pytest.mark.parametrize("columns", ["(`b`)", "(b, c)", "()"])
 def test_rows_may_leave_out_the_columns_that_are_looked_at(clean: Clean, columns: str) -> None:
     definition = create("`nwb_file_name` varchar(255)", "`b` int DEFAULT 1", "`c` int DEFAULT 1")
