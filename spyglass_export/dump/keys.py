@@ -77,11 +77,9 @@ def fit_lengths(export: Export, groups: dict[Place, Group]) -> list[Change]:
                 "today's Spyglass has this length; all values fit",
                 only_old=True,
             )
-    while over:
-        for entry in over:
-            if _excess(entry) > 0:
-                _share_out(entry, groups)
-        over = [entry for entry in over if _excess(entry) > 0]
+    for entry in over:
+        if _excess(entry) > 0:
+            _share_out(entry, groups)
     return changes + [
         change
         for table in tables
@@ -242,26 +240,37 @@ def _cut(group: Group, length: int, reason: str, *, only_old: bool = False) -> N
 
 
 def _share_out(entry: _Limited, groups: dict[Place, Group]) -> None:
-    """Cut the columns of what is over its limit, each in proportion to what its values leave free."""
-    own = [(column, groups[_place(entry.table, column)]) for column in entry.parts]
-    free = [max(0, (column.length or 0) - max(1, group.longest)) for column, group in own]
+    """Cut the columns of what is over its limit, each in proportion to what its values leave free.
+
+    Columns of one group are cut together, once.
+    """
+    own: dict[int, tuple[Group, list[int]]] = {}
+    for column in entry.parts:
+        group = groups[_place(entry.table, column)]
+        own.setdefault(id(group), (group, []))[1].append(column.length or 0)
+    free = [sum(max(0, length - max(1, group.longest)) for length in lengths) for group, lengths in own.values()]
     excess = -(-_excess(entry) // BYTES_PER_CHARACTER)
     if excess > sum(free):
-        raise _too_long(entry, own)
-    for (column, group), share in zip(own, free, strict=True):
-        cut = -(-excess * share // max(1, sum(free)))
-        _cut(
-            group,
-            (column.length or 0) - min(share, cut),
-            f"the {entry.name} of {entry.table.where} holds {entry.limit} bytes",
-        )
+        raise _too_long(entry, groups, entry.limit + _excess(entry) - sum(free) * BYTES_PER_CHARACTER)
+    for (group, lengths), share in zip(own.values(), free, strict=True):
+        if cut := -(-excess * share // sum(free)):
+            reason = f"the {entry.name} of {entry.table.where} holds {entry.limit} bytes"
+            _cut(group, _longest_without(lengths, cut), reason)
 
 
-def _too_long(entry: _Limited, own: list[tuple[Column, Group]]) -> UserError:
+def _longest_without(lengths: list[int], characters: int) -> int:
+    """The length to which all of these are cut where together they give up at least so many characters."""
+    longest = max(lengths)
+    while sum(max(0, length - longest) for length in lengths) < characters:
+        longest -= 1
+    return longest
+
+
+def _too_long(entry: _Limited, groups: dict[Place, Group], needed: int) -> UserError:
+    own = [(column, groups[_place(entry.table, column)]) for column in entry.parts]
     columns = ", ".join(f"{quoted(column.name)} up to {group.longest} characters" for column, group in own)
     longest = max((group for _, group in own), key=lambda group: group.longest, default=Group())
     value = shown(text_of(longest.example))
-    needed = entry.fixed + sum(max(1, group.longest) for _, group in own) * BYTES_PER_CHARACTER
     return UserError(
         f"{entry.table.where}: its {entry.name} needs {needed} bytes in utf8mb4, and MySQL takes {entry.limit}"
         f" ({shown(columns)}; the longest value is {value!r})",

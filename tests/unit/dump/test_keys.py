@@ -93,6 +93,47 @@ def test_an_index_whose_values_need_more_than_the_limit_is_refused(clean: Clean)
         assert part in error.value.what
 
 
+PARENT = create("il", "`a` varchar(400) NOT NULL", "PRIMARY KEY (`a`)")
+TIED_TWICE = "FOREIGN KEY (`d`) REFERENCES `il` (`a`)", "FOREIGN KEY (`e`) REFERENCES `il` (`a`)"
+
+
+@pytest.mark.parametrize("length", [1, 370, 384])
+@pytest.mark.parametrize(("d", "e"), [(400, 400), (400, 390), (390, 400)])
+def test_two_columns_of_an_index_that_refer_to_the_same_column_are_cut_once(
+    clean: Clean, length: int, d: int, e: int
+) -> None:
+    child = create("c", f"`d` varchar({d})", f"`e` varchar({e})", "PRIMARY KEY (`d`,`e`)", *TIED_TWICE)
+    cleaned = clean(USE + PARENT + child + insert("il", f"('{'x' * length}')"))
+
+    for column in ("`a`", "`d`", "`e`"):
+        assert f"{column} varchar(384)" in cleaned.schema
+
+
+def test_two_indexes_over_the_limit_that_share_columns_leave_room_for_the_values(clean: Clean) -> None:
+    child = create(
+        "c",
+        "`d` varchar(400)",
+        "`e` varchar(400)",
+        "`f` varchar(1000)",
+        "PRIMARY KEY (`d`,`e`)",
+        "UNIQUE KEY `k` (`f`,`d`)",
+        *TIED_TWICE,
+    )
+    cleaned = clean(USE + PARENT + child + insert("il", f"('{'x' * 370}')") + insert("c", f"('x','x','{'y' * 380}')"))
+    lengths = {change.where.split(".")[-1]: int(change.after[8:-1]) for change in cleaned.changes("column length")}
+
+    assert lengths["`a`"] == lengths["`d`"] == lengths["`e`"]
+    assert 370 <= lengths["`a`"] <= 384
+    assert 380 <= lengths["`f`"] <= 768 - lengths["`d`"]
+
+
+def test_columns_tied_to_values_that_do_not_fit_twice_are_refused(clean: Clean) -> None:
+    child = create("c", "`d` varchar(400)", "`e` varchar(400)", "PRIMARY KEY (`d`,`e`)", *TIED_TWICE)
+
+    with pytest.raises(UserError, match="needs 3080 bytes in utf8mb4, and MySQL takes 3072"):
+        clean(USE + PARENT + child + insert("il", f"('{'x' * 385}')"))
+
+
 def test_a_row_over_the_limit_is_cut_too(clean: Clean) -> None:
     dump = USE + create("t", "`a` varchar(20000)", "`b` varchar(20000)") + insert("t", "('x','y')")
     lengths = [int(change.after[8:-1]) for change in clean(dump).changes("column length")]
