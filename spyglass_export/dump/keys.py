@@ -15,7 +15,7 @@ from sqlparse import tokens as types
 
 from spyglass_export.changes import Change
 from spyglass_export.dump.contents import Export, Table
-from spyglass_export.dump.sizes import BYTES_PER_CHARACTER, INDEX_LIMITS, ROW_LIMIT, fixed_size, length_bytes
+from spyglass_export.dump.sizes import BYTES_PER_CHARACTER, INDEX_LIMITS, ROW_LIMIT, fixed_size, length_bytes, said_of
 from spyglass_export.dump.tables import Column
 from spyglass_export.dump.tokens import quoted, shown
 from spyglass_export.dump.values import read_values, text_of
@@ -201,8 +201,7 @@ def _measure(groups: Iterable[Group]) -> None:
         for table, column in group.columns:
             by_table[id(table)].append((column, group))
             tables[id(table)] = table
-            default = _default_length(table, column)
-            group.longest = max(group.longest, default)
+            group.longest = max(group.longest, _length_without_rows(table, column))
     for key, wanted in by_table.items():
         names = [column.name for column, _ in wanted]
         longest = [group for _, group in wanted]
@@ -221,10 +220,12 @@ def _long(literals: tuple[bytes, ...], length: int) -> list[bytes]:
     return sorted((literal for literal in set(literals) if len(literal) - 2 > length), key=len, reverse=True)
 
 
-def _default_length(table: Table, column: Column) -> int:
-    """A cut default would be refused, so it counts as a value."""
-    tokens = table.definition.tokens[column.first : column.last] if table.definition else []
-    words = [token for token in tokens if token.matters]
+def _length_without_rows(table: Table, column: Column) -> int:
+    """A cut default would be refused, so it counts as a value. What MySQL computes is in no row, and may be any."""
+    tokens = table.definition.tokens if table.definition else []
+    if "AS" in said_of(column, tokens):
+        return column.length or 0
+    words = [token for token in tokens[column.first : column.last] if token.matters]
     for word, value in pairwise(words):
         if word.word == "DEFAULT" and value.type is types.String:
             return len(text_of(value.text.encode("latin-1")))

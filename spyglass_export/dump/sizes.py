@@ -1,8 +1,9 @@
 """How many bytes columns take, and MySQL's limits on them."""
 
+import re
 from collections.abc import Sequence
 
-from spyglass_export.dump.tables import Column
+from spyglass_export.dump.tables import Column, Cursor
 from spyglass_export.dump.tokens import Token
 
 BYTES_PER_CHARACTER = 4  # utf8mb4
@@ -29,7 +30,6 @@ _SIZES = {
     "TIME": 3,
     "DATETIME": 5,
     "TIMESTAMP": 4,
-    "SET": 8,
     "UUID": 36 * BYTES_PER_CHARACTER,
     "INET6": 39 * BYTES_PER_CHARACTER,
     "INET4": 15 * BYTES_PER_CHARACTER,
@@ -46,16 +46,35 @@ _SIZES = {
 _DIGIT_BYTES = (0, 1, 1, 2, 2, 3, 3, 4, 4)  # of a decimal's digits that do not fill 9
 
 
+_NUMBER = re.compile("[0-9]{1,10}")
+
+
+def said_of(column: Column, tokens: Sequence[Token]) -> list[str]:
+    """The words of a column's definition, in capitals, without what is in parentheses."""
+    cursor = Cursor(tokens, column.first, column.last)
+    words = []
+    while cursor.peek() is not None:
+        if cursor.word() == "(":
+            cursor.skip_parentheses()
+        else:
+            words.append(cursor.word())
+            cursor.take()
+    return words
+
+
 def fixed_size(column: Column, tokens: Sequence[Token]) -> int:
     """Bytes of a value in an index or a row, for types whose length is never changed."""
-    numbers = [int(tokens[at].text) for at in column.arguments if tokens[at].text.isdigit()]
+    numbers = [int(tokens[at].text) for at in column.arguments if _NUMBER.fullmatch(tokens[at].text)]
     if column.type in ("DECIMAL", "NUMERIC", "DEC", "FIXED"):
         digits, scale = ([*numbers, 0] if numbers else [10, 0])[:2]
         return sum(part // 9 * 4 + _DIGIT_BYTES[part % 9] for part in (digits - scale, scale))
     if column.type == "BIT":
         return ((numbers or [1])[0] + 7) // 8
+    members = sum(tokens[at].text == "," for at in column.arguments) + 1
     if column.type == "ENUM":
-        return 1 if sum(tokens[at].text == "," for at in column.arguments) < 255 else 2
+        return 1 if members < 256 else 2
+    if column.type == "SET":
+        return (members + 7) // 8 if members <= 32 else 8
     if column.type in ("TIME", "DATETIME", "TIMESTAMP"):
         return _SIZES[column.type] + ((numbers or [0])[0] + 1) // 2
     if column.type in ("BINARY", "VARBINARY", "CHAR", "VARCHAR"):  # text types only where they hold bytes

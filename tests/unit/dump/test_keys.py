@@ -2,6 +2,9 @@
 
 import pytest
 
+from spyglass_export.dump.sizes import fixed_size
+from spyglass_export.dump.tables import parse_table
+from spyglass_export.dump.tokens import tokenize
 from spyglass_export.errors import UserError
 from tests.unit.dump.cleaning import Clean
 
@@ -154,6 +157,15 @@ def test_rows_that_name_their_columns(clean: Clean, statement: str) -> None:
     assert "`nwb_file_name` varchar(77)" in clean(dump).schema
 
 
+def test_a_generated_column_is_not_cut_as_its_values_are_in_no_row(clean: Clean) -> None:
+    computed = "`g` varchar(400) GENERATED ALWAYS AS (concat(`b`,'x')) STORED"
+    definition = create("t", "`b` varchar(300)", computed, "`c` varchar(600)", "KEY `k` (`c`,`g`)")
+    cleaned = clean(USE + definition + f"INSERT INTO `t` (`b`,`c`) VALUES ('{'x' * 300}','y');\n")
+
+    assert "`g` varchar(400)" in cleaned.schema
+    assert "`c` varchar(368)" in cleaned.schema
+
+
 # Of each two, written as in a dump, MySQL's own collation takes one for the other.
 ALIKE = [("Bjorn", "Björn"), ("", r"\0"), ("a", r"a\Z"), ("a\x01", "a"), ("it\\'s", "it\\'s\x7f")]
 
@@ -201,3 +213,10 @@ def test_prefixes_that_differ_in_accents_stay_apart(clean: Clean) -> None:
     dump = USE + create("t", "`a` varchar(80)", "UNIQUE KEY `k` (`a`(5))") + insert("t", "('Bjorn 1')", "('Björn 2')")
 
     assert "`a` varchar(80) COLLATE utf8mb4_bin" in clean(dump).schema
+
+
+@pytest.mark.parametrize("number", ["3\u00b2", "9" * 5_000])
+def test_what_is_no_number_of_this_world_is_no_size(number: str) -> None:
+    table = parse_table(tokenize(f"CREATE TABLE `t` (`a` decimal({number},7))".encode("latin-1")))
+
+    assert fixed_size(table.columns[0], table.tokens) == 4
