@@ -16,8 +16,8 @@ from sqlparse import tokens as types
 from spyglass_export.changes import Change
 from spyglass_export.dump.contents import Export, Table
 from spyglass_export.dump.sizes import BYTES_PER_CHARACTER, INDEX_LIMITS, ROW_LIMIT, fixed_size, length_bytes, said_of
-from spyglass_export.dump.tables import Column
-from spyglass_export.dump.tokens import quoted, shown
+from spyglass_export.dump.tables import Column, Cursor, Index, TableDefinition
+from spyglass_export.dump.tokens import Token, quoted, shown, unquoted
 from spyglass_export.dump.values import read_values, text_of
 from spyglass_export.errors import UserError
 
@@ -34,6 +34,7 @@ class Group:
     example: bytes = b""
     shorter: int | None = None  # the length that today's Spyglass gives to columns of this name
     reason: str = ""
+    in_foreign_key: bool = False
 
 
 @dataclass(slots=True)
@@ -45,19 +46,21 @@ class _Limited:
     limit: int
     fixed: int  # bytes that no length can change
     parts: list[Column]
+    index: Index | None = None
 
 
 def fit_lengths(export: Export, groups: dict[Place, Group]) -> list[Change]:
     """Shorten columns in the definitions; what was changed.
 
     A column that Spyglass 0.4.3 shortened gets its new length, and columns of an index or a row over MySQL's
-    limit are cut as far as needed; both only as far as the values allow.
+    limit are cut as far as needed; both only as far as the values allow. Where that is not enough, an index that
+    need not be unique takes the beginnings of its values.
 
     Raises `UserError`, which names table, index, columns and the longest value, where that is not enough.
     """
     tables = [table for table in export.tables.values() if table.definition is not None]
-    changes = [change for table in tables for change in _cut_prefixes(table)]
     limited = [entry for table in tables for entry in _limited(table)]
+    changes = [change for entry in limited if _excess(entry) > 0 for change in _cut_prefixes(entry)]
     over = [entry for entry in limited if _excess(entry) > 0]
     wanted = {id(group): group for group in groups.values() if group.shorter is not None}
     for group in wanted.values():
@@ -77,9 +80,8 @@ def fit_lengths(export: Export, groups: dict[Place, Group]) -> list[Change]:
                 "today's Spyglass has this length; all values fit",
                 only_old=True,
             )
-    for entry in over:
-        if _excess(entry) > 0:
-            _share_out(entry, groups)
+    too_long = [entry for entry in over if _excess(entry) > 0 and not _share_out(entry, groups)]
+    changes += [_take_beginnings(entry, groups) for entry in too_long if _excess(entry) > 0]
     return changes + [
         change
         for table in tables
@@ -114,11 +116,14 @@ def tied_columns(export: Export) -> dict[Place, Group]:
 
     tables = [table for table in export.tables.values() if table.definition is not None]
     old_lengths = _old_lengths()
+    in_foreign_keys: set[Place] = set()
     for table in tables:
         for key in table.definition.foreign_keys if table.definition else []:
             for name, parent_column in zip(key.columns, key.parent_columns, strict=False):
                 parent = shown(key.parent_schema or "") or table.schema, shown(key.parent), parent_column.lower()
-                leader[find((table.schema, table.name, name.lower()))] = find(parent)
+                child = table.schema, table.name, name.lower()
+                leader[find(child)] = find(parent)
+                in_foreign_keys |= {child, parent}
         for column in _fitted(table):
             rule = column.name, column.length
             if column.type == "VARCHAR" and rule in old_lengths:
@@ -129,30 +134,34 @@ def tied_columns(export: Export) -> dict[Place, Group]:
         for column in _fitted(table):
             group = result[_place(table, column)] = groups[find(_place(table, column))]
             group.columns.append((table, column))
+            group.in_foreign_key = group.in_foreign_key or _place(table, column) in in_foreign_keys
             new = old_lengths.get((column.name, column.length or 0)) if column.type == "VARCHAR" else None
             if new is not None:
                 group.shorter = max(new, group.shorter or 0)
     return result
 
 
-def _cut_prefixes(table: Table) -> list[Change]:
-    """Shorten the prefixes of indexes that need not be unique, for which any length will do."""
-    definition = table.definition
+def _cut_prefixes(entry: _Limited) -> list[Change]:
+    """Shorten the prefixes of an index that need not be unique, for which any length will do."""
+    definition = entry.table.definition
+    if definition is None or entry.index is None or entry.index.kind != "KEY":
+        return []
+    prefixes = [
+        definition.tokens[prefix]
+        for name, prefix in entry.index.parts
+        if prefix is not None and (column := definition.column(name)) and column.is_text
+    ]
+    lengths = [int(token.text) for token in prefixes]
+    if not any(length > 1 for length in lengths):
+        return []
+    excess = -(-_excess(entry) // BYTES_PER_CHARACTER)
+    longest = _longest_without(lengths, min(excess, sum(lengths) - len(lengths)))
     changes = []
-    for index in definition.indexes if definition else []:
-        if definition is None or index.kind != "KEY":
-            continue
-        longest = INDEX_LIMITS.get(definition.engine, INDEX_LIMITS["INNODB"]) // BYTES_PER_CHARACTER // len(index.parts)
-        for name, prefix in index.parts:
-            column = definition.column(name)
-            if prefix is not None and column is not None and column.is_text:
-                before = definition.tokens[prefix].text
-                if int(before) > longest:
-                    definition.tokens[prefix].text = str(longest)
-                    where = f"{table.where}.{shown(quoted(index.name))}"
-                    changes.append(
-                        Change("index prefix", where, before, str(longest), "MySQL's limit, 4 bytes a letter")
-                    )
+    for token, length in zip(prefixes, lengths, strict=True):
+        if length > longest:
+            token.text = str(longest)
+            entry.fixed -= (length - longest) * BYTES_PER_CHARACTER
+            changes.append(_prefix_change(entry, str(length), token.text))
     return changes
 
 
@@ -178,7 +187,7 @@ def _limited(table: Table) -> Iterator[_Limited]:
                 fixed += size * (BYTES_PER_CHARACTER if column.is_text else 1)
             else:
                 fixed += fixed_size(column, definition.tokens)
-        yield _Limited(table, f"index {quoted(index.name)}", limit, fixed, parts)
+        yield _Limited(table, f"index {quoted(index.name)}", limit, fixed, parts, index)
     fitted = _fitted(table)
     fixed = sum(fixed_size(column, definition.tokens) for column in definition.columns if column not in fitted)
     fixed += (len(definition.columns) + 7) // 8
@@ -240,10 +249,10 @@ def _cut(group: Group, length: int, reason: str, *, only_old: bool = False) -> N
             group.reason = reason
 
 
-def _share_out(entry: _Limited, groups: dict[Place, Group]) -> None:
+def _share_out(entry: _Limited, groups: dict[Place, Group]) -> bool:
     """Cut the columns of what is over its limit, each in proportion to what its values leave free.
 
-    Columns of one group are cut together, once.
+    Columns of one group are cut together, once. False where the values leave too little free.
     """
     own: dict[int, tuple[Group, list[int]]] = {}
     for column in entry.parts:
@@ -252,11 +261,12 @@ def _share_out(entry: _Limited, groups: dict[Place, Group]) -> None:
     free = [sum(max(0, length - max(1, group.longest)) for length in lengths) for group, lengths in own.values()]
     excess = -(-_excess(entry) // BYTES_PER_CHARACTER)
     if excess > sum(free):
-        raise _too_long(entry, groups, entry.limit + _excess(entry) - sum(free) * BYTES_PER_CHARACTER)
+        return False
     for (group, lengths), share in zip(own.values(), free, strict=True):
         if cut := -(-excess * share // sum(free)):
             reason = f"the {entry.name} of {entry.table.where} holds {entry.limit} bytes"
             _cut(group, _longest_without(lengths, cut), reason)
+    return True
 
 
 def _longest_without(lengths: list[int], characters: int) -> int:
@@ -267,11 +277,64 @@ def _longest_without(lengths: list[int], characters: int) -> int:
     return longest
 
 
-def _too_long(entry: _Limited, groups: dict[Place, Group], needed: int) -> UserError:
+def _take_beginnings(entry: _Limited, groups: dict[Place, Group]) -> Change:
+    """Give prefixes to the columns of an index that need not be unique, but those that a foreign key needs whole.
+
+    Raises `UserError` where that is not allowed, or not enough.
+    """
+    columns = [column for column in entry.parts if not groups[_place(entry.table, column)].in_foreign_key]
+    lengths = [column.length or 0 for column in columns]
+    excess = -(-_excess(entry) // BYTES_PER_CHARACTER)
+    if (
+        entry.table.definition is None
+        or entry.index is None
+        or entry.index.kind != "KEY"
+        or excess > sum(lengths) - len(lengths)
+    ):
+        raise _too_long(entry, groups)
+    longest = _longest_without(lengths, excess)
+    tokens = _column_tokens(entry.table.definition, entry.index)
+    shortened = [tokens[column.name.lower()] for column in columns if (column.length or 0) > longest]
+    before = ", ".join(token.text for token in shortened)
+    for token in shortened:
+        token.after = f"({longest})"
+    return _prefix_change(entry, shown(before), shown(", ".join(token.text + token.after for token in shortened)))
+
+
+def _column_tokens(definition: TableDefinition, index: Index) -> dict[str, Token]:
+    """The tokens of an index's columns, by their names in lower case."""
+    cursor = Cursor(definition.tokens)
+    found: dict[str, Token] = {}
+    while list(found) != [name.lower() for name, _ in index.parts]:
+        while not (cursor.accept("KEY") or cursor.accept("INDEX")):
+            cursor.take()
+        name = index.kind if cursor.word() in ("(", "USING") else cursor.name()
+        if name == index.name:
+            while cursor.word() != "(":
+                cursor.take()
+            inside = Cursor(definition.tokens, cursor.skip_parentheses()[0], cursor.indexes[cursor.at - 1])
+            found = {}
+            while inside.peek() is not None:
+                if inside.word() == "(":
+                    inside.skip_parentheses()
+                elif not (inside.accept(",") or inside.accept("ASC") or inside.accept("DESC")):
+                    token = definition.tokens[inside.take()]
+                    found[unquoted(token.text).lower()] = token
+    return found
+
+
+def _prefix_change(entry: _Limited, before: str, after: str) -> Change:
+    where = f"{entry.table.where}.{shown(quoted(entry.index.name if entry.index else ''))}"
+    return Change("index prefix", where, before, after, "MySQL's limit, 4 bytes a letter")
+
+
+def _too_long(entry: _Limited, groups: dict[Place, Group]) -> UserError:
     own = [(column, groups[_place(entry.table, column)]) for column in entry.parts]
     columns = ", ".join(f"{quoted(column.name)} up to {group.longest} characters" for column, group in own)
     longest = max((group for _, group in own), key=lambda group: group.longest, default=Group())
     value = shown(text_of(longest.example))
+    free = sum(max(0, (column.length or 0) - max(1, group.longest)) for column, group in own)
+    needed = entry.limit + _excess(entry) - free * BYTES_PER_CHARACTER
     return UserError(
         f"{entry.table.where}: its {entry.name} needs {needed} bytes in utf8mb4, and MySQL takes {entry.limit}"
         f" ({shown(columns)}; the longest value is {value!r})",

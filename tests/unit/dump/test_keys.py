@@ -209,6 +209,42 @@ def test_a_prefix_that_is_too_long_is_cut_where_the_index_need_not_be_unique(cle
     assert "KEY `k` (`a`(768))" in clean(USE + create("t", "`a` text", "KEY `k` (`a`(1000))")).schema
 
 
+@pytest.mark.parametrize(
+    ("key", "cleaned_key"),
+    [
+        ("KEY `k` (`a`)", "KEY `k` (`a`(768))"),
+        ("INDEX k (a DESC)", "INDEX k (a(768) DESC)"),
+        ("KEY (`a`)", "KEY (`a`(768))"),
+        ("KEY `k` USING BTREE (`b`,`A`) COMMENT 'x'", "KEY `k` USING BTREE (`b`,`A`(668)) COMMENT 'x'"),
+        ("KEY `k` (`a`,`n`,`c`)", "KEY `k` (`a`(383),`n`,`c`(383))"),
+        ("KEY `k` (`p`,`a`)", "KEY `k` (`p`,`a`(468))"),
+        ("KEY `k` (`a`,`t`(1000))", "KEY `k` (`a`(767),`t`(1))"),
+    ],
+)
+def test_an_index_that_need_not_be_unique_takes_the_beginnings_of_values_that_are_too_long(
+    clean: Clean, key: str, cleaned_key: str
+) -> None:
+    """But not of columns that refer to others, for which MySQL wants an index on all of the value."""
+    columns = ["`p` varchar(300)", "`a` varchar(1000)", "`b` varchar(100)", "`c` varchar(900)", "`n` int", "`t` text"]
+    references = "CONSTRAINT `k` FOREIGN KEY `k` (`p`) REFERENCES `parent` (`p`)"
+    rows = insert("t", f"('{'p' * 300}','{'a' * 1000}','{'b' * 100}','{'c' * 900}',1,'t')")
+    cleaned = clean(USE + create("t", *columns, references, "KEY `j` (`p`)", key) + rows)
+
+    assert f"  {cleaned_key}\n" in cleaned.schema
+    assert "`a` varchar(1000)" in cleaned.schema
+    assert [change.where for change in cleaned.changes("index prefix")][-1] in ("`d`.`t`.`k`", "`d`.`t`.`KEY`")
+
+
+@pytest.mark.parametrize(
+    "key", ["KEY `k` (`a`)", "KEY `k` (`a`,`b`)", "UNIQUE KEY `k` (`b`)", "KEY `k` (`b`,`a`)", "PRIMARY KEY (`b`)"]
+)
+def test_other_indexes_do_not_take_beginnings(clean: Clean, key: str) -> None:
+    columns = "`a` varchar(800)", "`b` varchar(800)", key, "FOREIGN KEY (`a`) REFERENCES `parent` (`a`)"
+
+    with pytest.raises(UserError, match="and MySQL takes 3072"):
+        clean(USE + create("t", *columns) + insert("t", f"('{'x' * 780}','{'y' * 780}')"))
+
+
 def test_prefixes_that_differ_in_accents_stay_apart(clean: Clean) -> None:
     dump = USE + create("t", "`a` varchar(80)", "UNIQUE KEY `k` (`a`(5))") + insert("t", "('Bjorn 1')", "('Björn 2')")
 
