@@ -15,13 +15,25 @@ from sqlparse import tokens as types
 
 from spyglass_export.changes import Change
 from spyglass_export.dump.contents import Export, Table
-from spyglass_export.dump.sizes import BYTES_PER_CHARACTER, INDEX_LIMITS, ROW_LIMIT, fixed_size, length_bytes, said_of
+from spyglass_export.dump.sizes import (
+    BYTES_PER_CHARACTER,
+    INDEX_LIMITS,
+    PAGE_LIMIT,
+    PAGE_POINTER,
+    ROW_LIMIT,
+    fixed_size,
+    is_virtual,
+    length_bytes,
+    page_size,
+    said_of,
+)
 from spyglass_export.dump.tables import Column, Cursor, Index, TableDefinition
 from spyglass_export.dump.tokens import Token, quoted, shown, unquoted
 from spyglass_export.dump.values import read_values, text_of
 from spyglass_export.errors import UserError
 
 _FITTED_TYPES = ("VARCHAR", "CHAR", "NVARCHAR", "NCHAR")
+_SHOWN = 9  # columns in an error
 Place = tuple[str, str, str]  # schema, table, column in lower case
 
 
@@ -47,6 +59,11 @@ class _Limited:
     fixed: int  # bytes that no length can change
     parts: list[Column]
     index: Index | None = None
+    most: int = ROW_LIMIT  # characters of a column that count
+
+    def characters(self, column: Column) -> int:
+        """As many of the column's characters as count."""
+        return min(column.length or 0, self.most)
 
 
 def fit_lengths(export: Export, groups: dict[Place, Group]) -> list[Change]:
@@ -192,11 +209,16 @@ def _limited(table: Table) -> Iterator[_Limited]:
     fixed = sum(fixed_size(column, definition.tokens) for column in definition.columns if column not in fitted)
     fixed += (len(definition.columns) + 7) // 8
     yield _Limited(table, "row", ROW_LIMIT, fixed, fitted)
+    if definition.engine == "INNODB":
+        stored = [column for column in fitted if not is_virtual(column, definition.tokens)]
+        fixed = page_size(definition, stored)
+        most = PAGE_POINTER // BYTES_PER_CHARACTER
+        yield _Limited(table, "row in a page", PAGE_LIMIT, fixed, stored, most=most)
 
 
 def _excess(entry: _Limited) -> int:
     """Bytes over the limit."""
-    size = sum((column.length or 0) * BYTES_PER_CHARACTER for column in entry.parts)
+    size = sum(entry.characters(column) * BYTES_PER_CHARACTER for column in entry.parts)
     if entry.name == "row":
         size += sum(length_bytes(column) for column in entry.parts)
     return entry.fixed + size - entry.limit
@@ -257,7 +279,7 @@ def _share_out(entry: _Limited, groups: dict[Place, Group]) -> bool:
     own: dict[int, tuple[Group, list[int]]] = {}
     for column in entry.parts:
         group = groups[_place(entry.table, column)]
-        own.setdefault(id(group), (group, []))[1].append(column.length or 0)
+        own.setdefault(id(group), (group, []))[1].append(entry.characters(column))
     free = [sum(max(0, length - max(1, group.longest)) for length in lengths) for group, lengths in own.values()]
     excess = -(-_excess(entry) // BYTES_PER_CHARACTER)
     if excess > sum(free):
@@ -330,14 +352,16 @@ def _prefix_change(entry: _Limited, before: str, after: str) -> Change:
 
 def _too_long(entry: _Limited, groups: dict[Place, Group]) -> UserError:
     own = [(column, groups[_place(entry.table, column)]) for column in entry.parts]
-    columns = ", ".join(f"{quoted(column.name)} up to {group.longest} characters" for column, group in own)
-    longest = max((group for _, group in own), key=lambda group: group.longest, default=Group())
-    value = shown(text_of(longest.example))
-    free = sum(max(0, (column.length or 0) - max(1, group.longest)) for column, group in own)
+    own.sort(key=lambda pair: pair[1].longest, reverse=True)
+    free = sum(max(0, entry.characters(column) - max(1, group.longest)) for column, group in own)
     needed = entry.limit + _excess(entry) - free * BYTES_PER_CHARACTER
+    what = f"{entry.table.where}: its {entry.name} needs {needed} bytes in utf8mb4, and MySQL takes {entry.limit}"
+    if entry.limit == PAGE_LIMIT:
+        return UserError(what, "give some of its columns a table of their own in the source database, and export again")
+    columns = ", ".join(f"{quoted(column.name)} up to {group.longest} characters" for column, group in own[:_SHOWN])
+    value = shown(text_of(own[0][1].example)) if own else ""
     return UserError(
-        f"{entry.table.where}: its {entry.name} needs {needed} bytes in utf8mb4, and MySQL takes {entry.limit}"
-        f" ({shown(columns)}; the longest value is {value!r})",
+        f"{what} ({shown(columns)}; the longest value is {value!r})",
         "shorten these values in the source database, and export again",
     )
 

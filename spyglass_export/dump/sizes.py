@@ -2,8 +2,9 @@
 
 import re
 from collections.abc import Sequence
+from itertools import pairwise
 
-from spyglass_export.dump.tables import Column, Cursor
+from spyglass_export.dump.tables import Column, Cursor, TableDefinition
 from spyglass_export.dump.tokens import Token
 
 BYTES_PER_CHARACTER = 4  # utf8mb4
@@ -11,6 +12,10 @@ BYTES_PER_CHARACTER = 4  # utf8mb4
 # .../column-count-limit.html
 INDEX_LIMITS = {"INNODB": 3072, "MYISAM": 1000}
 ROW_LIMIT = 65535
+# Of a row's part in a page of InnoDB, in which no value of variable length counts for more than a pointer to it:
+# dict_index_too_big_for_tree in MySQL's storage/innobase/dict/dict0dict.cc; measured on MySQL 9.7, too.
+PAGE_LIMIT = 8125
+PAGE_POINTER = 40
 
 # https://dev.mysql.com/doc/refman/9.7/en/storage-requirements.html
 _SIZES = {
@@ -43,6 +48,7 @@ _SIZES = {
     "LONGBLOB": 12,
     "JSON": 12,
 }
+_VARIABLE_TYPES = {"VARCHAR", "VARBINARY", "UUID", "INET6", "INET4"}
 _DIGIT_BYTES = (0, 1, 1, 2, 2, 3, 3, 4, 4)  # of a decimal's digits that do not fill 9
 
 
@@ -87,3 +93,34 @@ def length_bytes(column: Column) -> int:
     if column.type not in ("VARCHAR", "NVARCHAR"):
         return 0
     return 1 if (column.length or 0) * BYTES_PER_CHARACTER < 256 else 2
+
+
+def is_virtual(column: Column, tokens: Sequence[Token]) -> bool:
+    """Whether MySQL computes the column's values, and keeps none of them."""
+    said = said_of(column, tokens)
+    return "AS" in said and "STORED" not in said and "PERSISTENT" not in said
+
+
+def page_size(definition: TableDefinition, texts: Sequence[Column]) -> int:
+    """Bytes of a row in a page of InnoDB, without the values of the columns ``texts``."""
+    names = {column.name for column in texts}
+    primary = {name.lower() for index in definition.indexes if index.kind == "PRIMARY" for name, _ in index.parts}
+    size = 5 + 6 + 7  # the record's header, its transaction, its place in the undo log
+    nullable = 0  # a bit each
+    has_key = any(index.kind in ("PRIMARY", "UNIQUE") for index in definition.indexes)
+    for column in definition.columns:
+        said = said_of(column, definition.tokens)
+        if is_virtual(column, definition.tokens):
+            continue
+        is_key = "KEY" in said or "UNIQUE" in said
+        has_key = has_key or is_key
+        nullable += ("NOT", "NULL") not in pairwise(said) and column.name.lower() not in primary and not is_key
+        if column.name in names:
+            size += 1  # for its length
+        elif column.type.endswith(("TEXT", "BLOB", "JSON")):
+            size += PAGE_POINTER + 1
+        elif column.type in _VARIABLE_TYPES:
+            size += min(fixed_size(column, definition.tokens), PAGE_POINTER) + 1
+        else:
+            size += fixed_size(column, definition.tokens)
+    return size + (nullable + 7) // 8 + (0 if has_key else 6)  # a number where no key gives its place

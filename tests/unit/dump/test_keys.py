@@ -144,6 +144,43 @@ def test_a_row_over_the_limit_is_cut_too(clean: Clean) -> None:
     assert sum(lengths) * 4 <= 65535
 
 
+def wide(count: int, length: int, *lines: str) -> str:
+    columns = (f"`c{number}` varchar({length}) DEFAULT NULL" for number in range(count))
+    return create("t", "`id` int NOT NULL", *columns, *lines, "PRIMARY KEY (`id`)")
+
+
+def test_columns_that_a_page_does_not_hold_are_cut_as_far_as_its_values_allow(clean: Clean) -> None:
+    """220 columns take up to 220 x 11 bytes in latin1, and 220 x 41 in utf8mb4."""
+    cleaned = clean(USE + wide(220, 10) + f"INSERT INTO `t` (`id`,`c0`,`c1`) VALUES (1,'{'x' * 9}','{'y' * 12}');\n")
+    lengths = [int(change.after[8:-1]) for change in cleaned.changes("column length")]
+
+    assert "`c0` varchar(9)" in cleaned.schema
+    assert "`c1` varchar(10)" in cleaned.schema
+    assert 22 + 28 + 220 + 4 * (sum(lengths) + 10) <= 8125 < 22 + 28 + 220 + 4 * (sum(lengths) + 10) + 4 * 220
+    assert min(lengths) >= 8
+
+
+@pytest.mark.parametrize(
+    ("count", "lines"),
+    [
+        (196, []),
+        (196, ["`v` varchar(99) AS (concat(`c0`,'x')) VIRTUAL"]),
+        (195, ["`t` text"]),
+        (190, ["`b` binary(200) NOT NULL", "`s` set('a','b') NOT NULL"]),
+        (196, ["`d` decimal(30,10) NOT NULL", "`e` datetime(6) NOT NULL", "`f` varbinary(8) NOT NULL", "`g` bit(9)"]),
+    ],
+)
+def test_what_a_page_holds_stays(clean: Clean, count: int, lines: list[str]) -> None:
+    assert not clean(USE + wide(count, 80, *lines)).changes("column length")
+
+
+def test_a_row_whose_values_a_page_does_not_hold_is_refused(clean: Clean) -> None:
+    row = f"INSERT INTO `t` VALUES (1{220 * (',' + repr('x' * 10))});\n"
+
+    with pytest.raises(UserError, match="`t`: its row in a page needs 9070 bytes in utf8mb4, and MySQL takes 8125"):
+        clean(USE + wide(220, 10) + row)
+
+
 @pytest.mark.parametrize(
     "statement", ["INSERT INTO `t` (`b`,`nwb_file_name`) VALUES ", "insert into t (b, nwb_file_name) values\n"]
 )
