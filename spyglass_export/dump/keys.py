@@ -272,23 +272,26 @@ def _cut(group: Group, length: int, reason: str, *, only_old: bool = False) -> N
 
 
 def _share_out(entry: _Limited, groups: dict[Place, Group]) -> bool:
-    """Cut the columns of what is over its limit, each in proportion to what its values leave free.
+    """Cut the columns of what is over its limit, each in proportion to what its values leave free, until it fits.
 
-    Columns of one group are cut together, once. False where the values leave too little free.
+    Columns of one group are cut together, once. Columns that do not count in full would have to give up most of their
+    length, and are cut only where the others are not enough. False where the values leave too little free.
     """
-    own: dict[int, tuple[Group, list[int]]] = {}
-    for column in entry.parts:
-        group = groups[_place(entry.table, column)]
-        own.setdefault(id(group), (group, []))[1].append(entry.characters(column))
-    free = [sum(max(0, length - max(1, group.longest)) for length in lengths) for group, lengths in own.values()]
     excess = -(-_excess(entry) // BYTES_PER_CHARACTER)
-    if excess > sum(free):
-        return False
-    for (group, lengths), share in zip(own.values(), free, strict=True):
-        if cut := -(-excess * share // sum(free)):
-            reason = f"the {entry.name} of {entry.table.where} holds {entry.limit} bytes"
-            _cut(group, _longest_without(lengths, cut), reason)
-    return True
+    in_full = [column for column in entry.parts if (column.length or 0) <= entry.most]
+    for columns in in_full, entry.parts:
+        own: dict[int, tuple[Group, list[int]]] = {}
+        for column in columns:
+            group = groups[_place(entry.table, column)]
+            own.setdefault(id(group), (group, []))[1].append(entry.characters(column))
+        free = [sum(max(0, length - max(1, group.longest)) for length in lengths) for group, lengths in own.values()]
+        if excess <= sum(free):
+            for (group, lengths), share in zip(own.values(), free, strict=True):
+                if share and _excess(entry) > 0:
+                    reason = f"the {entry.name} of {entry.table.where} holds {entry.limit} bytes"
+                    _cut(group, _longest_without(lengths, -(-excess * share // sum(free))), reason)
+            return True
+    return False
 
 
 def _longest_without(lengths: list[int], characters: int) -> int:
