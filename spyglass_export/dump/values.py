@@ -23,7 +23,6 @@ _USUAL = bytes((*range(0x09, 0x0E), *range(0x20, 0x7F)))
 _UP_TO_UNUSUAL = re.compile(rb"(?:[\x09-\x0d\x20-\x5b\x5d-\x7e]|\\[^0Z])*", re.S)
 _ESCAPED_CONTROL = re.compile(rb"\\(?:[0Z]|\Z)")  # at the end it may go on as one
 _ROW_END = re.compile(rb"\)[,;]")
-_DOUBLED_QUOTE = re.compile(rb"[^,(\s]''|''[^,)\s]")
 # The most frequent come first, which makes all of it a third faster. No text is a value in two of these ways: a row
 # that does not match would be tried in each combination of them.
 _VALUE = (
@@ -124,8 +123,8 @@ def _may_be_in_first(piece: bytes, columns: int) -> bool:
         return False
     head = ROWS_HEAD.search(piece) if _INSERT.search(piece) else None
     before = _UP_TO_UNUSUAL.match(piece, head.end() if head else 0)
-    text = before.group() if before else b""
-    is_plain = b"\\'" not in text and b'"' not in text and not _DOUBLED_QUOTE.search(text)
+    text = before.group().replace(b"''", b"") if before else b""  # a quote in a string, or an empty string
+    is_plain = b"\\'" not in text and b'"' not in text
     return not is_plain or (text.count(b"'") + 1) // 2 <= columns
 
 

@@ -86,3 +86,10 @@ def test_a_text_of_many_escapes_is_widened_where_it_must_be(clean: Clean) -> Non
     value = "\\'" * 40_000 + "é" * 20_000
 
     assert "`a` mediumtext" in clean(definition + f"INSERT INTO `t` VALUES ('{value}','{LARGE}');\n").schema
+
+
+@pytest.mark.parametrize("before", ["it''s ", "a '' ", ", '', ", "''", "'' ", "\\'", "(''", " ''"])
+def test_quotes_before_an_accent_do_not_hide_it(clean: Clean, before: str) -> None:
+    rows = f"('{before}o',NULL),('{before}ö',NULL)"
+
+    assert "COLLATE utf8mb4_bin" in clean(KEYED + f"INSERT INTO `t` VALUES {rows};\n").schema
