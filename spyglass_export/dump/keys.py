@@ -7,7 +7,7 @@ columns that foreign keys tie together are fitted together.
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.resources import files
 from itertools import pairwise
 
@@ -305,18 +305,17 @@ def _longest_without(lengths: list[int], characters: int) -> int:
 def _take_beginnings(entry: _Limited, groups: dict[Place, Group]) -> Change:
     """Give prefixes to the columns of an index that need not be unique, but those that a foreign key needs whole.
 
-    Raises `UserError` where that is not allowed, or not enough.
+    These are cut, too, where they leave no room. Raises `UserError` where that is not allowed, or not enough.
     """
     columns = [column for column in entry.parts if not groups[_place(entry.table, column)].in_foreign_key]
+    if entry.table.definition is None or entry.index is None or entry.index.kind != "KEY" or not columns:
+        raise _too_long(entry, groups)
+    whole = [column for column in entry.parts if column not in columns]
+    with_shortest = replace(entry, parts=whole, fixed=entry.fixed + len(columns) * BYTES_PER_CHARACTER)
+    if _excess(with_shortest) > 0 and not _share_out(with_shortest, groups):
+        raise _too_long(entry, groups)
     lengths = [column.length or 0 for column in columns]
     excess = -(-_excess(entry) // BYTES_PER_CHARACTER)
-    if (
-        entry.table.definition is None
-        or entry.index is None
-        or entry.index.kind != "KEY"
-        or excess > sum(lengths) - len(lengths)
-    ):
-        raise _too_long(entry, groups)
     longest = _longest_without(lengths, excess)
     tokens = _column_tokens(entry.table.definition, entry.index)
     shortened = [tokens[column.name.lower()] for column in columns if (column.length or 0) > longest]

@@ -286,6 +286,17 @@ def test_an_index_that_need_not_be_unique_takes_the_beginnings_of_values_that_ar
     assert [change.where for change in cleaned.changes("index prefix")][-1] in ("`d`.`t`.`k`", "`d`.`t`.`KEY`")
 
 
+def test_columns_that_must_be_whole_are_cut_where_they_leave_no_room_for_a_beginning(clean: Clean) -> None:
+    child = create(
+        "c", "`d` varchar(400)", "`e` varchar(400)", "`f` varchar(400)", "KEY `k` (`d`,`e`,`f`)", *TIED_TWICE
+    )
+    row = f"('{'x' * 300}','{'x' * 300}','{'y' * 200}')"
+    cleaned = clean(USE + PARENT + child + insert("il", f"('{'x' * 300}')") + insert("c", row))
+
+    assert [cleaned.schema.count(f"varchar({length})") for length in (383, 400)] == [3, 1]
+    assert "KEY `k` (`d`,`e`,`f`(2))" in cleaned.schema
+
+
 @pytest.mark.parametrize(
     "key", ["KEY `k` (`a`)", "KEY `k` (`a`,`b`)", "UNIQUE KEY `k` (`b`)", "KEY `k` (`b`,`a`)", "PRIMARY KEY (`b`)"]
 )
