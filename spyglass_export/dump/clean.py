@@ -16,7 +16,8 @@ from spyglass_export.dump.contents import Export, Late, Table
 from spyglass_export.dump.copying import Copier
 from spyglass_export.dump.ddl import rewrite_table
 from spyglass_export.dump.enums import keep_error_values
-from spyglass_export.dump.keys import fit_lengths, tied_columns
+from spyglass_export.dump.groups import tied_columns
+from spyglass_export.dump.keys import fit_lengths
 from spyglass_export.dump.late import rewrite_late
 from spyglass_export.dump.reading import read_export
 from spyglass_export.dump.sources import (

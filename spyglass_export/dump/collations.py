@@ -22,7 +22,7 @@ from spyglass_export.dump.ddl import (
     rows_hold,
     target_collation,
 )
-from spyglass_export.dump.keys import Group
+from spyglass_export.dump.groups import Group
 from spyglass_export.dump.sources import COPY_AGAIN
 from spyglass_export.dump.tables import Column, Cursor, Index, TableDefinition
 from spyglass_export.dump.tokens import join, quoted, shown, unquoted

@@ -4,17 +4,16 @@ No value is ever cut: a column gets at least the length of the longest value tha
 columns that foreign keys tie together are fitted together.
 """
 
-import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, replace
-from importlib.resources import files
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from sqlparse import tokens as types
 
 from spyglass_export.changes import Change
 from spyglass_export.dump.contents import Export, Table
+from spyglass_export.dump.groups import Group, Place, fitted_columns, old_lengths, place_of
 from spyglass_export.dump.sizes import (
     BYTES_PER_CHARACTER,
     INDEX_LIMITS,
@@ -32,21 +31,7 @@ from spyglass_export.dump.tokens import Token, quoted, shown, unquoted
 from spyglass_export.dump.values import read_values, text_of
 from spyglass_export.errors import UserError
 
-_FITTED_TYPES = ("VARCHAR", "CHAR", "NVARCHAR", "NCHAR")
 _SHOWN = 9  # columns in an error
-Place = tuple[str, str, str]  # schema, table, column in lower case
-
-
-@dataclass(slots=True)
-class Group:
-    """Columns that must have the same values, and the longest of them: ``longest`` in characters."""
-
-    columns: list[tuple[Table, Column]] = field(default_factory=list)
-    longest: int = 0
-    example: bytes = b""
-    shorter: int | None = None  # the length that today's Spyglass gives to columns of this name
-    reason: str = ""
-    in_foreign_key: bool = False
 
 
 @dataclass(slots=True)
@@ -84,11 +69,11 @@ def fit_lengths(export: Export, groups: dict[Place, Group]) -> list[Change]:
         group.longest = group.shorter or 0  # shorter values change nothing, unless an index has to be cut
     for entry in over:
         for column in entry.parts:
-            group = groups[_place(entry.table, column)]
+            group = groups[place_of(entry.table, column)]
             wanted[id(group)] = group
             group.longest = 0
     _measure(wanted.values())
-    before = {(id(table), column.name): column.length for table in tables for column in _fitted(table)}
+    before = {(id(table), column.name): column.length for table in tables for column in fitted_columns(table)}
     for group in wanted.values():
         if group.shorter is not None:
             _cut(
@@ -102,60 +87,9 @@ def fit_lengths(export: Export, groups: dict[Place, Group]) -> list[Change]:
     return changes + [
         change
         for table in tables
-        for column in _fitted(table)
-        for change in _apply(table, column, before[id(table), column.name], groups[_place(table, column)].reason)
+        for column in fitted_columns(table)
+        for change in _apply(table, column, before[id(table), column.name], groups[place_of(table, column)].reason)
     ]
-
-
-def _old_lengths() -> dict[tuple[str, int], int]:
-    """Columns that Spyglass 0.4.3 shortened: by name and old length, the new one."""
-    text = files("spyglass_export.dump").joinpath("key_lengths.json").read_text(encoding="utf-8")
-    return {(name, old): new for name, old, new in json.loads(text)}
-
-
-def _fitted(table: Table) -> list[Column]:
-    columns = table.definition.columns if table.definition else []
-    return [column for column in columns if column.type in _FITTED_TYPES and column.is_text and column.length]
-
-
-def _place(table: Table, column: Column) -> Place:
-    return table.schema, table.name, column.name.lower()
-
-
-def tied_columns(export: Export) -> dict[Place, Group]:
-    """The group of each text column: joined by foreign keys, also over a parent that was not exported, and by rule."""
-    leader: dict[object, object] = {}
-
-    def find(place: object) -> object:
-        while leader.setdefault(place, place) != place:
-            place = leader[place]
-        return place
-
-    tables = [table for table in export.tables.values() if table.definition is not None]
-    old_lengths = _old_lengths()
-    in_foreign_keys: set[Place] = set()
-    for table in tables:
-        for key in table.definition.foreign_keys if table.definition else []:
-            for name, parent_column in zip(key.columns, key.parent_columns, strict=False):
-                parent = shown(key.parent_schema or "") or table.schema, shown(key.parent), parent_column.lower()
-                child = table.schema, table.name, name.lower()
-                leader[find(child)] = find(parent)
-                in_foreign_keys |= {child, parent}
-        for column in _fitted(table):
-            rule = column.name, column.length
-            if column.type == "VARCHAR" and rule in old_lengths:
-                leader[find(_place(table, column))] = find(rule)
-    groups: dict[object, Group] = defaultdict(Group)
-    result = {}
-    for table in tables:
-        for column in _fitted(table):
-            group = result[_place(table, column)] = groups[find(_place(table, column))]
-            group.columns.append((table, column))
-            group.in_foreign_key = group.in_foreign_key or _place(table, column) in in_foreign_keys
-            new = old_lengths.get((column.name, column.length or 0)) if column.type == "VARCHAR" else None
-            if new is not None:
-                group.shorter = max(new, group.shorter or 0)
-    return result
 
 
 def _cut_prefixes(entry: _Limited) -> list[Change]:
@@ -197,7 +131,7 @@ def _limited(table: Table) -> Iterator[_Limited]:
             column = definition.column(name)
             if column is None:
                 continue
-            if column in _fitted(table) and prefix is None:
+            if column in fitted_columns(table) and prefix is None:
                 parts.append(column)
             elif prefix is not None:
                 size = int(definition.tokens[prefix].text)
@@ -205,7 +139,7 @@ def _limited(table: Table) -> Iterator[_Limited]:
             else:
                 fixed += fixed_size(column, definition.tokens)
         yield _Limited(table, f"index {quoted(index.name)}", limit, fixed, parts, index)
-    fitted = _fitted(table)
+    fitted = fitted_columns(table)
     fixed = sum(fixed_size(column, definition.tokens) for column in definition.columns if column not in fitted)
     fixed += (len(definition.columns) + 7) // 8
     yield _Limited(table, "row", ROW_LIMIT, fixed, fitted)
@@ -264,9 +198,9 @@ def _length_without_rows(table: Table, column: Column) -> int:
 
 
 def _cut(group: Group, length: int, reason: str, *, only_old: bool = False) -> None:
-    old_lengths = _old_lengths() if only_old else {}
+    lengths = old_lengths() if only_old else {}
     for _, column in group.columns:
-        if (column.length or 0) > length and (not only_old or (column.name, column.length) in old_lengths):
+        if (column.length or 0) > length and (not only_old or (column.name, column.length) in lengths):
             column.length = length
             group.reason = reason
 
@@ -282,7 +216,7 @@ def _share_out(entry: _Limited, groups: dict[Place, Group]) -> bool:
     for columns in in_full, entry.parts:
         own: dict[int, tuple[Group, list[int]]] = {}
         for column in columns:
-            group = groups[_place(entry.table, column)]
+            group = groups[place_of(entry.table, column)]
             own.setdefault(id(group), (group, []))[1].append(entry.characters(column))
         free = [sum(max(0, length - max(1, group.longest)) for length in lengths) for group, lengths in own.values()]
         if excess <= sum(free):
@@ -307,7 +241,7 @@ def _take_beginnings(entry: _Limited, groups: dict[Place, Group]) -> Change:
 
     These are cut, too, where they leave no room. Raises `UserError` where that is not allowed, or not enough.
     """
-    columns = [column for column in entry.parts if not groups[_place(entry.table, column)].in_foreign_key]
+    columns = [column for column in entry.parts if not groups[place_of(entry.table, column)].in_foreign_key]
     if entry.table.definition is None or entry.index is None or entry.index.kind != "KEY" or not columns:
         raise _too_long(entry, groups)
     whole = [column for column in entry.parts if column not in columns]
@@ -353,7 +287,7 @@ def _prefix_change(entry: _Limited, before: str, after: str) -> Change:
 
 
 def _too_long(entry: _Limited, groups: dict[Place, Group]) -> UserError:
-    own = [(column, groups[_place(entry.table, column)]) for column in entry.parts]
+    own = [(column, groups[place_of(entry.table, column)]) for column in entry.parts]
     own.sort(key=lambda pair: pair[1].longest, reverse=True)
     free = sum(max(0, entry.characters(column) - max(1, group.longest)) for column, group in own)
     needed = entry.limit + _excess(entry) - free * BYTES_PER_CHARACTER

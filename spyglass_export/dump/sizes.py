@@ -1,10 +1,9 @@
 """How many bytes columns take, and MySQL's limits on them."""
 
-import re
 from collections.abc import Sequence
 from itertools import pairwise
 
-from spyglass_export.dump.tables import Column, Cursor, TableDefinition
+from spyglass_export.dump.tables import NUMBER, Column, Cursor, TableDefinition
 from spyglass_export.dump.tokens import Token
 
 BYTES_PER_CHARACTER = 4  # utf8mb4
@@ -52,9 +51,6 @@ _VARIABLE_TYPES = {"VARCHAR", "VARBINARY", "UUID", "INET6", "INET4"}
 _DIGIT_BYTES = (0, 1, 1, 2, 2, 3, 3, 4, 4)  # of a decimal's digits that do not fill 9
 
 
-_NUMBER = re.compile("[0-9]{1,10}")
-
-
 def said_of(column: Column, tokens: Sequence[Token]) -> list[str]:
     """The words of a column's definition, in capitals, without what is in parentheses."""
     cursor = Cursor(tokens, column.first, column.last)
@@ -70,7 +66,7 @@ def said_of(column: Column, tokens: Sequence[Token]) -> list[str]:
 
 def fixed_size(column: Column, tokens: Sequence[Token]) -> int:
     """Bytes of a value in an index or a row, for types whose length is never changed."""
-    numbers = [int(tokens[at].text) for at in column.arguments if _NUMBER.fullmatch(tokens[at].text)]
+    numbers = [int(tokens[at].text) for at in column.arguments if NUMBER.fullmatch(tokens[at].text)]
     if column.type in ("DECIMAL", "NUMERIC", "DEC", "FIXED"):
         digits, scale = ([*numbers, 0] if numbers else [10, 0])[:2]
         return sum(part // 9 * 4 + _DIGIT_BYTES[part % 9] for part in (digits - scale, scale))

@@ -8,7 +8,7 @@ from spyglass_export.dump.tokens import Token, join, tokenize, unquoted
 
 _KEY_WORDS = {"PRIMARY", "UNIQUE", "KEY", "INDEX", "FULLTEXT", "SPATIAL", "CONSTRAINT", "FOREIGN", "CHECK", "PERIOD"}
 TEXT_TYPES = {"CHAR", "VARCHAR", "TINYTEXT", "TEXT", "MEDIUMTEXT", "LONGTEXT", "ENUM", "SET", "NCHAR", "NVARCHAR"}
-_NUMBER = re.compile(r"[0-9]{1,10}")
+NUMBER = re.compile(r"[0-9]{1,10}")  # str.isdigit() takes ² for one, too
 
 
 class NotUnderstoodError(Exception):
@@ -239,7 +239,7 @@ def _read_column(cursor: Cursor, first: int, last: int) -> Column:
         column.type = "N" + tokens[column.type_at].word
     if cursor.word() == "(":
         column.arguments = cursor.skip_parentheses()
-        if len(column.arguments) == 1 and _NUMBER.fullmatch(tokens[column.arguments[0]].text):
+        if len(column.arguments) == 1 and NUMBER.fullmatch(tokens[column.arguments[0]].text):
             column.length = int(tokens[column.arguments[0]].text)
     if column.length is None and column.type == "CHAR":
         column.length = 1
@@ -297,7 +297,7 @@ def _read_parts(cursor: Cursor) -> list[tuple[str, int | None]]:
             prefix = None
             if cursor.accept("("):
                 prefix = cursor.take()
-                if not _NUMBER.fullmatch(cursor.tokens[prefix].text):
+                if not NUMBER.fullmatch(cursor.tokens[prefix].text):
                     raise NotUnderstoodError
                 cursor.expect(")")
             parts.append((column, prefix))
