@@ -43,10 +43,10 @@ SOURCE_ONLY = _whole(
     rf"CHANGE (?:MASTER|REPLICATION SOURCE)(?: {_VALUE})? TO {_SETTING}(?: , {_SETTING})*(?: FOR CHANNEL {_VALUE})?",
     rf"(?:START|STOP)(?: ALL)? (?:SLAVES?|REPLICAS?)(?: {_VALUE})?(?: FOR CHANNEL {_VALUE})?",
 )
-# Among the options of a table: its definition has lost its end. Strings may hold anything.
+# Among the options of a table: its definition has lost its end. Strings and names may hold anything.
 SECOND_STATEMENT = re.compile(
-    r"^(?:[^'\"]|'(?:[^'\\]|\\.|'')*'|\"(?:[^\"\\]|\\.|\"\")*\")*?"
-    r"(?:(?<!CHARACTER )\bSET\b|\b(?:INSERT|REPLACE) INTO\b|\b(?:CREATE|DROP|LOCK|ALTER) TABLES?\b)",
+    r"^(?:[^'\"`]|'(?:[^'\\]|\\.|'')*'|\"(?:[^\"\\]|\\.|\"\")*\"|`[^`]*`)*?"
+    r"\b(?:(?<!CHARACTER )SET|(?:INSERT|REPLACE) INTO|(?:CREATE|DROP|LOCK|ALTER) TABLES?)\b",
     re.S | re.I,
 )
 # How all of these begin that nothing else begins with.

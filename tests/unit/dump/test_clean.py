@@ -258,3 +258,13 @@ def test_an_enum_that_holds_what_is_no_member_gets_it_as_one(clean: Clean) -> No
 
     assert columns.replace("b'", "b',''") in cleaned.schema
     assert [change.where for change in cleaned.changes("enum member")] == ["`d`.`e`.`one`"]
+
+
+@pytest.mark.parametrize("options", ["COMMENT='LOCK TABLE; SET x'", "CHARACTER SET latin1", "PARTITION BY KEY (`set`)"])
+def test_what_looks_like_another_statement_in_the_options_of_a_table(clean: Clean, options: str) -> None:
+    assert clean(f"{USE}CREATE TABLE `t` (`set` int) {options};\n").result.tables
+
+
+def test_a_definition_that_lost_its_end_is_refused(clean: Clean) -> None:
+    with pytest.raises(UserError, match="line 2: this is no SQL: 'CREATE TABLE"):
+        clean(f"{USE}CREATE TABLE `t` (`a` int) ENGINE=InnoDB\n/*!40101 SET character_set_client = utf8mb4 */;\n")
