@@ -1,14 +1,10 @@
 """Clean an export's SQL files: read them, fit their definitions, write what loads into any MySQL 8 or newer."""
 
-import os
 import shutil
-import sys
 import tempfile
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, TextIO
 
 from spyglass_export.changes import Change
 from spyglass_export.dump.collations import keep_apart
@@ -20,22 +16,13 @@ from spyglass_export.dump.groups import tied_columns
 from spyglass_export.dump.keys import fit_lengths
 from spyglass_export.dump.late import rewrite_late
 from spyglass_export.dump.reading import read_export
-from spyglass_export.dump.sources import (
-    COPY_AGAIN,
-    disk_error,
-    open_source,
-    refuse_changed,
-    refuse_twins,
-    stamps,
-)
+from spyglass_export.dump.sources import COPY_AGAIN, open_source, refuse_changed, refuse_twins, stamps
 from spyglass_export.dump.tables import NotUnderstoodError
 from spyglass_export.dump.writing import RowsWriter, late_text, rows_file_name, schema_text
 from spyglass_export.errors import UserError
 
 # Raised with every change of the output for the same input, so that what was cleaned before is cleaned again.
 CLEANER_FORMAT = 2
-_GZIP_MAGIC = b"\x1f\x8b"
-_CHUNK = 1 << 18
 # In a large single file, rows are written while the definitions before them are not known yet: this room is left.
 _LARGE_FILE = 1 << 26
 _HEAD_ROOM = 1 << 20
@@ -119,62 +106,6 @@ def clean_to_file(source: Path, output: Path, progress: Progress | None = None) 
     finally:
         partial.unlink(missing_ok=True)
     return _summary(export, lambda table: None)
-
-
-def clean_sql(source: str, output: str | None = None, progress: Progress | None = None) -> CleanDump:
-    """`clean_to_file` for the command line: ``-`` is standard input or output, as is an ``output`` of None.
-
-    Nothing is written to standard output before the whole input was read and found good. Raises `UserError`.
-    """
-    target = None if output in (None, "-") else Path(str(output))
-    if target and not target.parent.is_dir():
-        raise UserError(f"there is no folder {target.parent}", "make it first, or name another --output")
-    # Pipes and devices are written to as they are; a file is replaced, where a link leads to it.
-    is_file = target is not None and (target.is_file() or not target.exists())
-    place = target.resolve().parent if target and is_file else Path(tempfile.gettempdir())
-    try:
-        with tempfile.TemporaryDirectory(dir=place, prefix=".spyglass-export-") as scratch:
-            path = _as_file(source, Path(scratch))
-            if target and is_file:
-                return clean_to_file(path, target.resolve(), progress)
-            result = Path(scratch) / "output.sql"
-            cleaned = clean_to_file(path, result, progress)
-            with target.open("wb") if target else nullcontext(_standard(sys.stdout)) as stream:
-                _send(result, stream)
-            return cleaned
-    except OSError as error:
-        raise disk_error(error, place) from error
-
-
-def _as_file(source: str, scratch: Path) -> Path:
-    """The source itself, or what it gives where it is no file: standard input, a pipe."""
-    path = Path(source)
-    is_standard = source == "-"
-    if not is_standard and (path.is_file() or path.is_dir() or not path.exists()):
-        return path
-    copy = scratch / ("standard input" if is_standard else path.name)
-    with nullcontext(_standard(sys.stdin)) if is_standard else path.open("rb") as stream, copy.open("wb") as file:
-        shutil.copyfileobj(stream, file, _CHUNK)
-    with copy.open("rb") as file:
-        is_compressed = file.read(2) == _GZIP_MAGIC
-    return copy.rename(copy.with_name(f"{copy.name}.gz")) if is_compressed else copy
-
-
-def _standard(stream: TextIO | None) -> BinaryIO:
-    """The bytes of standard input or output; Python has None where it was closed."""
-    if stream is None:
-        raise UserError("standard input or output is closed", "name files instead: FILE --output OUTPUT")
-    return stream.buffer
-
-
-def _send(result: Path, stream: BinaryIO) -> None:
-    try:
-        with result.open("rb") as file:
-            shutil.copyfileobj(file, stream, _CHUNK)
-        stream.flush()
-    except BrokenPipeError as error:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())  # or Python tries again when it ends, and fails
-        raise UserError("the output was not read to its end", "the whole of it is needed; try --output FILE") from error
 
 
 def _prepare(export: Export) -> None:
