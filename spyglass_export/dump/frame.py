@@ -8,7 +8,10 @@ from spyglass_export.dump.statements import DUMP_FOOTER, DUMP_HEADER, DamagedDum
 from spyglass_export.dump.tokens import quoted, shown, split_name
 
 _DATABASE = re.compile(rb"-- Host: .*?\bDatabase: ([^\r\n]+)")
-_ANNOUNCED = re.compile(rb"-- (?:(?:Table structure|Dumping data) for table (?P<table>[^\r\n]+)|.* structure for .*)")
+_ANNOUNCED = re.compile(
+    rb"-- (?:.* structure for (?!table )|(?:Table structure|Dumping data) for table"
+    rb"(?: (?P<table>`(?:[^`\r\n]|``)+`|[^`\r\n]+)\s*$)?)"
+)
 _CLOSING = {"LOCK TABLES": "UNLOCK TABLES", "DISABLE KEYS": "ENABLE KEYS", "START TRANSACTION": "COMMIT"}
 
 
@@ -49,6 +52,8 @@ class Frame:
         """Follow a statement that opens or closes something; ``words`` are its words with one space between."""
         if found := LOCK.fullmatch(words):
             self._start("LOCK TABLES", found["table"], offset)
+        elif words.upper().startswith("LOCK TABLE"):
+            self._open["LOCK TABLES"] = "", offset
         elif found := DISABLE_KEYS.fullmatch(words):
             self._start("DISABLE KEYS", found["table"], offset)
         elif TRANSACTION.fullmatch(words):

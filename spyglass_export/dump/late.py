@@ -1,11 +1,14 @@
 """Rewrite views, triggers, routines and all else that is executed after the rows are there."""
 
+import re
+
 from spyglass_export.changes import Change
 from spyglass_export.dump.ddl import rewrite_collate, take_out
 from spyglass_export.dump.tables import Cursor
 from spyglass_export.dump.tokens import join, shown, tokenize, without_empty_marks
 from spyglass_export.errors import UserError
 
+_SEQUENCE = re.compile(r"CREATE (?:OR REPLACE )?(?:TEMPORARY )?SEQUENCE ")
 _KINDS = ("VIEW", "TRIGGER", "PROCEDURE", "FUNCTION", "EVENT")
 
 
@@ -15,6 +18,11 @@ def rewrite_late(text: bytes, where: str) -> tuple[bytes, list[Change]]:
     Raises `UserError` for a sequence.
     """
     tokens = tokenize(text)
+    if _SEQUENCE.match(" ".join(token.word for token in tokens if token.matters)):
+        raise UserError(
+            f"{where}: MySQL knows no sequences: {' '.join(shown(text).split())[:80]}",
+            "leave them out: mariadb-dump --ignore-table=DATABASE.SEQUENCE",
+        )
     changes = rewrite_collate(tokens, where)
     cursor = Cursor(tokens)
     while cursor.peek() is not None and cursor.word() not in _KINDS:  # after that, a definer is another name
@@ -27,11 +35,6 @@ def rewrite_late(text: bytes, where: str) -> tuple[bytes, list[Change]]:
                 pass
             before = take_out(tokens, cursor.indexes[first : cursor.at])
             changes.append(Change("definer", where, before, "", "the account exists on the source server only"))
-        elif cursor.accept("SEQUENCE") and cursor.word(-first - 1) == "CREATE":
-            raise UserError(
-                f"{where}: MySQL knows no sequences: {' '.join(shown(text).split())[:80]}",
-                "leave them out: mariadb-dump --ignore-table=DATABASE.SEQUENCE",
-            )
         else:
             cursor.take()
     result = join(list(without_empty_marks(tokens))).strip()

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from itertools import pairwise
 
 from spyglass_export.changes import Change
 from spyglass_export.dump import known
@@ -29,7 +30,10 @@ _ROW_CHANGING = {"CALL", "DELETE", "INSERT", "LOAD", "REPLACE", "TRUNCATE", "UPD
 _CREATE = re.compile(rb"(?:/\*!\d*\s*)?CREATE\b", re.I)
 _MARIADB_ONLY = re.compile(rb"/\*M!(?:(?!\*/).)*\*/\s*", re.S)  # a comment to MySQL
 # At the beginning of a line within another statement: that one has lost its end.
-_SWALLOWED_ROWS = re.compile(rb"\n(?:INSERT|REPLACE)(?: IGNORE)? INTO ")
+_SWALLOWED_ROWS = re.compile(
+    rb"\n(?:INSERT|REPLACE)\s+(?:(?:LOW_PRIORITY|DELAYED|HIGH_PRIORITY|IGNORE)\s+)*INTO\s", re.I
+)
+_BEGINNINGS = {"ALTER", "CREATE", "DROP", "INSERT", "LOCK", "UNLOCK", "USE"}  # of what follows a table's definition
 # fmt: off
 _STATEMENTS = {
     "ALTER", "ANALYZE", "BEGIN", "CALL", "CHECK", "CHANGE", "COMMIT", "CREATE", "DEALLOCATE", "DELETE", "DO", "DROP",
@@ -57,6 +61,7 @@ def read_export(
     export = Export()
     for source in sources:
         _SourceReader(export, source, on_rows).read(progress)
+    export.late = _each_created_once(export.late)
     for key, table in list(export.tables.items()):
         if table.is_dropped and not table.rows:
             del export.tables[key]  # such as what stands in for a view until all tables are there
@@ -137,16 +142,20 @@ class _SourceReader:
             if variable.startswith("old_") and not self.has_header:
                 raise DamagedDumpError(f"ends before it restores @{variable.upper()}, which it saved here", offset)
 
-    def schema_in_use(self, offset: int) -> str | None:
+    @property
+    def database(self) -> str | None:
         """The database that USE named, or else the dump's header."""
-        claimed = self.frame.database
-        if claimed is None or self.schema is None:
-            return self.schema or claimed
-        if claimed.isascii() and claimed.lower() != self.schema.lower():
-            raise DamagedDumpError(
-                f"is of database {claimed!r} by its header, and the last USE before it names {self.schema!r}", offset
+        return self.schema or self.frame.database
+
+    def require_database(self, offset: int) -> None:
+        """Refuse a dump that would go into another database than its own, as its USE is lost."""
+        own = self.frame.database
+        if own and self.schema and own.isascii() and own.lower() != self.schema.lower():
+            raise UserError(
+                f"{self.place(offset)}: the dump is of database {own!r} by its header,"
+                f" and the last USE before it names {self.schema!r}",
+                f"{COPY_AGAIN}; if it is to go there, say so in the header's 'Database:' too",
             )
-        return self.schema
 
     def require_frame(self, name: bytes, offset: int) -> None:
         """Refuse a table where its dump program would not have written it, or not under these settings."""
@@ -156,7 +165,9 @@ class _SourceReader:
             raise DamagedDumpError(f"has {shown(name)} here, and has saved but not set {min(unset)} before", offset)
 
     def table(self, schema: str | None, name: str, offset: int) -> Table:
-        schema = schema or self.schema_in_use(offset)
+        if schema is None:
+            self.require_database(offset)
+            schema = self.database
         if schema is None:
             raise UserError(
                 f"{self.place(offset)}: no USE says which database {quoted(name)} belongs to",
@@ -211,6 +222,8 @@ class _SourceReader:
             self.drop(statement, "MariaDB only")
             return
         words = _FIRST_WORDS.match(text)
+        if words is None and not known.words_of(text):
+            return  # nothing but a comment, or not even that
         first = words["first"].decode().upper() if words else ""
         begins = f"{first} {words['second'].decode().upper()}" if words else ""
         # An INSERT of another form than mysqldump's has no place in what it wrote.
@@ -231,7 +244,11 @@ class _SourceReader:
             pass
         elif begins == "ALTER TABLE" and not versioned:
             self.add_keys(statement)
-        elif begins in known.BEGINNINGS or first in known.BEGINNINGS or (begins == "DROP TABLE" and not versioned):
+        elif (
+            begins in known.BEGINNINGS
+            or first in known.BEGINNINGS
+            or (begins in ("DROP TABLE", "DROP TABLES") and not versioned)
+        ):
             raise self.no_sql(statement)
         else:
             if first in _ROW_CHANGING:
@@ -268,7 +285,7 @@ class _SourceReader:
     def known_table(self, identifier: str) -> Table | None:
         """The table of this name, if it was met before."""
         schema, name = split_name(identifier.encode("latin-1"))
-        return self.export.tables.get((self.decode(schema) if schema else self.schema or "", self.decode(name)))
+        return self.export.tables.get((self.decode(schema) if schema else self.database or "", self.decode(name)))
 
     def no_sql(self, statement: Statement) -> UserError:
         found = shown(statement.text[:60]).split("\n")[0]
@@ -309,7 +326,8 @@ class _SourceReader:
         except NotUnderstoodError:
             self.keep_for_later(statement)
             return
-        if known.SECOND_STATEMENT.search(known.words_of(join(definition.tokens[definition.options_at :]))):
+        words = [token.word for token in definition.tokens[definition.options_at :] if token.matters]
+        if any(word in _BEGINNINGS or (word == "SET" and before != "CHARACTER") for before, word in pairwise(words)):
             raise self.no_sql(statement)
         schema = definition.schema and self.decode(definition.schema)
         table = self.table(schema, self.decode(definition.name), statement.start)
@@ -351,11 +369,19 @@ class _SourceReader:
     def keep_for_later(self, statement: Statement) -> None:
         self.open_schema = None
         text = statement.text[: -len(statement.delimiter)]
-        late = Late(self.schema, self.session.settings, text, statement.delimiter)
-        if late in self.export.late and _CREATE.match(text):
-            # Every piece of a table has its triggers. The last counts: what an earlier one made was dropped meanwhile.
-            self.export.late.remove(late)
-        self.export.late.append(late)
+        self.export.late.append(Late(self.database, self.session.settings, text, statement.delimiter))
+
+
+def _each_created_once(late: list[Late]) -> list[Late]:
+    """The last of each: every piece of a table has its triggers, and `DROP TABLE` took the earlier ones with it."""
+    last: list[Late] = []
+    created: set[Late] = set()
+    for one in reversed(late):
+        if one not in created:
+            last.append(one)
+        if _CREATE.match(one.text):
+            created.add(one)
+    return last[::-1]
 
 
 def meaning_of_definition(text: bytes) -> list[str]:

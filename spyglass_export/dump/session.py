@@ -21,6 +21,7 @@ SOURCE_ONLY = {
     "sql_log_bin",
     "gtid_purged",
     "gtid_next",
+    "gtid_slave_pos",
     "sql_notes",
     "note_verbosity",
     "unique_checks",
@@ -34,7 +35,7 @@ SOURCE_ONLY = {
     "log_bin_trust_function_creators",
 }
 _NAMES = ("character_set_client", "character_set_connection", "character_set_results")
-_SCOPES = ("GLOBAL", "SESSION", "LOCAL")
+_SCOPES = ("GLOBAL", "SESSION", "LOCAL", "PERSIST", "PERSIST_ONLY")
 _USER_VARIABLE = re.compile(r"(?<!@)@(\w+)")
 _OTHER_SETS = {"PASSWORD", "TRANSACTION", "ROLE", "DEFAULT", "RESOURCE", "STATEMENT"}
 # In these a byte of a character may be a backslash or a quote, which neither this reader nor mysql's can tell.
@@ -208,6 +209,13 @@ class Session:
         was_saved = not is_variable or is_system or cursor.word(1).lower() in self.saved
         start = cursor.at
         value = self._read(cursor)
+        while is_user_variable and cursor.word() not in ("", ","):  # an expression, whose value nothing here needs
+            if cursor.word() == "SET":
+                raise NotUnderstoodError
+            if cursor.word() == "(":
+                cursor.skip_parentheses()
+            else:
+                cursor.take()
         if not is_user_variable:
             self.to_set.discard(name)
         elif is_variable and is_system:
@@ -257,12 +265,19 @@ class Session:
         if token.type in types.String:
             while (following := cursor.peek()) is not None and following.type in types.String:
                 cursor.take()
+        elif token.text == "(":
+            cursor.at -= 1
+            cursor.skip_parentheses()
         elif token.type is types.Punctuation:
             raise NotUnderstoodError
-        elif cursor.word() == "(":
+        is_call = cursor.word() == "("
+        if is_call:
             cursor.skip_parentheses()
         used = cursor.tokens[cursor.indexes[start] : cursor.indexes[cursor.at - 1] + 1]
         text = join(used).decode("latin-1")
+        if is_call:  # as HeidiSQL restores: IFNULL(@OLD_TIME_ZONE, 'system')
+            saved = _USER_VARIABLE.search(text)
+            return self.saved.get(saved[1].lower()) if saved else None
         return None if text.upper() == "DEFAULT" else text.strip("'\"")
 
 

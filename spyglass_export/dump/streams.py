@@ -1,5 +1,6 @@
 """Clean one SQL file on the command line, where it may come through a pipe and go into one."""
 
+import errno
 import os
 import shutil
 import sys
@@ -24,6 +25,8 @@ def clean_sql(source: str, output: str | None = None, progress: Progress | None 
     target = None if output in (None, "-") else Path(str(output))
     if target and not target.parent.is_dir():
         raise UserError(f"there is no folder {target.parent}", "make it first, or name another --output")
+    if target and target.is_dir():
+        raise UserError(f"{target} is a folder", "name a file in it with --output")
     # Pipes and devices are written to as they are; a file is replaced, where a link leads to it.
     is_file = target is not None and (target.is_file() or not target.exists())
     place = target.resolve().parent if target and is_file else Path(tempfile.gettempdir())
@@ -67,6 +70,8 @@ def _send(result: Path, stream: BinaryIO) -> None:
         with result.open("rb") as file:
             shutil.copyfileobj(file, stream, _CHUNK)
         stream.flush()
-    except BrokenPipeError as error:
+    except OSError as error:
+        if error.errno not in (errno.EPIPE, errno.EINVAL):  # Windows says EINVAL
+            raise
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())  # or Python tries again when it ends, and fails
         raise UserError("the output was not read to its end", "the whole of it is needed; try --output FILE") from error

@@ -148,7 +148,7 @@ def _read_span(
     in_order: list[str] = []
     pattern: re.Pattern[bytes] | None = None
     while True:
-        part = stream.read(min(left, _READ))
+        part = stream.read(min(left, max(_READ, len(buffer))))  # a large row is looked at as often as it doubles
         left -= len(part)
         buffer = _shortened(buffer + part) if len(buffer) > _LARGE else buffer + part
         while True:

@@ -11,7 +11,7 @@ from spyglass_export.dump.session import Settings
 from spyglass_export.dump.sources import Source
 from spyglass_export.dump.tokens import join, quoted, without_empty_marks
 
-_FUNCTION = re.compile(rb"(?:/\*!\d*\s*)?CREATE\b.{,300}?\bFUNCTION\b", re.I | re.S)
+_FUNCTION = re.compile(rb"(?:/\*!\d*\s*)?CREATE(?:\s|\*/|/\*!\d*|AGGREGATE)+FUNCTION\b", re.I)
 
 
 def schema_text(export: Export) -> bytes:

@@ -64,6 +64,19 @@ def round_trip(dump: bytes, server: Server, folder: Path) -> dump_servers.Rows:
     return rows
 
 
+def test_one_database_that_only_the_header_names(mysql: Server, tmp_path: Path) -> None:
+    mysql.empty()
+    mysql.load((HERE / "odd_mysql.sql").read_bytes())
+    before = {table: rows for table, rows in mysql.rows().items() if table.startswith("plain.")}
+    dump = mysql.dump("--hex-blob", "--routines", "--events", "plain")
+
+    assert b"USE `plain`" not in dump
+    assert round_trip(dump, mysql, tmp_path) == before
+    with mysql.connect() as connection, connection.cursor() as cursor:
+        cursor.execute("select count(*) from plain.v2")
+        assert cursor.fetchone() == (7,)
+
+
 @pytest.mark.parametrize(
     "options", [["--hex-blob"], [], ["--skip-extended-insert", "--complete-insert"], ["--compact"]]
 )

@@ -268,3 +268,40 @@ def test_what_looks_like_another_statement_in_the_options_of_a_table(clean: Clea
 def test_a_definition_that_lost_its_end_is_refused(clean: Clean) -> None:
     with pytest.raises(UserError, match="line 2: this is no SQL: 'CREATE TABLE"):
         clean(f"{USE}CREATE TABLE `t` (`a` int) ENGINE=InnoDB\n/*!40101 SET character_set_client = utf8mb4 */;\n")
+
+
+@pytest.mark.parametrize("nothing", [";", ";;", "/* a comment */;", "DELIMITER ;;\n;;\nDELIMITER ;"])
+def test_what_says_nothing_is_left_out(clean: Clean, nothing: str) -> None:
+    assert clean(f"{USE}{T}{nothing}\n").after == ""
+
+
+def test_many_apostrophes_in_a_comment_take_no_time(clean: Clean) -> None:
+    assert clean(USE + "CREATE TABLE `t` (`a` int) COMMENT='" + "don''t " * 300 + "';\n").result.tables
+
+
+def test_what_asks_for_rocksdb_is_left_out(clean: Clean) -> None:
+    """As Percona's mysqldump does, before and after all else."""
+    asks = (
+        "/*!50112 SELECT COUNT(*) INTO @is_rocksdb_supported FROM INFORMATION_SCHEMA.SESSION_VARIABLES */;\n"
+        "/*!50112 SET @bulk_load = IF (@is_rocksdb_supported, 'SET SESSION rocksdb_bulk_load = 1', 'SET @x = 0') */;\n"
+        "/*!50112 PREPARE s FROM @bulk_load */;\n/*!50112 EXECUTE s */;\n/*!50112 DEALLOCATE PREPARE s */;\n"
+    )
+
+    assert clean(USE + asks + T + asks).after == ""
+
+
+@pytest.mark.parametrize("value", ["1 + 2", "(SELECT 1)", "NOT 1", "concat('a', 'b')"])
+def test_a_variable_may_be_set_to_any_expression(clean: Clean, value: str) -> None:
+    assert clean(f"{USE}SET @x = {value}, @y = 2;\n{T}").result.tables
+
+
+def test_a_setting_that_is_restored_by_a_function(clean: Clean) -> None:
+    """As HeidiSQL does, at the end of what it wrote; another dump may follow."""
+    saves = "SET @OLD_TIME_ZONE=@@TIME_ZONE;\nSET TIME_ZONE='+00:00';\n"
+    restores = "SET TIME_ZONE=IFNULL(@OLD_TIME_ZONE, 'system');\n"
+
+    assert "IFNULL" not in clean(f"{USE}{saves}{T}{restores}CREATE TABLE `u` (`a` int);\n").schema
+
+
+def test_a_dropped_table_by_its_other_name(clean: Clean) -> None:
+    assert clean(f"{USE}DROP TABLES IF EXISTS `t`;\n{T}").after == ""

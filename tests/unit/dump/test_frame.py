@@ -147,3 +147,36 @@ def test_rows_keep_their_character_set_where_the_line_that_saved_it_is_lost(clea
     assert line in dump
     assert clean(dump.replace(line, "")).rows == clean(dump).rows
     assert b"SET NAMES latin1;" in clean(dump).rows["t"]
+
+
+@pytest.mark.parametrize("insert", ["INSERT INTO", "INSERT  IGNORE INTO", "REPLACE INTO"])
+def test_rows_are_not_lost_with_the_end_of_the_definition_before_them(clean: Clean, insert: str) -> None:
+    """As `mysqldump --compact --skip-set-charset` writes them."""
+    dump = f"CREATE DATABASE d; USE d;\nCREATE TABLE `t` (\n  `a` int\n) ENGINE=InnoDB;\n{insert} `t` VALUES (1);\n"
+
+    assert clean(dump).rows
+    with pytest.raises(UserError, match="line 2: this is no SQL"):
+        clean(dump.replace("InnoDB;", "InnoDB"))
+
+
+def test_what_a_plain_mysqldump_writes_after_the_rows_belongs_to_the_database_of_its_header(clean: Clean) -> None:
+    table = TABLE.format("d", "t").split("\n", 1)[1]
+    view = "/*!50001 CREATE VIEW `v` AS select `a` from `t` */;\n"
+    keys = "ALTER TABLE `t` ADD PRIMARY KEY (`a`);\nDELETE FROM `t`;\n"
+    cleaned = clean(table.replace("-- Dump completed", view + keys + "-- Dump completed"))
+
+    assert cleaned.after.startswith("USE `d`;\n")
+    assert "DELETE FROM `t`" in cleaned.after
+    assert "PRIMARY KEY (`a`)" in cleaned.schema
+
+
+def test_a_name_with_a_line_end_is_not_taken_for_its_beginning(clean: Clean) -> None:
+    table = TABLE.format("d", "t")
+    comment = "for table `a\n-- t`"
+
+    assert clean(table.replace("for table `t`", comment).replace("`t`", "`a\nt`")).rows
+
+
+@pytest.mark.parametrize("lock", ["`t` READ /*!32311 LOCAL */", "`t` WRITE, `u` WRITE", "`t` AS x WRITE"])
+def test_a_lock_of_any_form_is_one(clean: Clean, lock: str) -> None:
+    assert clean(TABLE.format("d", "t").replace("`t` WRITE", lock)).rows

@@ -64,3 +64,4 @@ def test_sequences_are_refused() -> None:
         rewrite_late(b"CREATE SEQUENCE `s` start with 1", "d")
 
     assert rewrite_late(b"GRANT SELECT ON sequence TO `x`", "d")
+    assert rewrite_late(b"CREATE INDEX `i` ON `t` (sequence)", "d")
