@@ -103,7 +103,7 @@ def essence(cleaned: Cleaned) -> tuple[list[str], dict[str, bytes], str]:
             "the dump has `t` here, and has saved but not set time_zone before",
         ),
         ("-- WHERE:  a>0", "-- WHERE: \0\0", "the dump has NUL bytes here, which no dump program writes"),
-        ("(1),(2)", "(1),('\0\0')", "the dump has NUL bytes here, which no dump program writes"),
+        ("(1),(2)", "(1),('" + "\0" * 256 + "')", "the dump has NUL bytes here, which no dump program writes"),
         ("`a` int", "`a` i\0\0", "the dump has NUL bytes here, which no dump program writes"),
         ("USE `one`;", "USE `one`", "this is no SQL: 'USE `one`'"),
         ("`two`; USE", "`two` USE", "this is no SQL: 'CREATE DATABASE IF NOT EXISTS `two` USE `two`;'"),
