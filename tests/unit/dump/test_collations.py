@@ -196,3 +196,9 @@ def test_a_table_that_ignores_case_in_a_database_that_does_not(clean: Clean) -> 
     dump = table("('x')", "ENGINE=InnoDB CHARSET=latin1").replace("`d`;", "`d` COLLATE utf8_bin;", 1)
 
     assert ") COLLATE=utf8mb4_0900_ai_ci ENGINE=InnoDB;\n" in clean(dump).schema
+
+
+@pytest.mark.parametrize(("rows", "is_exact"), [("('a'),('A')", True), ("('a'),('b')", False)])
+def test_capitals_are_kept_apart_where_no_collation_is_said(clean: Clean, rows: str, is_exact: bool) -> None:
+    """As `mariadb-dump --skip-opt` says none."""
+    assert ("COLLATE utf8mb4_bin" in clean(table(rows, "ENGINE=InnoDB")).schema) is is_exact
