@@ -127,6 +127,7 @@ class _SourceReader:
             if DUMP_HEADER.match(statement.text):
                 self.has_header = True
                 self.open_schema = None
+                self.last_rows = None  # its tables may be of another database
             elif statement.text.startswith(DUMP_FOOTER):
                 self.open_schema = None
             self.frame.comment(statement.text, statement.start)

@@ -180,3 +180,13 @@ def test_a_name_with_a_line_end_is_not_taken_for_its_beginning(clean: Clean) -> 
 @pytest.mark.parametrize("lock", ["`t` READ /*!32311 LOCAL */", "`t` WRITE, `u` WRITE", "`t` AS x WRITE"])
 def test_a_lock_of_any_form_is_one(clean: Clean, lock: str) -> None:
     assert clean(TABLE.format("d", "t").replace("`t` WRITE", lock)).rows
+
+
+def test_tables_of_one_name_in_dumps_of_two_databases_without_use(clean: Clean) -> None:
+    one, two = (TABLE.format(database, "t").split("\n", 1)[1] for database in ("one", "two"))
+    cleaned = clean(one + two.replace("VALUES (1),(2)", "VALUES (3)"))
+
+    assert [(table.schema, table.size) for table in cleaned.result.tables] == [
+        ("one", len("INSERT INTO `t` VALUES (1),(2);")),
+        ("two", len("INSERT INTO `t` VALUES (3);")),
+    ]
