@@ -9,7 +9,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from spyglass_export.dump import DamagedDumpError, Kind, Statement, read_statements, rows, statements
+from spyglass_export.dump import DamagedDumpError, Kind, Statement, read_statements, statements
 
 FRAGMENTS = [
     b"INSERT INTO `t` VALUES (",
@@ -132,7 +132,6 @@ def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(statements, "BLOCK", 16)
     monkeypatch.setattr(statements, "HEADER_ROOM", 64)
     monkeypatch.setattr(statements, "PIECE", 32)
-    monkeypatch.setattr(rows, "FEW", 1)
 
 
 def spans_of(text: bytes) -> list[Statement]:
