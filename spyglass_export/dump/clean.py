@@ -7,19 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from spyglass_export.changes import Change
-from spyglass_export.dump.collations import keep_apart
-from spyglass_export.dump.contents import Export, Late, Table
+from spyglass_export.dump.contents import Export, Table
 from spyglass_export.dump.copying import Copier
-from spyglass_export.dump.ddl import rewrite_table
-from spyglass_export.dump.enums import keep_error_values
-from spyglass_export.dump.groups import tied_columns
-from spyglass_export.dump.keys import fit_lengths
-from spyglass_export.dump.late import rewrite_late
 from spyglass_export.dump.reading import read_export
-from spyglass_export.dump.sources import COPY_AGAIN, open_source, refuse_changed, refuse_twins, stamps
-from spyglass_export.dump.tables import NotUnderstoodError
+from spyglass_export.dump.sources import open_source, refuse_changed, refuse_twins, stamps
 from spyglass_export.dump.writing import RowsWriter, late_text, rows_file_name, schema_text
-from spyglass_export.errors import UserError
 
 # Raised with every change of the output for the same input, so that what was cleaned before is cleaned again.
 CLEANER_FORMAT = 2
@@ -60,7 +52,7 @@ def clean_to_folder(paths: Sequence[Path], folder: Path, progress: Progress | No
         refuse_twins(sources)
         writer = RowsWriter(copier, lambda table: rows_folder / rows_file_name(table))
         export = read_export(sources, progress, writer.add)
-        _prepare(export)
+        _rewrite(export)
         (folder / "schema.sql").write_bytes(schema_text(export))
         late = late_text(export)
         if late:
@@ -85,7 +77,7 @@ def clean_to_file(source: Path, output: Path, progress: Progress | None = None) 
             if output.exists():
                 shutil.copymode(output, partial)
             export = read_export([opened], progress, writer.add if room else None)
-            _prepare(export)
+            _rewrite(export)
             schema = schema_text(export)
             if len(schema) <= room:
                 with partial.open("r+b") as file:
@@ -108,22 +100,11 @@ def clean_to_file(source: Path, output: Path, progress: Progress | None = None) 
     return _summary(export, lambda table: None)
 
 
-def _prepare(export: Export) -> None:
-    """Rewrite all that was read but rows."""
-    groups = tied_columns(export)
-    changes = keep_apart(export, groups) + keep_error_values(export)
-    for table in export.tables.values():
-        if table.definition is not None:
-            try:
-                changes += rewrite_table(table.definition, table.where, table.column_lists)
-            except NotUnderstoodError as error:
-                raise UserError(f"{table.place}: the definition of {table.where} is no SQL", COPY_AGAIN) from error
-    changes += fit_lengths(export, groups)
-    for number, late in enumerate(export.late):
-        text, late_changes = rewrite_late(late.text, late.schema or "")
-        export.late[number] = Late(late.schema, late.settings, text, late.delimiter)
-        changes += late_changes
-    export.changes.update(dict.fromkeys(changes))
+def _rewrite(export: Export) -> None:
+    # Imported while rows are copied: before them, this would take as long as copying 50 MB.
+    from spyglass_export.dump.rewriting import rewrite_export
+
+    rewrite_export(export)
 
 
 def _summary(export: Export, file: Callable[[Table], str | None]) -> CleanDump:

@@ -2,8 +2,9 @@
 
 import errno
 import os
-from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from queue import Queue
+from threading import Thread
 from types import TracebackType
 
 from spyglass_export.errors import UserError
@@ -13,6 +14,7 @@ _PAGE = 1 << 12
 _LARGE = 1 << 20
 # The kernel or the file systems cannot: https://man7.org/linux/man-pages/man2/copy_file_range.2.html
 _CANNOT = {errno.EBADF, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EPERM, errno.ETXTBSY, errno.EXDEV}
+_Range = tuple[Path, bytes, Path, int, int]  # target, what comes before, source, start, end
 
 
 def copy_range(source: int, target: int, start: int, end: int) -> None:
@@ -46,26 +48,39 @@ class Copier:
     """Appends ranges to files, one after the other, in a thread of its own."""
 
     def __init__(self) -> None:
-        self._pool = ThreadPoolExecutor(max_workers=1)
-        self._pending: list[Future[None]] = []
+        self._waiting: Queue[_Range | None] = Queue()
+        self._error: BaseException | None = None
+        self._thread = Thread(target=self._copy)
 
     def __enter__(self) -> "Copier":
+        self._thread.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._pool.shutdown(wait=True, cancel_futures=True)
+        self._error = self._error or error
+        self._waiting.put(None)
+        self._thread.join()
 
     def append(self, target: Path, before: bytes, source: Path, start: int, end: int) -> None:
         """Have ``before`` and then a range of ``source`` appended to ``target``, soon."""
-        self._pending.append(self._pool.submit(_append, target, before, source, start, end))
+        self._waiting.put((target, before, source, start, end))
 
     def finish(self) -> None:
         """Wait until all is copied; raises what went wrong."""
-        for future in self._pending:
-            future.result()
-        self._pending.clear()
+        self._waiting.join()
+        if self._error:
+            raise self._error
+
+    def _copy(self) -> None:
+        while (waiting := self._waiting.get()) is not None:
+            try:
+                if not self._error:
+                    _append(*waiting)
+            except Exception as error:
+                self._error = error
+            self._waiting.task_done()
 
 
 def _append(target: Path, before: bytes, source: Path, start: int, end: int) -> None:
