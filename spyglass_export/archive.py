@@ -7,10 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from . import bundle, citation, provenance
+from . import bundle, citation, console, provenance
 from .checksum import sha256
 from .confidential import check_no_secret
-from .console import out
 from .docker import Docker
 from .errors import UserError
 from .provenance import Image
@@ -45,7 +44,7 @@ def write(settings: Settings, docker: Docker) -> Path:
         shutil.rmtree(incoming, ignore_errors=True)
         incoming.mkdir()
     try:
-        with out.status("compressing both images"):
+        with console.status("compressing both images"):
             # The database's image has zstd, which this machine may not have.
             zstd = (
                 "run",

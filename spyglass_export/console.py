@@ -1,41 +1,66 @@
 """What the terminal shows: results on standard output, errors and warnings on standard error.
 
-Parts of rich that few commands need are imported where they are used, so that the others start sooner.
+Rich is imported where it is used: plain lines do without, so that most commands start sooner.
 """
 
 import errno
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
+from typing import TYPE_CHECKING, TextIO
 
 from invoke.exceptions import Exit
-from rich.console import Console
-from rich.markup import escape
 
 from .errors import UserError
 
-# Text is printed as it is: no colours from its content, no line breaks of our own where output is no terminal.
-out = Console(highlight=False, soft_wrap=True)
-err = Console(highlight=False, soft_wrap=True, stderr=True)
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+@cache
+def _console(*, stderr: bool = False) -> "Console":
+    """Text is printed as it is: no colours from its content, no line breaks of our own where output is no terminal."""
+    from rich.console import Console
+
+    return Console(highlight=False, soft_wrap=True, emoji=False, stderr=stderr)
+
+
+def is_terminal() -> bool:
+    """Whether somebody sees standard output while it is written."""
+    return sys.stdout is not None and sys.stdout.isatty()
 
 
 def say(text: str) -> None:
     """Print a result line."""
-    out.print(text, markup=False)
+    _print(text, sys.stdout)
 
 
 def note(text: str) -> None:
     """Print a line beside the result, where standard output may be the result itself."""
-    err.print(text, markup=False)
+    _print(text, sys.stderr)
+
+
+def _print(text: str, stream: TextIO) -> None:
+    try:
+        print(text, file=stream, flush=True)
+    except BrokenPipeError:  # as of `| head`, which has what it wants
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+        raise SystemExit(1) from None
 
 
 def warn(text: str) -> None:
     """Print a warning line."""
-    err.print(f"[yellow]warning:[/] {escape(text)}")
+    from rich.markup import escape
+
+    _console(stderr=True).print(f"[yellow]warning:[/] {escape(text)}")
 
 
 def show_table(title: str, columns: list[str], rows: list[list[str]]) -> None:
     """Print rows of text under their column names."""
+    from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
@@ -44,19 +69,29 @@ def show_table(title: str, columns: list[str], rows: list[list[str]]) -> None:
     for row in rows:
         table.add_row(*(escape(cell) for cell in row))
     # A table is laid out for the terminal's width; where there is none, next to nothing is folded.
-    (out if out.is_terminal else Console(highlight=False, width=200)).print(table, soft_wrap=False)
+    wide = Console(highlight=False, emoji=False, width=200)
+    (_console() if is_terminal() else wide).print(table, soft_wrap=False)
+
+
+@contextmanager
+def status(text: str) -> Iterator[Callable[[str], None]]:
+    """Show on a terminal what goes on; gives what to call with what goes on next."""
+    from rich.markup import escape
+
+    with _console().status(escape(text)) as shown:
+        yield lambda text: shown.update(escape(text))
 
 
 @contextmanager
 def progress(title: str, total: int) -> Iterator[Callable[[int], None]]:
     """Show a bar of bytes on a terminal, nothing where the output is none; gives what to call with each more."""
-    if not out.is_terminal:
+    if not is_terminal():
         yield lambda more: None
         return
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=out, transient=True) as bar:
+    with Progress(*columns, console=_console(), transient=True) as bar:
         task = bar.add_task(title, total=total)
         yield lambda more: bar.advance(task, more)
 
@@ -65,7 +100,7 @@ def confirm(question: str) -> bool:
     """Ask a question; anything but `y` or `yes` is a no. Raises UserError where nobody can answer."""
     if not sys.stdin.isatty():
         raise UserError(f"nobody is here to answer: {question}", "say --yes to go ahead without being asked")
-    return out.input(f"{escape(question)} [y/N] ").strip().lower() in ("y", "yes")
+    return input(f"{question} [y/N] ").strip().lower() in ("y", "yes")
 
 
 @contextmanager
@@ -81,8 +116,10 @@ def errors_as_lines(*, debug: bool = False) -> Iterator[None]:
     except (Exception, KeyboardInterrupt) as error:
         if debug:
             raise
+        from rich.markup import escape
+
         what, hint = _explain(error)
-        err.print(f"[bold red]error:[/] {escape(what)}\n[bold]hint:[/] {escape(hint)}")
+        _console(stderr=True).print(f"[bold red]error:[/] {escape(what)}\n[bold]hint:[/] {escape(hint)}")
         raise SystemExit(1) from None
 
 

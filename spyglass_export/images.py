@@ -7,8 +7,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from rich.markup import escape
-
 from . import console
 from .docker import Docker, known_trouble
 from .errors import UserError
@@ -50,7 +48,7 @@ def _steps_shown() -> Iterator[Callable[[str], None]]:
     """Show steps in place on a terminal, a line for each that runs where the output is none."""
     steps: dict[str, str] = {}
     shown: set[str] = set()
-    with console.out.status("building both images") as status:
+    with console.status("building both images") as show_status:
 
         def show(line: str) -> None:
             if step := STEP.match(line):
@@ -58,8 +56,8 @@ def _steps_shown() -> Iterator[Callable[[str], None]]:
                 words = [word for word in step[4].split() if not word.startswith("--")]
                 steps[step[1]] = f"{step[2]} {step[3]} {' '.join(words)[:90]}"
             elif (output := OUTPUT.match(line)) and (title := steps.get(output[1])):
-                status.update(escape(f"{title}\n  {output[2][:110]}"))
-                if not console.out.is_terminal and output[1] not in shown:
+                show_status(f"{title}\n  {output[2][:110]}")
+                if not console.is_terminal() and output[1] not in shown:
                     shown.add(output[1])
                     console.say(title)
 
@@ -80,7 +78,7 @@ def _explain(log: list[str]) -> UserError:
         return UserError(f"the images cannot be built: {last}", "build.log has the whole log")
     step = [output[2] for line in log if (output := OUTPUT.match(line)) and output[1] == failure[1]]
     for text in step[-LOG_LINES:]:
-        console.err.print(f"  {text}", markup=False)
+        console.note(f"  {text}")
     title = next((found for line in log if (found := STEP.match(line)) and found[1] == failure[1]), None)
     return UserError(
         f"the image of {title[2]} cannot be built: step {title[3]} failed" if title else failure[2],

@@ -13,8 +13,6 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from rich.markup import escape
-
 from . import console
 from .docker import Docker
 from .errors import UserError
@@ -113,7 +111,7 @@ def _progress(total: int) -> Iterator[Callable[[str, str], None]]:
     """Show which notebooks run, at which cell; gives what to call with a notebook and what it does, or ''."""
     running: dict[str, str] = {}
     done = 0
-    with console.out.status(f"0 of {total} notebooks done") as status:
+    with console.status(f"0 of {total} notebooks done") as show_status:
 
         def show(name: str, what: str) -> None:
             nonlocal done
@@ -122,7 +120,7 @@ def _progress(total: int) -> Iterator[Callable[[str, str], None]]:
                 del running[name]
                 done += 1
             lines = [f"  {name}: {what}" for name, what in sorted(running.items())]
-            status.update(escape("\n".join([f"{done} of {total} notebooks done", *lines])))
+            show_status("\n".join([f"{done} of {total} notebooks done", *lines]))
 
         yield show
 

@@ -108,9 +108,9 @@ def load_archive(settings: Settings, folder: Path, *, dry: bool = False) -> None
     images = folder.resolve() / ARCHIVED_IMAGES
     if not images.is_file():
         raise UserError(f"{folder} is no archive: it has no {ARCHIVED_IMAGES}", "name a folder of `invoke archive`")
-    with console.out.status(f"checking {images.name}"):
+    with console.status(f"checking {images.name}"):
         _check_sums(folder)
-    with console.out.status(f"loading {images.name} into Docker"):
+    with console.status(f"loading {images.name} into Docker"):
         loaded = re.findall(r"^Loaded image: (\S+)$", docker.ask("load", "--input", str(images)), re.MULTILINE)
     images_by_service = {}
     for image in loaded:

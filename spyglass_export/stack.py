@@ -148,7 +148,7 @@ def start(settings: Settings, docker: Docker) -> None:
     before = _volume_names(docker)
     docker.ask("compose", "down", "--remove-orphans")
     try:
-        with console.out.status("starting the database and JupyterLab"):
+        with console.status("starting the database and JupyterLab"):
             try:
                 docker.ask("compose", "up", "--detach", "--no-build", "--pull", "never")
             except UserError as error:
@@ -224,9 +224,9 @@ def _why_not_healthy(docker: Docker, *, timed_out: bool = False) -> UserError | 
         if timed_out and one.health == "healthy":
             continue
         lines = log_of(docker, service, str(LOG_LINES))
-        console.err.print(f"the last lines of the container {service}:", markup=False)
+        console.note(f"the last lines of the container {service}:")
         for line in lines:
-            console.err.print(f"  {line}", markup=False)
+            console.note(f"  {line}")
         spoken = [line for line in lines if line.startswith("error: ")]
         hints = [line for line in lines if line.startswith("hint: ")]
         what = f"the container {service} " + (
