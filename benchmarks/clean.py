@@ -7,6 +7,7 @@ Each program runs in turn, several rounds; the ratio is that of the medians. `--
 """
 
 import argparse
+import os
 import random
 import shutil
 import statistics
@@ -116,7 +117,12 @@ def copy(source: Path, target: Path) -> None:
 
 def clean(source: Path, target: Path) -> None:
     """The cleaner as `invoke clean_sql` calls it, in a process of its own, start of Python and all."""
-    subprocess.run([sys.executable, "-c", CLEAN, source, target], check=True)
+    subprocess.run([sys.executable, "-c", CLEAN, source, target], env=_as_at_users(), check=True)
+
+
+def _as_at_users() -> dict[str, str]:
+    """The environment, in which Python may keep what it has compiled, as it does unless told not to."""
+    return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 
 
 def peak_memory(source: Path, target: Path) -> float:
@@ -147,6 +153,7 @@ def medians(programs: dict[str, Callable[[Path, Path], None]], source: Path, rou
     for _ in range(rounds):
         for name, program in programs.items():
             target.unlink(missing_ok=True)
+            os.sync()  # or what one has written goes to the disk at the expense of the next
             start = time.perf_counter()
             program(source, target)
             times[name].append(time.perf_counter() - start)
