@@ -2,6 +2,7 @@
 
 import errno
 import os
+from contextlib import ExitStack
 from pathlib import Path
 from queue import Queue
 from threading import Thread
@@ -38,10 +39,13 @@ def _copy_some(source: int, target: int, start: int, size: int) -> int:
                 raise
     os.lseek(source, start, os.SEEK_SET)
     chunk = os.read(source, min(size, _CHUNK))
-    written = 0
-    while written < len(chunk):
-        written += os.write(target, chunk[written:])
+    _write(target, chunk)
     return len(chunk)
+
+
+def _write(target: int, data: bytes) -> None:
+    while data:
+        data = data[os.write(target, data) :]
 
 
 class Copier:
@@ -74,22 +78,28 @@ class Copier:
             raise self._error
 
     def _copy(self) -> None:
-        while (waiting := self._waiting.get()) is not None:
-            try:
-                if not self._error:
-                    _append(*waiting)
-            except Exception as error:
-                self._error = error
-            self._waiting.task_done()
+        opened: tuple[Path, Path] | None = None
+        with ExitStack() as files:
+            while (waiting := self._waiting.get()) is not None:
+                target, before, source, start, end = waiting
+                try:
+                    if self._error:
+                        continue
+                    if opened != (target, source):
+                        files.close()
+                        # Not in append mode, for which Linux refuses to copy in the kernel.
+                        output = files.enter_context(target.open("r+b" if target.exists() else "xb", buffering=0))
+                        stream = files.enter_context(source.open("rb", buffering=0))
+                        opened = target, source
+                    _append(output.fileno(), before, stream.fileno(), start, end)
+                except Exception as error:
+                    self._error = error
+                finally:
+                    self._waiting.task_done()
 
 
-def _append(target: Path, before: bytes, source: Path, start: int, end: int) -> None:
-    # Not in append mode, for which Linux refuses to copy in the kernel.
-    with (
-        target.open("r+b" if target.exists() else "xb", buffering=0) as output,
-        source.open("rb", buffering=0) as stream,
-    ):
-        place = output.seek(0, os.SEEK_END) + len(before)
-        # Whole pages are copied in two thirds of the time: blank lines bring rows to the same place in theirs.
-        output.write(before + b"\n" * ((start - place) % _PAGE if end - start >= _LARGE else 0))
-        copy_range(stream.fileno(), output.fileno(), start, end)
+def _append(target: int, before: bytes, source: int, start: int, end: int) -> None:
+    place = os.lseek(target, 0, os.SEEK_END) + len(before)
+    # Whole pages are copied in two thirds of the time: blank lines bring rows to the same place in theirs.
+    _write(target, before + b"\n" * ((start - place) % _PAGE if end - start >= _LARGE else 0))
+    copy_range(source, target, start, end)
