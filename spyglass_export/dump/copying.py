@@ -68,7 +68,10 @@ class Copier:
         self._thread.join()
 
     def append(self, target: Path, before: bytes, source: Path, start: int, end: int) -> None:
-        """Have ``before`` and then a range of ``source`` appended to ``target``, soon."""
+        """Have ``before`` and then a range of ``source`` appended to ``target``, soon.
+
+        Where ``before`` is not empty, blank lines may come after it.
+        """
         self._waiting.put((target, before, source, start, end))
 
     def finish(self) -> None:
@@ -100,6 +103,8 @@ class Copier:
 
 def _append(target: int, before: bytes, source: int, start: int, end: int) -> None:
     place = os.lseek(target, 0, os.SEEK_END) + len(before)
-    # Whole pages are copied in two thirds of the time: blank lines bring rows to the same place in theirs.
-    _write(target, before + b"\n" * ((start - place) % _PAGE if end - start >= _LARGE else 0))
+    if before and end - start >= _LARGE:
+        # Whole pages are copied in two thirds of the time: blank lines bring rows to the same place in theirs.
+        before += b"\n" * ((start - place) % _PAGE)
+    _write(target, before)
     copy_range(source, target, start, end)

@@ -15,7 +15,8 @@ from spyglass_export.dump.rows import DOUBLE, SINGLE, FramedRowScan, RowScan
 
 FIRST_WINDOW = 1 << 14
 BLOCK = 1 << 17  # fits a core's cache: the passes over a block cost less than reading it
-PIECE = 1 << 24  # of rows, to be written while the next ones are read
+FIRST_PIECE = 1 << 20  # of rows, to be written while the next ones are read; pieces grow
+PIECE = 1 << 24
 _KEPT = 1 << 24  # bytes, of many blocks
 LONGEST_STATEMENT = 1 << 22  # of statements that are held whole; rows are not
 LONGEST_COMMENT = 1 << 25  # mysqldump writes its whole condition into one
@@ -209,7 +210,7 @@ class _Reader:
             position = self.at + max(0, position)
 
     def rows(self, head: re.Match[bytes]) -> Iterator[Statement]:
-        """Rows of one table, up to the first statement that begins otherwise, in pieces of about ``PIECE`` bytes."""
+        """Rows of one table, up to the first statement that begins otherwise, in pieces of about ``PIECE`` at most."""
         start = piece = self.offset
         scan: RowScan | FramedRowScan
         scan = RowScan(head.group()) if self.dump_start is None else FramedRowScan(head.group())
@@ -225,7 +226,7 @@ class _Reader:
             if scan.damage:
                 raise DamagedDumpError(scan.damage, start)
             self.at += looked_at
-            if end or self.offset - piece >= PIECE:
+            if end or self.offset - piece >= min(PIECE, max(FIRST_PIECE, piece - start)):
                 yield Statement(Kind.ROWS, piece, self.offset, head.group(), b";", head["table"], head["columns"])
                 piece = self.offset
             if end:
