@@ -7,8 +7,9 @@ from functools import lru_cache
 import stringzilla
 
 SINGLE = rb"'[^'\\]*(?:\\.[^'\\]*)*'"
-# Dump programs write them as \\0, and mysql does not read them; a crash or a broken copy leaves whole blocks of them.
+# Dump programs write them as \\0; a crash or a broken copy leaves whole blocks of them, of 512 bytes or more.
 NUL_BYTES = "has NUL bytes here, which no dump program writes"
+_HOLE = b"\0" * 256  # of any 512, as many are in one of the two blocks that they may fall in
 DOUBLE = rb'"[^"\\]*(?:\\.[^"\\]*)*"'
 
 _QUOTE = bytes(byte == ord("'") for byte in range(256))
@@ -41,7 +42,7 @@ class FramedRowScan:
         """How much of ``block`` was looked at, and whether the rows end there; ``more`` comes after it."""
         # What may go together with the next block's first byte is left for that block.
         text = whole = block.rstrip(b"\\);\r") if more else block
-        if b"\0" in text:
+        if b"\0" in text and _HOLE in text:
             self.damage = NUL_BYTES
             return len(whole), False
         ends: list[int] = []

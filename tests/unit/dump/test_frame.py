@@ -103,7 +103,7 @@ def essence(cleaned: Cleaned) -> tuple[list[str], dict[str, bytes], str]:
             "the dump has `t` here, and has saved but not set time_zone before",
         ),
         ("-- WHERE:  a>0", "-- WHERE: \0\0", "the dump has NUL bytes here, which no dump program writes"),
-        ("(1),(2)", "(1),('" + "\0" * 256 + "')", "the dump has NUL bytes here, which no dump program writes"),
+        ("(1),(2)", "(1),('" + "\0" * 512 + "')", "the dump has NUL bytes here, which no dump program writes"),
         ("`a` int", "`a` i\0\0", "the dump has NUL bytes here, which no dump program writes"),
         ("USE `one`;", "USE `one`", "this is no SQL: 'USE `one`'"),
         ("`two`; USE", "`two` USE", "this is no SQL: 'CREATE DATABASE IF NOT EXISTS `two` USE `two`;'"),
@@ -116,6 +116,10 @@ def test_what_does_not_fit_together_is_refused(clean: Clean, before: str, after:
         clean(EXPORT.replace(before, after))
 
     assert what in error.value.what
+
+
+def test_a_single_nul_byte_among_rows_is_no_lost_block(clean: Clean) -> None:
+    assert any(b"a\0b" in rows for rows in clean(EXPORT.replace("(1),(2)", "(1),('a\0b')")).rows.values())
 
 
 def test_a_dump_without_comments_that_is_cut_is_refused(clean: Clean) -> None:
