@@ -3,8 +3,9 @@
 Usage: python benchmarks/clean.py [--size MEGABYTES] [--folder FOLDER] [--rounds N] [--check]
 
 Writes a synthetic dump, half hex blobs and half short rows, and one of legacy lengths whose values must be measured.
-Each program runs in turn, several rounds; the ratio is that of the fastest runs, as what else a machine does only adds
-to a run: a virtual machine that has given memory back to its host waits several times as long for it as `cp` takes.
+`cp` and the cleaner run in turn, several rounds; the ratio is that of the fastest runs, as what else a machine does
+only adds to a run: a virtual machine that gave memory to its host waits for it several times as long as `cp` takes.
+`sed`, and what is measured against it on the legacy dump, run once.
 `--check` exits 1 where a target is missed.
 """
 
@@ -148,7 +149,7 @@ def sed(passes: int) -> Callable[[Path, Path], None]:
 
 
 def fastest(programs: dict[str, Callable[[Path, Path], None]], source: Path, rounds: int) -> dict[str, float]:
-    """Seconds of wall time of each program's fastest run; all run in turn, so that they meet the same machine."""
+    """Seconds of wall time of each program's fastest run; these run in turn, so that they meet the same machine."""
     times: dict[str, list[float]] = {name: [] for name in programs}
     target = source.with_suffix(".out")
     for _ in range(rounds):
@@ -167,7 +168,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Benchmark the dump cleaner.")
     parser.add_argument("--size", type=int, default=1000, help="megabytes of each dump")
     parser.add_argument("--folder", type=Path, help="where to write (default: a temporary folder)")
-    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--rounds", type=int, default=7, help="of cp and the cleaner")
     parser.add_argument("--check", action="store_true", help="exit 1 where a target is missed")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=options.folder) as folder:

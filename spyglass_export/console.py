@@ -18,13 +18,16 @@ from .errors import UserError
 if TYPE_CHECKING:
     from rich.console import Console
 
+_CONTROL_CODES = dict.fromkeys(map(ord, "\a\b\v\f\r"))  # would ring, or overwrite what stands there
+
 
 @cache
 def _console(*, stderr: bool = False) -> "Console":
     """Text is printed as it is: no colours from its content, no line breaks of our own where output is no terminal."""
     from rich.console import Console
 
-    return Console(highlight=False, soft_wrap=True, emoji=False, stderr=stderr)
+    force_terminal = None if stderr else is_terminal()
+    return Console(highlight=False, soft_wrap=True, emoji=False, stderr=stderr, force_terminal=force_terminal)
 
 
 def is_terminal() -> bool:
@@ -39,12 +42,15 @@ def say(text: str) -> None:
 
 def note(text: str) -> None:
     """Print a line beside the result, where standard output may be the result itself."""
-    _print(text, sys.stderr)
+    # Below `status`, rich has put a stream in the place of standard error that leads to standard output.
+    _print(text, getattr(sys.stderr, "rich_proxied_file", sys.stderr))
 
 
-def _print(text: str, stream: TextIO) -> None:
+def _print(text: str, stream: TextIO | None) -> None:
+    if stream is None:  # closed; print() would take standard output for it
+        return
     try:
-        print(text, file=stream, flush=True)
+        print(text.translate(_CONTROL_CODES), file=stream, flush=True)
     except BrokenPipeError:  # as of `| head`, which has what it wants
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
         raise SystemExit(1) from None
@@ -100,7 +106,8 @@ def confirm(question: str) -> bool:
     """Ask a question; anything but `y` or `yes` is a no. Raises UserError where nobody can answer."""
     if not sys.stdin.isatty():
         raise UserError(f"nobody is here to answer: {question}", "say --yes to go ahead without being asked")
-    return input(f"{question} [y/N] ").strip().lower() in ("y", "yes")
+    print(f"{question} [y/N] ", end="", flush=True)  # input() may ask on standard error
+    return input().strip().lower() in ("y", "yes")
 
 
 @contextmanager

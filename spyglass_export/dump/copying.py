@@ -4,7 +4,7 @@ import errno
 import os
 from contextlib import ExitStack
 from pathlib import Path
-from queue import Queue
+from queue import SimpleQueue
 from threading import Thread
 from types import TracebackType
 
@@ -49,23 +49,25 @@ def _write(target: int, data: bytes) -> None:
 
 
 class Copier:
-    """Appends ranges to files, one after the other, in a thread of its own."""
+    """Appends ranges to files, one after the other, in a thread of its own.
+
+    Leaving the context ends what `finish` was not called for.
+    """
 
     def __init__(self) -> None:
-        self._waiting: Queue[_Range | None] = Queue()
-        self._error: BaseException | None = None
-        self._thread = Thread(target=self._copy)
+        self._waiting: SimpleQueue[_Range | None] = SimpleQueue()
+        self._thread: Thread | None = None
+        self._error: Exception | None = None
+        self._is_left = False
 
     def __enter__(self) -> "Copier":
-        self._thread.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._error = self._error or error
-        self._waiting.put(None)
-        self._thread.join()
+        self._is_left = True
+        self._end_thread()
 
     def append(self, target: Path, before: bytes, source: Path, start: int, end: int) -> None:
         """Have ``before`` and then a range of ``source`` appended to ``target``, soon.
@@ -73,21 +75,30 @@ class Copier:
         Where ``before`` is not empty, blank lines may come after it.
         """
         self._waiting.put((target, before, source, start, end))
+        if self._thread is None:
+            self._thread = Thread(target=self._copy)
+            self._thread.start()
 
     def finish(self) -> None:
-        """Wait until all is copied; raises what went wrong."""
-        self._waiting.join()
+        """Wait until all is copied and the files are closed; raises what went wrong."""
+        self._end_thread()
         if self._error:
             raise self._error
 
+    def _end_thread(self) -> None:
+        if self._thread is None:
+            return
+        self._waiting.put(None)
+        if self._thread.is_alive():  # not where an interrupt came before it began
+            self._thread.join()
+        self._thread = None
+
     def _copy(self) -> None:
         opened: tuple[Path, Path] | None = None
-        with ExitStack() as files:
-            while (waiting := self._waiting.get()) is not None:
-                target, before, source, start, end = waiting
-                try:
-                    if self._error:
-                        continue
+        try:
+            with ExitStack() as files:
+                while (waiting := self._waiting.get()) is not None and not self._is_left:
+                    target, before, source, start, end = waiting
                     if opened != (target, source):
                         files.close()
                         # Not in append mode, for which Linux refuses to copy in the kernel.
@@ -95,10 +106,8 @@ class Copier:
                         stream = files.enter_context(source.open("rb", buffering=0))
                         opened = target, source
                     _append(output.fileno(), before, stream.fileno(), start, end)
-                except Exception as error:
-                    self._error = error
-                finally:
-                    self._waiting.task_done()
+        except Exception as error:  # raised again by finish()
+            self._error = error
 
 
 def _append(target: int, before: bytes, source: int, start: int, end: int) -> None:

@@ -17,7 +17,7 @@ FIRST_WINDOW = 1 << 14
 BLOCK = 1 << 17  # fits a core's cache: the passes over a block cost less than reading it
 FIRST_PIECE = 1 << 20  # of rows, to be written while the next ones are read; pieces grow
 PIECE = 1 << 24
-_KEPT = 1 << 24  # bytes, of many blocks
+_KEPT_WHEN_FREED = 1 << 24  # bytes
 LONGEST_STATEMENT = 1 << 22  # of statements that are held whole; rows are not
 LONGEST_COMMENT = 1 << 25  # mysqldump writes its whole condition into one
 HEADER_ROOM = 1 << 17  # longer than any INSERT's part before VALUES: 4,096 column names are refused by MySQL
@@ -84,9 +84,9 @@ def read_statements(stream: BinaryIO) -> Iterator[Statement]:
     Raises `DamagedDumpError` for a dump that was cut short: an open string or comment, a statement without
     its end, a ``mysqldump`` or ``mariadb-dump`` header without its ``-- Dump completed``.
     """
-    # The C library keeps what is freed from here on, where it would return each block to the kernel only to ask for
-    # it again: https://man7.org/linux/man-pages/man3/mallopt.3.html (M_MMAP_THRESHOLD). This touches no memory.
-    bytes(_KEPT)
+    # When this is freed, glibc learns to keep blocks of up to its size, where it would return each to the kernel
+    # only to ask for it again: https://man7.org/linux/man-pages/man3/mallopt.3.html (M_MMAP_THRESHOLD).
+    bytes(_KEPT_WHEN_FREED)
     return _Reader(stream).statements()
 
 

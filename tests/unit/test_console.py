@@ -1,0 +1,56 @@
+import subprocess
+import sys
+
+import pytest
+
+from spyglass_export import console
+
+
+def test_text_is_printed_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    console.say("[bold]:smile: /data/[x] 'a'")
+    console.note("[/]")
+    console.warn("[red] :x:")
+
+    printed = capsys.readouterr()
+    assert printed.out == "[bold]:smile: /data/[x] 'a'\n"
+    assert printed.err == "[/]\nwarning: [red] :x:\n"
+
+
+def test_text_does_not_ring_or_go_back(capsys: pytest.CaptureFixture[str]) -> None:
+    console.say("50 %\b\b\b\b100 %\a\r")
+
+    assert capsys.readouterr().out == "50 %100 %\n"
+
+
+def test_a_note_below_a_status_is_on_standard_error(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(console, "is_terminal", lambda: True)
+    console._console.cache_clear()
+
+    with console.status("starting"):
+        console.note("the last lines")
+
+    console._console.cache_clear()
+    printed = capsys.readouterr()
+    assert "starting" in printed.out
+    assert printed.err == "the last lines\n"
+
+
+def test_a_note_does_not_end_up_in_the_result() -> None:
+    """As with `2>&-`, where Python has no standard error."""
+    code = "import sys; sys.stderr = None; from spyglass_export import console; console.note('1 table')"
+
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert done.stdout == ""
+
+
+def test_nobody_listens() -> None:
+    code = "from spyglass_export import console\nwhile True: console.say('x' * 1000)"
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as program:
+        assert program.stdout and program.stderr
+        program.stdout.close()
+        assert program.stderr.read() == b""
+
+    assert program.returncode == 1
