@@ -75,8 +75,8 @@ def show_table(title: str, columns: list[str], rows: list[list[str]]) -> None:
     for row in rows:
         table.add_row(*(escape(cell) for cell in row))
     # A table is laid out for the terminal's width; where there is none, next to nothing is folded.
-    wide = Console(highlight=False, emoji=False, width=200)
-    (_console() if is_terminal() else wide).print(table, soft_wrap=False)
+    console = _console() if is_terminal() else Console(highlight=False, emoji=False, width=200)
+    console.print(table, soft_wrap=False)
 
 
 @contextmanager
