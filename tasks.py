@@ -11,16 +11,18 @@ from pathlib import Path
 from invoke.context import Context
 from invoke.exceptions import Exit
 
-from spyglass_export import console, ports, stack
-from spyglass_export.commands import command, print_url, start_if_down, wrong_usage
-from spyglass_export.commands import down as down
-from spyglass_export.commands import enter as enter
-from spyglass_export.commands import logs as logs
-from spyglass_export.commands import run as run
-from spyglass_export.commands import status as status
-from spyglass_export.commands import stop as stop
-from spyglass_export.commands import url as url
-from spyglass_export.docker import Docker
+from spyglass_export import console
+from spyglass_export.cli.commands import command, print_url, start_if_down
+from spyglass_export.cli.commands import down as down
+from spyglass_export.cli.commands import enter as enter
+from spyglass_export.cli.commands import logs as logs
+from spyglass_export.cli.commands import run as run
+from spyglass_export.cli.commands import status as status
+from spyglass_export.cli.commands import stop as stop
+from spyglass_export.cli.commands import url as url
+from spyglass_export.cli.invoke_patches import wrong_usage
+from spyglass_export.containers import ports, stack
+from spyglass_export.containers.docker import Docker
 from spyglass_export.errors import UserError
 from spyglass_export.settings import Settings
 from spyglass_export.settings import load as load_settings
@@ -36,7 +38,7 @@ def _authors_stack(context: Context) -> tuple[Settings, Docker]:
 @command()
 def bootstrap(context: Context) -> None:
     """Make this machine ready: .env, Docker, base images. Quick and silent when it already is."""
-    from spyglass_export import bootstrap as machine
+    from spyglass_export.containers import bootstrap as machine
 
     if not context.config.run.dry:
         machine.make_env_file(ROOT)
@@ -48,7 +50,7 @@ def bootstrap(context: Context) -> None:
 @command(help={"json": "print what was found as JSON instead of a table"})
 def check(context: Context, json: bool = False) -> None:
     """Look whether `invoke build` has all it needs, in seconds, and say how to fix what it lacks; changes nothing."""
-    from spyglass_export import checks
+    from spyglass_export.checks import run as checks
 
     found = checks.run(ROOT, os.environ, dry=bool(context.config.run.dry))
     (checks.show_as_json if json else checks.show_as_table)(found)
@@ -63,7 +65,7 @@ def copy_files(context: Context) -> None:
 
 
 def _copy_files(settings: Settings, docker: Docker) -> None:
-    from spyglass_export import export
+    from spyglass_export.export import copy_files as export
 
     if docker.dry:
         console.say(f"# copies and cleans {settings.spyglass_paper_dir} to {settings.export_data}")
@@ -92,21 +94,22 @@ def _copy_files(settings: Settings, docker: Docker) -> None:
 )
 def clean_sql(context: Context, source: str, output: str = "-") -> None:
     """Clean one SQL file of an export, to be loaded into any MySQL 8 or newer with `mysql < OUTPUT`, without Docker."""
-    from spyglass_export import dump
+    from spyglass_export.dump.command_line import clean_sql as clean
 
     if context.config.run.dry:
         console.say(f"# cleans {source} to {output}")
         return
     file = Path(source)
     with console.progress("cleaning", file.stat().st_size if file.is_file() else 0) as advance:
-        cleaned = dump.clean_sql(source, output, advance)
+        cleaned = clean(source, output, advance)
     console.note(f"{len(cleaned.tables)} tables, {len(cleaned.changes)} changes")
 
 
 @command(aliases=("build",))
 def up(context: Context) -> None:
     """Build both images from the export and start them; prints JupyterLab's URL and password."""
-    from spyglass_export import images, provenance
+    from spyglass_export.containers import build as images
+    from spyglass_export.publishing import provenance
 
     settings, docker = _authors_stack(context)
     docker.check()
@@ -170,12 +173,13 @@ def clean(context: Context, yes: bool = False, superseded: bool = False) -> None
 )
 def test_notebooks(context: Context, names: list[str], timeout: str = "600") -> None:
     """Run the notebooks in the hub on the paper's kernel, in copies: what failed, in which cell, and why."""
-    from spyglass_export import notebooks
+    from spyglass_export.notebooks import files
+    from spyglass_export.notebooks import run as notebooks
 
     if not (timeout.isascii() and timeout.isdigit() and int(timeout)):
         raise wrong_usage(f"--timeout {timeout!r} is no number", "it is how many seconds each may take, such as 600")
     settings, docker = _authors_stack(context)
-    selected = notebooks.select(settings, names)
+    selected = files.select(settings, names)
     docker.check()
     start_if_down(settings, docker, "hub")
     notebooks.test(settings, docker, selected, int(timeout))
@@ -184,7 +188,7 @@ def test_notebooks(context: Context, names: list[str], timeout: str = "600") -> 
 @command()
 def report(context: Context) -> None:
     """Write export_data/report.html: tables, changes, environment and notebooks, for co-authors to read offline."""
-    from spyglass_export import report as page_of_paper
+    from spyglass_export.report import write as page_of_paper
 
     settings, docker = _authors_stack(context)
     if docker.dry:
@@ -196,8 +200,8 @@ def report(context: Context) -> None:
 @command()
 def publish(context: Context) -> None:
     """Push both images as they were built and tested, print their digests, and write the readers' bundle."""
-    from spyglass_export.bundle import write_published
-    from spyglass_export.publish import publish as publish_images
+    from spyglass_export.publishing.bundle import write_published
+    from spyglass_export.publishing.push import publish as publish_images
 
     settings, docker = _authors_stack(context)
     docker.check()
@@ -214,7 +218,7 @@ def _say_written(path: Path, docker: Docker) -> None:
 @command()
 def bundle(context: Context) -> None:
     """Write PAPER_ID.zip for readers: with it and Docker they run what you published last."""
-    from spyglass_export.bundle import write_published
+    from spyglass_export.publishing.bundle import write_published
 
     settings, docker = _authors_stack(context)
     docker.check()
@@ -224,7 +228,7 @@ def bundle(context: Context) -> None:
 @command()
 def archive(context: Context) -> None:
     """Write PAPER_ID-archive/ for Zenodo or DANDI: images, bundle and description, to run with no registry."""
-    from spyglass_export import archive as archive_of_paper
+    from spyglass_export.publishing import archive as archive_of_paper
 
     settings, docker = _authors_stack(context)
     docker.check()
@@ -244,13 +248,14 @@ def test(context: Context, select: str = "") -> None:
 
 @command()
 def lint(context: Context) -> None:
-    """Check code, types, shell scripts, Dockerfiles and YAML."""
+    """Check code, types, imports, shell scripts, Dockerfiles and YAML."""
     listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True)
     files = [name for name in listed.stdout.split("\0") if name and (ROOT / name).is_file()]
     linters = (
         [sys.executable, "-m", "ruff", "check"],
         [sys.executable, "-m", "ruff", "format", "--check"],
         [sys.executable, "-m", "mypy"],
+        ["lint-imports", "--no-logo"],
         ["shellcheck", "--external-sources", *(name for name in files if name.endswith((".sh", ".ci/run")))],
         ["hadolint", *(name for name in files if name.endswith("Dockerfile"))],
         [sys.executable, "-m", "yamllint", "--strict", *(name for name in files if name.endswith((".yml", ".yaml")))],

@@ -18,7 +18,7 @@ from pathlib import Path
 import pymysql
 
 from spyglass_export.console import errors_as_lines
-from spyglass_export.export import copy_files
+from spyglass_export.export.copy_files import copy_files
 from spyglass_export.settings import load
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from invoke.exceptions import Exit
 
-from .errors import UserError
+from spyglass_export.errors import UserError
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -13,7 +13,7 @@ from typing import Any
 from dotenv import dotenv_values
 from dotenv.parser import parse_stream
 
-from .errors import UserError
+from spyglass_export.errors import UserError
 
 POSITION_PIPELINE_PACKAGES = "git ffmpeg libsm6 libxext6 libgl1 libglib2.0-0 build-essential g++"
 

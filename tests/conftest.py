@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from spyglass_export import stack
-from spyglass_export.docker import Docker
+from spyglass_export.containers import stack
+from spyglass_export.containers.docker import Docker
 from spyglass_export.errors import UserError
 from spyglass_export.settings import Settings, load
 

@@ -5,7 +5,7 @@ import re
 import sys
 from collections.abc import Iterator
 
-from spyglass_export.environment_rules import normalise
+from spyglass_export.environment.rules import normalise
 
 # Modules whose package has another name, with the names of PyPI and of conda.
 PACKAGES = {

@@ -9,8 +9,8 @@ import yaml
 from spyglass_export.changes import Change
 from spyglass_export.checks.check import Check, failed, passed, run_side_by_side, warned
 from spyglass_export.checks.indexes import Found, look_up_requirements, look_up_specs, pip_configuration
-from spyglass_export.environment import FILE, OVERRIDE_FILE, make_installable
-from spyglass_export.environment_rules import matches, normalise, requirement_name, spec_name
+from spyglass_export.environment.installable import FILE, OVERRIDE_FILE, make_installable
+from spyglass_export.environment.rules import matches, normalise, requirement_name, spec_name
 from spyglass_export.errors import UserError
 from spyglass_export.settings import Settings
 

@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import unquote, urljoin, urlsplit, urlunsplit
 
-from spyglass_export.environment_rules import normalise
+from spyglass_export.environment.rules import normalise
 
 # conda's defaults: https://docs.conda.io/projects/conda/en/stable/user-guide/configuration/settings.html
 CHANNEL_ALIAS = "https://conda.anaconda.org"

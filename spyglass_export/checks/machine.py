@@ -11,9 +11,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from spyglass_export import bootstrap, ports
 from spyglass_export.checks.check import Check, failed, passed, run_side_by_side, warned
-from spyglass_export.docker import INSTALL_HINT, Docker
+from spyglass_export.containers import bootstrap, ports
+from spyglass_export.containers.docker import INSTALL_HINT, Docker
 from spyglass_export.errors import UserError
 from spyglass_export.settings import Settings
 

@@ -9,9 +9,9 @@ from typing import Any
 from spyglass_export.checks import code
 from spyglass_export.checks.check import Check, failed, passed, run_side_by_side, warned
 from spyglass_export.checks.environment import packages_of
-from spyglass_export.environment_rules import requirement_name, spec_name
+from spyglass_export.environment.rules import requirement_name, spec_name
 from spyglass_export.errors import UserError
-from spyglass_export.provenance import notebook_files
+from spyglass_export.notebooks.files import notebook_files
 
 # Every Python of conda needs these, so that a list with all of them was written by `conda env export`, in full.
 COMPLETE = {"bzip2", "libffi", "openssl", "python"}

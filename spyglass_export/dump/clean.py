@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from spyglass_export.changes import Change
-from spyglass_export.dump.contents import Export, Table
-from spyglass_export.dump.copying import Copier
-from spyglass_export.dump.reading import read_export
-from spyglass_export.dump.sources import open_source, refuse_changed, refuse_twins, stamps
-from spyglass_export.dump.writing import RowsWriter, late_text, rows_file_name, schema_text
+from spyglass_export.dump.reading.contents import Export, Table
+from spyglass_export.dump.reading.export import read_export
+from spyglass_export.dump.reading.sources import open_source, refuse_changed, refuse_twins, stamps
+from spyglass_export.dump.writing.copying import Copier
+from spyglass_export.dump.writing.files import RowsWriter, late_text, rows_file_name, schema_text
 
 # Raised with every change of the output for the same input, so that what was cleaned before is cleaned again.
 CLEANER_FORMAT = 2
@@ -102,7 +102,7 @@ def clean_to_file(source: Path, output: Path, progress: Progress | None = None) 
 
 def _rewrite(export: Export) -> None:
     # Imported while rows are copied: before them, this would take as long as copying 50 MB.
-    from spyglass_export.dump.rewriting import rewrite_export
+    from spyglass_export.dump.rewriting.export import rewrite_export
 
     rewrite_export(export)
 

@@ -10,11 +10,11 @@ from itertools import groupby
 from typing import Any
 
 from spyglass_export.changes import Change
-from spyglass_export.citation import Citation
-from spyglass_export.manifest import Manifest
+from spyglass_export.export.manifest import Manifest
+from spyglass_export.notebooks.results import Result
+from spyglass_export.publishing.citation import Citation
 from spyglass_export.report.diagram import anchor, draw
 from spyglass_export.report.schema import Reference, Table, TableId, class_name
-from spyglass_export.results import Result
 
 # Lists up to this long are shown; longer ones are folded, and unfolded on paper.
 SHOWN = 12

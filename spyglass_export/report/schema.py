@@ -4,9 +4,9 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from spyglass_export.dump import Kind, read_statements
-from spyglass_export.dump.tables import NotUnderstoodError, parse_table
-from spyglass_export.dump.tokens import shown, split_name, tokenize
+from spyglass_export.dump.reading.statements import Kind, read_statements
+from spyglass_export.dump.sql.create_table import NotUnderstoodError, parse_table
+from spyglass_export.dump.sql.tokens import shown, split_name, tokenize
 
 # How DataJoint names a table says what it is for, and a part's name begins with its master's;
 # https://docs.datajoint.com/core/datajoint-python/latest/design/tables/tiers/

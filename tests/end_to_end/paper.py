@@ -9,8 +9,8 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from spyglass_export import stack
-from spyglass_export.docker import Docker
+from spyglass_export.containers import stack
+from spyglass_export.containers.docker import Docker
 from spyglass_export.settings import Settings, load
 
 

@@ -13,7 +13,7 @@ from urllib.parse import urlencode
 import pymysql
 import pytest
 
-from spyglass_export.manifest import seed_id
+from spyglass_export.export.manifest import seed_id
 from tests.end_to_end.paper import Paper
 
 pytestmark = pytest.mark.end_to_end

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from spyglass_export.docker import Docker
+from spyglass_export.containers.docker import Docker
 from tests.end_to_end.paper import Paper, interrupt
 
 pytestmark = pytest.mark.end_to_end

@@ -15,8 +15,8 @@ import pymysql
 import pytest
 from playwright.sync_api import sync_playwright
 
-from spyglass_export import reader
-from spyglass_export.docker import Docker
+from spyglass_export.containers import reader
+from spyglass_export.containers.docker import Docker
 from spyglass_export.settings import Settings, load
 from tests.end_to_end.paper import Paper, make_paper
 from tests.end_to_end.registry import PASSWORD, USER, Line, Registry, find_program

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from spyglass_export.docker import Docker
-from spyglass_export.export import copy_files
+from spyglass_export.containers.docker import Docker
+from spyglass_export.export.copy_files import copy_files
 from tests.integration.database_container import (
     EXAMPLE,
     ROOT,

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from spyglass_export.export import copy_files
+from spyglass_export.export.copy_files import copy_files
 from tests.integration.database_container import (
     DUMP,
     EXAMPLE,

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from spyglass_export.docker import Docker
-from spyglass_export.dump import clean_to_file, clean_to_folder
-from spyglass_export.export import copy_files
+from spyglass_export.containers.docker import Docker
+from spyglass_export.dump.clean import clean_to_file, clean_to_folder
+from spyglass_export.export.copy_files import copy_files
 from tests.integration import dump_servers
 from tests.integration.dump_servers import Server, quoted
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from spyglass_export.changes import Change
-from spyglass_export.dump import CleanDump
+from spyglass_export.dump.clean import CleanDump
 
 
 @dataclass

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from spyglass_export.dump import clean_to_folder
+from spyglass_export.dump.clean import clean_to_folder
 from tests.unit.dump.cleaning import Clean, Cleaned
 
 

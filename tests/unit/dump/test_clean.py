@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from spyglass_export.dump import clean as clean_module
-from spyglass_export.dump import clean_to_file, clean_to_folder
+from spyglass_export.dump.clean import clean_to_file, clean_to_folder
 from spyglass_export.errors import UserError
 from tests.unit.dump.cleaning import Clean
 

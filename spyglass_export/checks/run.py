@@ -1,0 +1,76 @@
+"""`invoke check`: whether all that a build needs is there, told before it starts, and without changing anything."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+
+from spyglass_export import console
+from spyglass_export.checks.check import Check, run_side_by_side
+from spyglass_export.checks.env_file import check_env_file
+from spyglass_export.checks.environment import check_packages, read_environment
+from spyglass_export.checks.export_folder import check_export
+from spyglass_export.checks.machine import check_machine
+from spyglass_export.checks.notebooks import check_notebooks
+from spyglass_export.containers import ports
+from spyglass_export.containers.docker import Docker
+from spyglass_export.errors import UserError
+from spyglass_export.settings import Settings
+
+__all__ = ["Check", "require_no_failure", "run", "show_as_json", "show_as_table"]
+
+
+def run(root: Path, environment: Mapping[str, str], *, dry: bool = False) -> list[Check]:
+    """Check every precondition of `invoke build` in the project at ``root``; changes nothing, takes seconds.
+
+    ``environment`` is the process environment, which overrides `.env`. With ``dry``, docker's commands are
+    printed and not run.
+    """
+    checks, settings = check_env_file(root, environment)
+    if settings is None:
+        docker = Docker(tuple(environment.get("DOCKER", "docker").split()), root, dry=dry)
+        return [*checks, *run_side_by_side([("Docker", lambda: check_machine(docker, None))])]
+    settings = ports.settle(settings, dry=True)
+    docker = Docker(settings.docker, root, {"COMPOSE_PROJECT_NAME": settings.project}, dry=dry)
+    return [
+        *checks,
+        *run_side_by_side(
+            [
+                ("Docker", lambda: check_machine(docker, settings)),
+                ("export", lambda: check_export(settings)),
+                ("environment", lambda: _check_environment_and_notebooks(settings)),
+            ]
+        ),
+    ]
+
+
+def _check_environment_and_notebooks(settings: Settings) -> list[Check]:
+    checks, content = read_environment(settings)
+    packages = [("packages", lambda: check_packages(settings, content))] if content else []
+    return [
+        *checks,
+        *run_side_by_side([*packages, ("notebooks", lambda: check_notebooks(settings.notebooks, content))]),
+    ]
+
+
+def show_as_table(found: list[Check]) -> None:
+    """Print every check with what was found, and below it the fix where there is one."""
+    console.show_table(
+        "checks",
+        ["check", "", "what was found"],
+        [[one.name, one.status, one.what + (f"\nfix: {one.fix}" if one.fix else "")] for one in found],
+    )
+
+
+def show_as_json(found: list[Check]) -> None:
+    """Print `{"checks": [{"name", "status", "what", "fix"}]}`."""
+    console.say(json.dumps({"checks": [asdict(one) for one in found]}, indent=2))
+
+
+def require_no_failure(found: list[Check]) -> None:
+    """Raise UserError where a check found what would stop a build."""
+    names = dict.fromkeys(one.name for one in found if one.status == "failure")
+    if names:
+        raise UserError(
+            f"`invoke build` would fail: {', '.join(names)}", "the fix of each is above; then run `invoke check` again"
+        )

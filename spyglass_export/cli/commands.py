@@ -1,0 +1,167 @@
+"""The commands that authors and readers share; each parses, calls and prints."""
+
+import functools
+import logging
+import os
+import signal
+from collections.abc import Callable
+from contextlib import nullcontext, suppress
+from pathlib import Path
+from typing import Any
+
+from invoke.context import Context
+from invoke.exceptions import Exit
+from invoke.tasks import Task
+from invoke.tasks import task as invoke_task
+
+from spyglass_export import console
+from spyglass_export.cli.invoke_patches import wrong_usage
+from spyglass_export.containers import ports, reader, stack
+from spyglass_export.containers.docker import Docker
+from spyglass_export.errors import UserError
+from spyglass_export.settings import Settings
+from spyglass_export.settings import load as load_settings
+
+ROOT = Path(__file__).resolve().parents[2]
+
+STATES = {True: "in use", False: "superseded", None: "unknown"}
+
+
+def _take_a_stop_as_an_interrupt() -> None:
+    """End by SIGTERM, and by a terminal that closes, as by Ctrl-C: nothing half-written is left then."""
+    for name in ("SIGTERM", "SIGHUP"):  # Windows has only the first
+        number = getattr(signal, name, None)
+        if number and signal.getsignal(number) is signal.SIG_DFL:  # nohup has it ignored
+            signal.signal(number, signal.default_int_handler)
+
+
+def command(**options: Any) -> Callable[[Callable[..., None]], Task[Any]]:
+    """Make a function a command whose problems reach the user as `error:` and `hint:` lines."""
+
+    def decorate(function: Callable[..., None]) -> Task[Any]:
+        @functools.wraps(function)
+        def run(*arguments: Any, **named: Any) -> None:
+            _take_a_stop_as_an_interrupt()
+            with console.errors_as_lines(debug=logging.getLogger("invoke").isEnabledFor(logging.DEBUG)):
+                function(*arguments, **named)
+
+        other_spelling = [run.__name__.replace("_", "-")] if "_" in run.__name__ else []
+        made: Task[Any] = invoke_task(**options | {"aliases": [*options.get("aliases", ()), *other_spelling]})(run)
+        return made
+
+    return decorate
+
+
+def _this_stack(context: Context) -> tuple[Settings, Docker]:
+    """Give the stack that this folder has: the author's, or a reader's."""
+    dry = bool(context.config.run.dry)
+    settings = ports.settle(load_settings(ROOT, os.environ), dry=dry)
+    Docker(settings.docker, ROOT, dry=dry).check(to_build=False)
+    connect = reader.connect if reader.is_readers(settings, dry=dry) else stack.connect
+    docker = connect(settings, dry=dry)
+    docker.check(to_build=False)
+    return settings, docker
+
+
+def print_url(settings: Settings) -> None:
+    """Print where JupyterLab answers, and its password."""
+    console.say(f"JupyterLab: {settings.url}   password: {settings.jupyter_server_app_password}")
+
+
+def start_if_down(settings: Settings, docker: Docker, service: str) -> None:
+    """Start both containers, unless the one of this service runs already."""
+    stack.check_folder(settings, docker)
+    if not docker.dry and not stack.is_running(docker, service):
+        console.say(f"{service} is not running: starting it")
+        ports.check_ports(settings, docker)
+        stack.start(settings, docker)
+
+
+@command(help={"from_": "a folder that `invoke archive` wrote: its images, and no registry"})
+def run(context: Context, from_: str = "") -> None:
+    """Start the published images, as a reader does; prints JupyterLab's URL and password."""
+    dry = bool(context.config.run.dry)
+    settings = ports.settle(load_settings(ROOT, os.environ), dry=dry)
+    if from_:
+        reader.load_archive(settings, Path(from_).expanduser(), dry=dry)
+    docker = reader.connect(settings, dry=dry)
+    ports.check_ports(settings, docker)
+    reader.fetch(docker)
+    docker = reader.connect(settings, dry=dry)
+    reader.start(settings, docker)
+    if not dry:
+        print_url(settings)
+
+
+@command()
+def stop(context: Context) -> None:
+    """Pause both containers; `invoke up`, or a reader's `invoke run`, starts them again."""
+    settings, docker = _this_stack(context)
+    stack.check_folder(settings, docker)
+    stack.stop(docker)
+    if not docker.dry:
+        console.say("both containers are stopped; nothing was removed")
+
+
+@command()
+def down(context: Context) -> None:
+    """Remove both containers; the volumes stay: the database, notebooks, data, what you added with pip."""
+    settings, docker = _this_stack(context)
+    stack.check_folder(settings, docker)
+    stack.down(docker)
+    if not docker.dry:
+        console.say("both containers are removed; the volumes are still here")
+
+
+@command(help={"service": "hub (default), or db for a mysql prompt"})
+def enter(context: Context, service: str = "hub") -> None:
+    """Open a shell in the running hub with the paper's environment, or with --service db a mysql prompt."""
+    if service not in stack.SERVICES:
+        raise wrong_usage(f"there is no service {service!r}", "it is hub or db")
+    settings, docker = _this_stack(context)
+    start_if_down(settings, docker, service)
+    if status := stack.enter(docker, service):
+        raise Exit(code=status)
+
+
+@command()
+def status(context: Context) -> None:
+    """Show this paper's containers and their health, images and volumes, with their sizes."""
+    settings, docker = _this_stack(context)
+    containers = stack.containers_of(docker).values()
+    volumes = stack.volumes_of(docker)
+    console.show_table(
+        "containers",
+        ["service", "state", "health", "answers on"],
+        [[one.service, one.state, one.health or "-", one.ports or "-"] for one in containers],
+    )
+    console.show_table("images", ["image", "created", "size"], stack.images_of(settings, docker))
+    console.show_table(
+        "volumes",
+        ["volume", "keeps", "size", ""],
+        [[one.name, one.role, one.size, STATES[one.is_current]] for one in volumes],
+    )
+
+
+@command(
+    help={"service": "hub or db; both when left out", "follow": "go on until Ctrl-C", "tail": "lines of each, or all"}
+)
+def logs(context: Context, service: str = "", follow: bool = False, tail: str = "100") -> None:
+    """Show what the containers print."""
+    if service not in ("", *stack.SERVICES):
+        raise wrong_usage(f"there is no service {service!r}", "it is hub or db")
+    _, docker = _this_stack(context)
+    # Ctrl-C is how one stops following.
+    with suppress(KeyboardInterrupt) if follow else nullcontext():
+        options = ["--tail", tail, *(["--follow"] if follow else []), *([service] if service else [])]
+        if status := docker.attach("compose", "logs", *options):
+            raise Exit(code=status)
+
+
+@command()
+def url(context: Context) -> None:
+    """Print the address of JupyterLab and its password."""
+    settings, docker = _this_stack(context)
+    if not docker.dry and not stack.is_running(docker, "hub"):
+        raise UserError("JupyterLab is not running", "start it with `invoke build`, or as a reader with `invoke run`")
+    print_url(settings)

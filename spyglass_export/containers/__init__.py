@@ -1,0 +1,1 @@
+"""Docker: the one door to it, images, containers, volumes and ports; the author's stack and the reader's."""

@@ -1,0 +1,294 @@
+"""Make this machine ready: .env, Docker Engine, and base images to build on."""
+
+import hashlib
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from dotenv import set_key
+
+from spyglass_export import console
+from spyglass_export.containers.docker import PROXY_VARIABLES, Docker, registry_of
+from spyglass_export.errors import UserError
+from spyglass_export.settings import Settings
+
+INSTALL_PAGE = "https://docs.docker.com/get-docker/"
+# Debian 12's own docker.io is 20.10 and has no compose v2; these four from trixie run on bookworm's libc,
+# runc and containerd. Ubuntu names its packages differently.
+DEBIAN_PACKAGES = ("docker.io", "docker-cli", "docker-compose", "docker-buildx")
+UBUNTU_PACKAGES = ("docker.io", "docker-compose-v2", "docker-buildx")
+APT_SOURCE = Path("/etc/apt/sources.list.d/spyglass-export-trixie.list")
+APT_PREFERENCES = Path("/etc/apt/preferences.d/spyglass-export-trixie")
+DOCKERD_LOG = Path("/var/log/dockerd.log")
+
+SYSTEM_CA_BUNDLE = Path("/etc/ssl/certs/ca-certificates.crt")
+REGISTRY_TIMEOUT = 5.0  # seconds for both registries together; an open one answers in a fraction of one
+# A stand-in: its name, the Debian release it is made of, and the setting that it is given to.
+STAND_INS = {
+    "DB_BASE_IMAGE": ("spyglass-export/mysql:9.7", "trixie", "db.Dockerfile"),
+    "HUB_BASE_IMAGE": ("spyglass-export/base-notebook:stand-in", "bookworm", "hub.Dockerfile"),
+}
+SOURCE_LABEL = "spyglass-export.source"
+
+
+def make_env_file(root: Path) -> None:
+    """Copy env.example to .env where there is none."""
+    if not (root / ".env").exists():
+        text = (root / "env.example").read_text(encoding="utf-8")
+        if sys.platform == "linux":
+            owner = (root / "notebooks").stat()
+            text += (
+                "\n# Whose notebooks these are, for plain `docker compose`; `invoke` looks for itself.\n"
+                f"HOST_UID={owner.st_uid}\nHOST_GID={owner.st_gid}\n"
+            )
+        (root / ".env").touch(mode=0o600)  # there will be passwords in it
+        (root / ".env").write_text(text, encoding="utf-8", newline="\n")
+        console.say("wrote .env from env.example: it runs the example paper until you change it")
+
+
+def ensure_engine(docker: Docker) -> None:
+    """Have a Docker Engine with compose v2 and buildx answer, or raise a UserError that says what to install."""
+    try:
+        docker.check()
+    except UserError as trouble:
+        if "permission" in trouble.what:
+            raise
+        release = _debian_release()
+        if not release or os.name != "posix" or os.geteuid() != 0:
+            raise UserError(trouble.what, _install_hint()) from trouble
+        if not shutil.which("dockerd") or "missing" in trouble.what:
+            _install_engine(release)
+        if not docker.succeeds("version"):
+            _start_engine(docker)
+        docker.check()
+
+
+def ensure_base_images(settings: Settings, docker: Docker) -> None:
+    """See that both base images are here or can be pulled; build stand-ins for those that cannot."""
+    wanted = {"DB_BASE_IMAGE": settings.db_base_image, "HUB_BASE_IMAGE": settings.hub_base_image}
+    source = source_hash(settings.root / "docker")
+    missing = {name: image for name, image in wanted.items() if not is_here(docker, image, source)}
+    stand_in_names = {image for image, _, _ in STAND_INS.values()}
+    silent = [
+        name
+        for name, answers in zip(missing, registries_answer([*missing.values()]), strict=True)
+        if missing[name] in stand_in_names or not answers
+    ]
+    if silent and has_own_road(docker):
+        silent = [name for name in silent if missing[name] in stand_in_names or docker.show("pull", missing[name])]
+    if not silent:
+        return
+    unreachable = sorted({registry(missing[name]) for name in silent if missing[name] not in stand_in_names})
+    if unreachable:
+        console.say(f"no answer from {' and '.join(unreachable)}: stand-ins take the place of the base images")
+    if not (_debian_release() or "").startswith("debian") or os.geteuid() != 0:
+        raise UserError(
+            f"no answer from the registry of {' and '.join(missing[name] for name in silent)}",
+            "check the network, or set HUB_BASE_IMAGE and DB_BASE_IMAGE in .env to images of a mirror that you reach",
+        )
+    bundle = settings.ca_bundle or _system_ca_bundle()
+    chosen = {name: STAND_INS[name][0] for name in silent if wanted[name] != STAND_INS[name][0]}
+    for name in (name for name in silent if not is_here(docker, STAND_INS[name][0], source)):
+        _build_stand_in(docker, settings.root / "docker", *STAND_INS[name], source, bundle)
+    if bundle and not settings.ca_bundle:
+        chosen["CA_BUNDLE"] = str(bundle)
+    for name, value in chosen.items():
+        set_key(settings.root / ".env", name, value, quote_mode="auto")
+        console.say(f"set {name}={value} in .env")
+
+
+def _debian_release() -> str | None:
+    """The name of this Debian or Ubuntu release, such as `debian bookworm`; None elsewhere."""
+    try:
+        system = platform.freedesktop_os_release()
+    except OSError:
+        return None
+    return f"{system['ID']} {system.get('VERSION_CODENAME', '')}" if system.get("ID") in ("debian", "ubuntu") else None
+
+
+def _install_hint() -> str:
+    if sys.platform in ("darwin", "win32"):
+        return f"install and start Docker Desktop, then run this again: {INSTALL_PAGE}"
+    return (
+        f"install Docker Engine 23 or newer with the compose and buildx plugins ({INSTALL_PAGE}), or ask the "
+        "administrator; on Debian and Ubuntu `invoke bootstrap` as root does it"
+    )
+
+
+def _run(command: Sequence[str], failure: str) -> None:
+    """Run a program of the system quietly; raise UserError with its last line where it fails."""
+    environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, errors="replace", check=False)
+    if done.returncode:
+        lines = [line for line in (done.stderr + done.stdout).splitlines() if line.strip()]
+        raise UserError(f"{failure}: {lines[-1] if lines else command[0]}", f"see what `{' '.join(command)}` says")
+
+
+def _install_engine(release: str) -> None:
+    distribution, codename = release.split(" ", 1)
+    if shutil.which("dockerd") and not Path("/usr/share/doc/docker.io").exists():
+        # Docker's own packages would be removed by Debian's.
+        raise UserError(
+            "Docker Engine lacks compose v2 or buildx",
+            "install the packages docker-compose-plugin and docker-buildx-plugin",
+        )
+    console.say(f"installing Docker Engine from {distribution.capitalize()}'s packages")
+    packages = UBUNTU_PACKAGES if distribution == "ubuntu" else DEBIAN_PACKAGES
+    if codename == "bookworm":
+        _add_trixie()
+    _run(["apt-get", "update"], "the package lists cannot be fetched")
+    _run(
+        ["apt-get", "install", "--yes", "--no-install-recommends", *packages, "ca-certificates", "iptables"],
+        "Docker Engine cannot be installed",
+    )
+
+
+def _add_trixie() -> None:
+    """Let apt take Docker's four packages, and nothing else, from Debian 13."""
+    APT_SOURCE.write_text(
+        "# Written by `invoke bootstrap` of spyglass-export, for Docker; delete it before an upgrade to Debian 13.\n"
+        f"deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] {_mirror()} trixie main\n",
+        encoding="utf-8",
+    )
+    APT_PREFERENCES.write_text(
+        "# Written by `invoke bootstrap` of spyglass-export, for Docker; delete it before an upgrade to Debian 13.\n"
+        "Package: *\nPin: release n=trixie\nPin-Priority: -10\n\n"
+        f"Package: {' '.join(DEBIAN_PACKAGES)}\nPin: release n=trixie\nPin-Priority: 990\n",
+        encoding="utf-8",
+    )
+
+
+def _mirror() -> str:
+    """The Debian mirror that this machine's apt uses for its own release."""
+    codename = platform.freedesktop_os_release().get("VERSION_CODENAME", "")
+    command = ["apt-get", "indextargets", "--format", "$(SITE)", "Created-By: Packages", f"Codename: {codename}"]
+    sites = subprocess.run(command, capture_output=True, text=True, check=False).stdout.split()
+    if not sites:
+        raise UserError("apt has no package source", "add your Debian mirror to /etc/apt/sources.list")
+    return sites[0]
+
+
+def _start_engine(docker: Docker) -> None:
+    console.say("starting Docker Engine")
+    log_hint = f"its log says why: {DOCKERD_LOG}"
+    if Path("/run/systemd/system").is_dir():
+        log_hint = "`journalctl --unit docker` says why"
+        _run(["systemctl", "enable", "--now", "docker"], "Docker Engine cannot be started")
+    else:
+        with DOCKERD_LOG.open("ab") as log:
+            subprocess.Popen(["dockerd"], stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True)
+    deadline = time.monotonic() + 60
+    while not docker.succeeds("version"):
+        if time.monotonic() > deadline:
+            raise UserError("Docker Engine does not start", log_hint)
+        time.sleep(0.5)
+
+
+def is_here(docker: Docker, image: str, source: str) -> bool:
+    """Whether the image is on this machine; a stand-in counts only when it is made of today's files."""
+    if not docker.succeeds("image", "inspect", image):
+        return False
+    if image not in {name for name, _, _ in STAND_INS.values()}:
+        return True
+    label = docker.ask("image", "inspect", "--format", f'{{{{index .Config.Labels "{SOURCE_LABEL}"}}}}', image)
+    return label.strip() == source
+
+
+def source_hash(folder: Path) -> str:
+    """A hash of the files that stand-ins are built from."""
+    digest = hashlib.sha256()
+    for file in sorted((*folder.joinpath("base").iterdir(), folder / "with_ca_bundle.sh")):
+        digest.update(file.name.encode() + b"\0" + file.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def registry(image: str) -> str:
+    """The host that answers for an image's registry."""
+    return registry_of(image) or "registry-1.docker.io"
+
+
+def registries_answer(images: Sequence[str]) -> list[bool]:
+    """Ask the registry of each image whether it answers; all at once, 5 seconds at most."""
+
+    def answers(image: str) -> bool:
+        try:
+            urllib.request.urlopen(f"https://{registry(image)}/v2/", timeout=REGISTRY_TIMEOUT)
+        except urllib.error.HTTPError as error:
+            return error.code < 500 and error.code != 403
+        except OSError:
+            return False
+        return True
+
+    with ThreadPoolExecutor() as pool:
+        return list(pool.map(answers, images))
+
+
+def has_own_road(docker: Docker) -> bool:
+    """Whether Docker Engine reaches registries in a way that this program does not: by a mirror or a proxy."""
+    return bool(docker.ask("info", "--format", '{{join .RegistryConfig.Mirrors " "}}{{.HTTPSProxy}}').strip())
+
+
+def _system_ca_bundle() -> Path | None:
+    named = (os.environ.get(name) for name in ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "PIP_CERT"))
+    return next((path for path in (*(Path(n) for n in named if n), SYSTEM_CA_BUNDLE) if path.is_file()), None)
+
+
+def _build_stand_in(
+    docker: Docker, folder: Path, image: str, release: str, dockerfile: str, source: str, bundle: Path | None
+) -> None:
+    debian = f"spyglass-export/debian:{release}"
+    if not docker.succeeds("image", "inspect", debian):
+        _import_debian(docker, release, debian)
+    console.say(f"building {image} (a minute or two)")
+    secret = ("--secret", f"id=ca_bundle,src={bundle}") if bundle else ()
+    # Without a value these are the environment's, where it has them.
+    proxies = [f"--build-arg={name}" for name in PROXY_VARIABLES]
+    arguments = (
+        "--build-arg",
+        f"DEBIAN_IMAGE={debian}",
+        *proxies,
+        "--label",
+        f"{SOURCE_LABEL}={source}",
+        "--tag",
+        image,
+    )
+    lines: list[str] = []
+    try:
+        for line in docker.follow(
+            "build",
+            "--progress",
+            "plain",
+            *secret,
+            *arguments,
+            "--file",
+            str(folder / "base" / dockerfile),
+            str(folder),
+        ):
+            lines.append(line)
+    except subprocess.CalledProcessError as error:
+        raise UserError(
+            f"the stand-in {image} cannot be built: {next((x for x in reversed(lines) if x.strip()), '')}",
+            "check that this machine reaches its Debian mirror and PyPI; behind a proxy set CA_BUNDLE in .env",
+        ) from error
+
+
+def _import_debian(docker: Docker, release: str, image: str) -> None:
+    """Make a minimal Debian image with no registry, from this machine's mirror."""
+    if not shutil.which("debootstrap"):
+        _run(["apt-get", "update"], "the package lists cannot be fetched")
+        _run(["apt-get", "install", "--yes", "--no-install-recommends", "debootstrap"], "debootstrap is missing")
+    console.say(f"making a minimal Debian {release} (half a minute)")
+    with tempfile.TemporaryDirectory(prefix="spyglass-export-") as scratch:
+        system, archive = Path(scratch) / release, Path(scratch) / f"{release}.tar"
+        _run(["debootstrap", "--variant=minbase", release, str(system), _mirror()], f"debootstrap of {release} failed")
+        _run(["tar", "--directory", str(system), "--create", "--file", str(archive), "."], "tar failed")
+        docker.ask("import", str(archive), image)

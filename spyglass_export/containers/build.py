@@ -1,0 +1,86 @@
+"""Build the two images, showing each step as it runs."""
+
+import re
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from spyglass_export import console
+from spyglass_export.containers.docker import Docker, known_trouble
+from spyglass_export.errors import UserError
+
+LOG_LINES = 15
+# BuildKit's plain progress: "#7 [hub stage-0 2/9] RUN …" opens step 7, "#7 1.234 text" is what it prints.
+STEP = re.compile(r"#(\d+) \[(db|hub)\b[^\]]*?(\d+/\d+)\] (.*)")
+OUTPUT = re.compile(r"#(\d+) [\d.]+ (.*)")
+FAILURE = re.compile(r"#(\d+) ERROR: (.*)")
+
+
+def build(root: Path, docker: Docker) -> None:
+    """Build both images; the whole log goes to `build.log`.
+
+    Raises UserError with what failed: in our scripts' own words where they failed, else in Docker's, with
+    the last lines of the failed step printed above it.
+    """
+    log: list[str] = []
+    started = time.monotonic()
+    try:
+        with _steps_shown() as show:
+            for line in docker.follow("compose", "--progress", "plain", "build"):
+                log.append(line)
+                show(line)
+    except subprocess.CalledProcessError as error:
+        raise _explain(log) from error
+    finally:
+        if log:
+            (root / "build.log").write_text("\n".join(log) + "\n", encoding="utf-8", newline="\n")
+    for line in log:
+        if (output := OUTPUT.match(line)) and output[2].startswith("stand-in: "):
+            console.warn(output[2].removeprefix("stand-in: "))
+    if not docker.dry:
+        console.say(f"built both images in {time.monotonic() - started:.0f} s")
+
+
+@contextmanager
+def _steps_shown() -> Iterator[Callable[[str], None]]:
+    """Show steps in place on a terminal, a line for each that runs where the output is none."""
+    steps: dict[str, str] = {}
+    shown: set[str] = set()
+    with console.status("building both images") as show_status:
+
+        def show(line: str) -> None:
+            if step := STEP.match(line):
+                # What a step mounts or may reach says nothing to the user.
+                words = [word for word in step[4].split() if not word.startswith("--")]
+                steps[step[1]] = f"{step[2]} {step[3]} {' '.join(words)[:90]}"
+            elif (output := OUTPUT.match(line)) and (title := steps.get(output[1])):
+                show_status(f"{title}\n  {output[2][:110]}")
+                if not console.is_terminal() and output[1] not in shown:
+                    shown.add(output[1])
+                    console.say(title)
+
+        yield show
+
+
+def _explain(log: list[str]) -> UserError:
+    outputs = [output[2] for line in log if (output := OUTPUT.match(line))]
+    for index, text in enumerate(outputs):
+        if text.startswith("error: "):
+            hint = next((text for text in outputs[index:] if text.startswith("hint: ")), "build.log has the whole log")
+            return UserError(text.removeprefix("error: "), hint.removeprefix("hint: "))
+    if trouble := known_trouble("\n".join(log)):
+        return trouble
+    failure = next((match for line in log if (match := FAILURE.match(line))), None)
+    if not failure:
+        last = next((line for line in reversed(log) if line.strip()), "Docker gave no reason")
+        return UserError(f"the images cannot be built: {last}", "build.log has the whole log")
+    step = [output[2] for line in log if (output := OUTPUT.match(line)) and output[1] == failure[1]]
+    for text in step[-LOG_LINES:]:
+        console.note(f"  {text}")
+    title = next((found for line in log if (found := STEP.match(line)) and found[1] == failure[1]), None)
+    return UserError(
+        f"the image of {title[2]} cannot be built: step {title[3]} failed" if title else failure[2],
+        "the lines above are the last that it printed; build.log has all of them",
+    )

@@ -1,0 +1,39 @@
+"""Images on this machine: what they are called, and what they say of themselves."""
+
+import json
+from dataclasses import dataclass
+
+from spyglass_export.containers.docker import Docker
+from spyglass_export.settings import Settings
+
+
+@dataclass(frozen=True)
+class Image:
+    """An image on this machine: its name without tag, its ID, its labels and its `os/architecture`."""
+
+    name: str
+    id: str
+    labels: dict[str, str]
+    platform: str
+
+    @property
+    def tag(self) -> str:
+        """A tag that names the content: it can never come to mean another image."""
+        return self.id.removeprefix("sha256:")[:12]
+
+
+def inspect(docker: Docker, reference: str) -> Image | None:
+    """Look an image up; None where it is not on this machine."""
+    if docker.dry or not docker.succeeds("image", "inspect", reference):
+        return None
+    one = json.loads(docker.ask("image", "inspect", reference))[0]
+    name = reference.partition("@")[0]
+    name = name.rpartition(":")[0] if ":" in name.rpartition("/")[2] else name
+    return Image(name, one["Id"], one["Config"].get("Labels") or {}, f"{one['Os']}/{one['Architecture']}")
+
+
+def built_images(settings: Settings, docker: Docker) -> dict[str, Image]:
+    """Give the images that `invoke build` made, by service, as far as they are here."""
+    names = {"db": settings.db_image_name, "hub": settings.hub_image_name}
+    found = {service: inspect(docker, f"{name}:latest") for service, name in names.items()}
+    return {service: image for service, image in found.items() if image}

@@ -1,0 +1,98 @@
+"""The two ports on this machine: which are taken, and one for each that shall be chosen for the user."""
+
+import errno
+import json
+import re
+import socket
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+from spyglass_export.containers.docker import Docker
+from spyglass_export.errors import UserError
+from spyglass_export.settings import Settings
+
+KEPT = ".ports.json"
+FIRST = {"hub_port": 8888, "db_port": 3306}
+
+
+def settle(settings: Settings, *, dry: bool = False) -> Settings:
+    """Give each port that is `auto` its number: the one this paper has had, or else one that is free.
+
+    It is kept in `.ports.json`, because the address of a paper shall be the same tomorrow.
+    """
+    wanted = [name for name in FIRST if getattr(settings, name) == 0]
+    if not wanted:
+        return settings
+    file = settings.root / KEPT
+    kept = _read(file)
+    ports = dict(kept.get(settings.paper_id, {}))
+    for name in (name for name in wanted if name not in ports):
+        others = (port for paper in kept.values() for port in paper.values())
+        taken = {*ports.values(), *others, settings.hub_port, settings.db_port}
+        ports[name] = _free_port(settings.bind_address, FIRST[name], taken)
+    if kept.get(settings.paper_id) != ports and not dry:
+        file.write_text(json.dumps({**kept, settings.paper_id: ports}, indent=1) + "\n", encoding="utf-8")
+    return replace(
+        settings,
+        hub_port=settings.hub_port or ports["hub_port"],
+        db_port=settings.db_port or ports["db_port"],
+    )
+
+
+def _read(file: Path) -> dict[str, dict[str, int]]:
+    """The ports of each paper; none where the file is missing or damaged, as ports can be chosen anew."""
+    try:
+        kept = json.loads(file.read_text(encoding="utf-8"))
+        return {paper: {name: int(port) for name, port in ports.items()} for paper, ports in kept.items()}
+    except (FileNotFoundError, ValueError, AttributeError, TypeError):
+        return {}
+
+
+def _free_port(address: str, first: int, taken: set[int]) -> int:
+    return next(port for port in range(first, 65536) if port not in taken and _is_free(address, port))
+
+
+def check_ports(settings: Settings, docker: Docker) -> None:
+    """Raise UserError where a port is taken by anything but this paper's own containers."""
+    for problem in port_problems(settings, docker).values():
+        raise problem
+
+
+def port_problems(settings: Settings, docker: Docker) -> dict[str, UserError]:
+    """Give what is wrong with each port, by its setting's name; raise UserError where no port can be right."""
+    project = docker.environment["COMPOSE_PROJECT_NAME"]
+    own = docker.ask("ps", "--filter", f"label=com.docker.compose.project={project}", "--format", "{{.Ports}}")
+    held = {int(port) for port in re.findall(r":(\d+)->", own)}
+    problems = {}
+    for name, port in (("HUB_PORT", settings.hub_port), ("DB_PORT", settings.db_port)):
+        if docker.dry or port in held or _is_free(settings.bind_address, port):
+            continue
+        taken = {settings.hub_port, settings.db_port}
+        free = _free_port(settings.bind_address, port + 1, taken)
+        problems[name] = UserError(
+            f"port {port} ({name}) is in use by another program", f"set {name}={free} in .env: port {free} is free"
+        )
+    return problems
+
+
+def _is_free(address: str, port: int) -> bool:
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        if sys.platform == "win32":
+            # Windows lets a second program bind a port that is in use, unless asked not to.
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
+        else:
+            # A port that was just given up may be bound again at once, as Docker does.
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((address, port))
+        except PermissionError:
+            return True  # a low port, which Docker Engine may open where this user may not
+        except OSError as error:
+            if error.errno == errno.EADDRNOTAVAIL:
+                raise UserError(
+                    f"BIND_ADDRESS {address} is no address of this machine", "set BIND_ADDRESS=127.0.0.1 in .env"
+                ) from error
+            return False
+    return True

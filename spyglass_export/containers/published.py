@@ -1,0 +1,76 @@
+"""published.json: the digests that a registry gave the images, so that others can name exactly these."""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from spyglass_export.containers.docker import registry_of
+from spyglass_export.errors import UserError
+from spyglass_export.settings import Settings
+
+FILE = "published.json"
+# What docker prints where a registry wants to know who asks.
+LOGIN_SIGNS = (
+    "no basic auth credentials",
+    "unauthorized",
+    "authentication required",
+    "access to the resource is denied",
+)
+
+
+@dataclass(frozen=True)
+class Published:
+    """An image in a registry: its name, the tag of its content, its digest there, and its ID on this machine."""
+
+    name: str
+    tag: str
+    digest: str
+    id: str
+
+
+@dataclass(frozen=True)
+class Record:
+    """What was published last, by service."""
+
+    db: Published
+    hub: Published
+
+    def reference(self, service: str) -> str:
+        """A service's image by digest: it can never come to mean another."""
+        image: Published = getattr(self, service)
+        return f"{image.name}@{image.digest}"
+
+
+def read(settings: Settings) -> Record | None:
+    """Read what was published from this folder under the names that .env has now; None where nothing was.
+
+    Raises UserError where the file is damaged.
+    """
+    file = settings.root / FILE
+    try:
+        found = json.loads(file.read_text(encoding="utf-8"))
+        record = Record(Published(**found["db"]), Published(**found["hub"]))
+    except FileNotFoundError:
+        return None
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{FILE} is damaged: {error}", "remove it and run `invoke publish` again") from error
+    if (record.db.name, record.hub.name) != (settings.db_image_name, settings.hub_image_name):
+        return None
+    return record
+
+
+def write(root: Path, record: Record) -> None:
+    """Replace published.json."""
+    incoming = root / f"{FILE}.tmp"
+    incoming.write_text(json.dumps(asdict(record), indent=2) + "\n", encoding="utf-8", newline="\n")
+    incoming.replace(root / FILE)
+
+
+def asks_for_login(message: str) -> bool:
+    """Whether docker failed because the registry does not know, or does not let in, who asks."""
+    return any(sign in message.lower() for sign in LOGIN_SIGNS)
+
+
+def login_arguments(image: str) -> tuple[str, ...]:
+    """What docker is called with to log in to an image's registry."""
+    return ("login", *filter(None, (registry_of(image),)))

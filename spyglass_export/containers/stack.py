@@ -1,0 +1,356 @@
+"""The two containers: build, start, wait, pause, remove, and tell how they are."""
+
+import hashlib
+import json
+import os
+import sys
+import time
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+
+from spyglass_export import console
+from spyglass_export.containers.docker import Docker
+from spyglass_export.errors import UserError
+from spyglass_export.export.manifest import read_manifest
+from spyglass_export.settings import Settings
+
+SERVICES = ("db", "hub")
+HUB_START_SECONDS = 300
+INFO_SECONDS = 10
+LOG_LINES = 15
+SUDO_FILE = "docker/compose.sudo.yml"
+# Where the database's image keeps what was counted when it was loaded; see docs/database.md.
+SEED = "/opt/seed"
+# What to say where a changed export or environment begins with a fresh volume.
+FRESH = {
+    "db_data": "the export or its base image has changed: the database begins afresh, and all that was written to the "
+    "earlier one",
+    "conda": "the environment or its base image has changed: all that was added to the earlier one with pip",
+}
+
+
+def connect(settings: Settings, *, dry: bool = False) -> Docker:
+    """Give the door to docker, with all that docker compose fills its files from."""
+    files = []
+    if settings.spyglass_data_dir:
+        files.append("docker/compose.data.yml")
+    if settings.grant_sudo:
+        files.append(SUDO_FILE)
+    plain = Docker(settings.docker, settings.root, dry=dry)
+    environment = _compose_environment(settings) | _owner_of_notebooks(settings, plain)
+    return replace(plain, environment=environment, compose_files=tuple(files))
+
+
+def _compose_environment(settings: Settings) -> dict[str, str]:
+    return {
+        "COMPOSE_PROJECT_NAME": settings.project,
+        # Compose would read .env by rules of its own.
+        "COMPOSE_DISABLE_ENV_FILE": "1",
+        # They hold the time, and would make each build another image.
+        "BUILDX_NO_DEFAULT_ATTESTATIONS": "1",
+        "PAPER_ID": settings.paper_id,
+        "HUB_IMAGE_NAME": settings.hub_image_name,
+        "DB_IMAGE_NAME": settings.db_image_name,
+        "HUB_BASE_IMAGE": settings.hub_base_image,
+        "DB_BASE_IMAGE": settings.db_base_image,
+        "HUB_APT_PACKAGES": settings.hub_apt_packages,
+        "JUPYTER_SERVER_APP_PASSWORD": settings.jupyter_server_app_password,
+        "MYSQL_USER": settings.mysql_user,
+        "MYSQL_HOST": settings.mysql_host,
+        "MYSQL_ROOT_PASSWORD": settings.mysql_root_password,
+        "MYSQL_ROOT_HOST": settings.mysql_root_host,
+        "DJ_SUPPORT_FILEPATH_MANAGEMENT": settings.dj_support_filepath_management,
+        "DANDI_API_KEY": settings.dandi_api_key,
+        "DANDISET_VERSION": settings.dandiset_version,
+        "HUB_PORT": str(settings.hub_port),
+        "DB_PORT": str(settings.db_port),
+        "BIND_ADDRESS": settings.bind_host,
+        "CA_BUNDLE": str(settings.ca_bundle or ""),
+        "SPYGLASS_DATA_DIR": str(settings.spyglass_data_dir or ""),
+        **_volume_hashes(settings),
+    }
+
+
+def _owner_of_notebooks(settings: Settings, docker: Docker) -> dict[str, str]:
+    """The ids by which the hub writes as whoever owns the notebooks.
+
+    Docker Desktop on macOS and Windows maps ids by itself. Rootless Docker, and Docker Desktop on Linux, let the
+    container's root be the user who started Docker: https://docs.docker.com/engine/security/rootless/ and
+    https://docs.docker.com/desktop/troubleshoot-and-support/faqs/linuxfaqs/
+    """
+    if sys.platform != "linux":
+        return {}
+    # Neither of the two is used by sudo.
+    if not docker.dry and docker.command[0] != "sudo" and _root_is_user(docker.command, docker.root):
+        return {"HOST_UID": "0", "HOST_GID": "0"}
+    owner = settings.notebooks.stat()
+    return {"HOST_UID": str(owner.st_uid), "HOST_GID": str(owner.st_gid)}
+
+
+@cache  # a build connects twice
+def _root_is_user(command: tuple[str, ...], root: Path) -> bool:
+    try:
+        engine = Docker(command, root, patience=INFO_SECONDS).ask(
+            "info", "--format", "{{.OperatingSystem}} {{.SecurityOptions}}"
+        )
+    except (UserError, OSError):
+        return False  # Docker is missing or does not answer, as whoever needs it will say
+    return "name=rootless" in engine or "Docker Desktop" in engine
+
+
+def _volume_hashes(settings: Settings) -> dict[str, str]:
+    """Name what each volume belongs to; nothing before copy_files has run."""
+    environment = settings.export_data / "environment.yml"
+    manifest = read_manifest(settings.export_data)
+    if not manifest or not environment.is_file():
+        return {}
+
+    def short(*parts: bytes) -> str:
+        return hashlib.sha256(b"\0".join(parts)).hexdigest()[:12]
+
+    return {
+        "DB_DATA_HASH": short(manifest.seed_id.encode(), settings.db_base_image.encode()),
+        "CONDA_HASH": short(environment.read_bytes(), settings.hub_base_image.encode()),
+    }
+
+
+def check_folder(settings: Settings, docker: Docker) -> None:
+    """Raise UserError where an author's containers of this name are those of another folder.
+
+    A reader has each new version of a paper in a folder of its own, and they are of one stack.
+    """
+    label, project = "com.docker.compose.project", docker.environment["COMPOSE_PROJECT_NAME"]
+    if project != settings.project:
+        return
+    listed = docker.ask(
+        "ps", "--all", "--filter", f"label={label}={project}", "--format", f'{{{{.Label "{label}.working_dir"}}}}'
+    )
+    for folder in {Path(line) for line in listed.splitlines() if line}:
+        try:
+            is_other = not os.path.samestat(folder.stat(), settings.root.stat())
+        except (FileNotFoundError, NotADirectoryError):
+            is_other = False  # this one was moved
+        except PermissionError:
+            is_other = True  # in the home of somebody else
+        if is_other:
+            raise UserError(
+                f"the paper {settings.paper_id} has containers already, started in {folder}",
+                "remove them there by `invoke down`, or give this paper another PAPER_ID in .env",
+            )
+
+
+def start(settings: Settings, docker: Docker) -> None:
+    """Replace the containers by new ones, wait until both are healthy, and say which volumes begin afresh.
+
+    Raises UserError with a container's last log lines printed above it, and leaves none running.
+    """
+    before = _volume_names(docker)
+    docker.ask("compose", "down", "--remove-orphans")
+    try:
+        with console.status("starting the database and JupyterLab"):
+            try:
+                docker.ask("compose", "up", "--detach", "--no-build", "--pull", "never")
+            except UserError as error:
+                raise _why_not_healthy(docker) or error from error
+            _wait_for_hub(docker)
+    except BaseException:
+        docker.succeeds("compose", "down")
+        raise
+    after = _volume_names(docker)
+    for role, what in FRESH.items():
+        if role in before and before[role] != after.get(role):
+            console.say(f"{what} is kept in the volume {', '.join(before[role])}")
+
+
+def _volume_names(docker: Docker) -> dict[str, list[str]]:
+    """The names of this paper's volumes by role, the superseded ones too."""
+    names: dict[str, list[str]] = {}
+    if docker.dry:
+        return names
+    own = f"label=com.docker.compose.project={docker.environment['COMPOSE_PROJECT_NAME']}"
+    shown = '{{.Label "com.docker.compose.volume"}}\t{{.Name}}'
+    for line in docker.ask("volume", "ls", "--filter", own, "--format", shown).splitlines():
+        role, _, name = line.partition("\t")
+        names.setdefault(role, []).append(name)
+    return names
+
+
+def _wait_for_hub(docker: Docker) -> None:
+    deadline = time.monotonic() + HUB_START_SECONDS
+    while not docker.dry:
+        containers = containers_of(docker)
+        if set(containers) != set(SERVICES):
+            raise UserError("the containers were removed while they started", "run it again when nobody else does")
+        if {name for name, one in containers.items() if one.health == "healthy"} == set(SERVICES):
+            return
+        if trouble := _why_not_healthy(docker, timed_out=time.monotonic() > deadline):
+            raise trouble
+        time.sleep(0.5)
+
+
+@dataclass(frozen=True)
+class Container:
+    """A service's container: its state and health in Docker's words, exit code and published ports."""
+
+    service: str
+    state: str
+    health: str
+    exit_code: int
+    ports: str
+
+
+def containers_of(docker: Docker) -> dict[str, Container]:
+    """Give this paper's containers, running or not, by service."""
+    found = {}
+    for line in docker.ask("compose", "ps", "--all", "--format", "json").splitlines():
+        # Compose before 2.21 prints one list, later ones a line for each container.
+        parsed = json.loads(line)
+        for one in parsed if isinstance(parsed, list) else [parsed]:
+            ports = ", ".join(
+                sorted({f"{p['URL']}:{p['PublishedPort']}" for p in one["Publishers"] or [] if p["PublishedPort"]})
+            )
+            found[one["Service"]] = Container(one["Service"], one["State"], one["Health"], one["ExitCode"], ports)
+    return found
+
+
+def _why_not_healthy(docker: Docker, *, timed_out: bool = False) -> UserError | None:
+    """Find the container that failed, print its last lines and say what happened; None where none has."""
+    containers = containers_of(docker)
+    for service in SERVICES:
+        one = containers.get(service)
+        if not one or (one.state in ("running", "created") and one.health != "unhealthy" and not timed_out):
+            continue
+        if timed_out and one.health == "healthy":
+            continue
+        lines = log_of(docker, service, str(LOG_LINES))
+        console.note(f"the last lines of the container {service}:")
+        for line in lines:
+            console.note(f"  {line}")
+        spoken = [line for line in lines if line.startswith("error: ")]
+        hints = [line for line in lines if line.startswith("hint: ")]
+        what = f"the container {service} " + (
+            "does not get healthy" if one.state == "running" else f"stopped right after its start ({one.state})"
+        )
+        return UserError(
+            f"{what}: {spoken[-1].removeprefix('error: ')}" if spoken else what,
+            hints[-1].removeprefix("hint: ") if hints else "the lines above say why",
+        )
+    return None
+
+
+def log_of(docker: Docker, service: str, tail: str = "all") -> list[str]:
+    """Give the last lines that a service's container printed."""
+    log = docker.ask("compose", "logs", "--no-color", "--no-log-prefix", "--tail", tail, service)
+    # Compose begins each line with a terminal's "erase line", even where there is no terminal.
+    return log.replace("\x1b[2K", "").rstrip().splitlines()
+
+
+def stop(docker: Docker) -> None:
+    """Pause both containers; nothing is removed."""
+    docker.ask("compose", "stop")
+
+
+def down(docker: Docker) -> None:
+    """Remove both containers and their network; volumes stay."""
+    docker.ask("compose", "down", "--remove-orphans")
+
+
+@dataclass(frozen=True)
+class Volume:
+    """A volume of this paper: its name, what it is for (such as `db_data`) and its size as Docker says it.
+
+    ``is_current`` is None where nothing tells what it belongs to, as before `copy_files` has run.
+    """
+
+    name: str
+    role: str
+    size: str
+    is_current: bool | None
+
+
+def volumes_of(docker: Docker) -> list[Volume]:
+    """Give this paper's volumes, those of an earlier export or environment too."""
+    if docker.dry:
+        return []
+    project = docker.environment["COMPOSE_PROJECT_NAME"]
+    hashes = {role: docker.environment.get(f"{role.upper()}_HASH") for role in ("conda", "db_data")}
+    volumes = json.loads(docker.ask("system", "df", "--verbose", "--format", "json"))["Volumes"]
+    found = []
+    for volume in volumes or []:
+        labels = dict(label.partition("=")[::2] for label in volume["Labels"].split(","))
+        if labels.get("com.docker.compose.project") == project:
+            role = labels.get("com.docker.compose.volume", "")
+            known = role not in hashes or hashes[role]
+            is_current = role not in hashes or volume["Name"] == f"{project}_{role}_{hashes[role]}" if known else None
+            found.append(Volume(volume["Name"], role, volume["Size"], is_current))
+    return sorted(found, key=lambda volume: (volume.role, not volume.is_current, volume.name))
+
+
+def remove_volumes(docker: Docker, volumes: list[Volume]) -> None:
+    """Remove volumes for good."""
+    docker.ask("volume", "rm", *(volume.name for volume in volumes))
+
+
+def enter(docker: Docker, service: str) -> int:
+    """Open a shell in the hub, the paper's environment active, or a `mysql` prompt in the database.
+
+    Returns the exit status of the shell.
+    """
+    options = [] if sys.stdin.isatty() else ["--no-TTY"]
+    if service == "hub" and SUDO_FILE in docker.compose_files and docker.environment.get("HOST_UID") != "0":
+        options += ["--user", "jovyan"]  # the container itself runs as root then
+    command = {
+        "hub": ("bash", "-c", ". /opt/paper/activate.sh && exec bash"),
+        "db": ("bash", "-c", 'MYSQL_PWD="$MYSQL_ROOT_PASSWORD" exec mysql --user=root'),
+    }[service]
+    return docker.attach("compose", "exec", *options, service, *command)
+
+
+@dataclass(frozen=True)
+class LoadedTable:
+    """A table as it was counted when the database's image was built: rows, and bytes on disk."""
+
+    name: str
+    rows: int
+    bytes: int
+
+
+def loaded_tables(docker: Docker) -> list[LoadedTable]:
+    """Give every table that the running database was loaded with."""
+    return [LoadedTable(name, int(rows), int(size)) for name, rows, size in _counted(docker, "tables.tsv")]
+
+
+@dataclass(frozen=True)
+class Orphans:
+    """Rows of a table whose foreign key refers to rows that the export left out of the parent table."""
+
+    table: str
+    key: str
+    parent: str
+    rows: int
+
+
+def orphans(docker: Docker) -> list[Orphans]:
+    """Give the orphans that were found when the running database was loaded, by table and foreign key."""
+    return [Orphans(table, key, parent, int(rows)) for table, key, parent, rows in _counted(docker, "orphans.tsv")]
+
+
+def _counted(docker: Docker, file: str) -> list[list[str]]:
+    lines = docker.ask("compose", "exec", "--no-TTY", "db", "cat", f"{SEED}/{file}").splitlines()
+    return [line.split("\t") for line in lines]
+
+
+def images_of(settings: Settings, docker: Docker) -> list[list[str]]:
+    """Give name, time of creation and size of this paper's images, as Docker words them."""
+    lines = []
+    for name in (settings.db_image_name, settings.hub_image_name):
+        listed = docker.ask("image", "ls", "--format", "{{.Repository}}:{{.Tag}}\t{{.CreatedSince}}\t{{.Size}}", name)
+        lines += [line.split("\t") for line in listed.splitlines()]
+    return lines
+
+
+def is_running(docker: Docker, service: str) -> bool:
+    """Whether a service's container runs."""
+    container = containers_of(docker).get(service)
+    return container is not None and container.state == "running"

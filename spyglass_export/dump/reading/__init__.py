@@ -1,0 +1,1 @@
+"""From files to statements, tables and where their rows are."""

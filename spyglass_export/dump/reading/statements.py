@@ -1,0 +1,239 @@
+"""Read an SQL dump as a stream of statements: exact, in constant memory, at about the speed of the disk.
+
+The spans that are read cover the input without a gap. Statements that carry rows (``INSERT ... VALUES``)
+are told by their place in the file and never held whole; every other statement comes with its text.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import Enum, auto
+from functools import lru_cache
+from typing import BinaryIO
+
+from spyglass_export.dump.reading.rows import DOUBLE, SINGLE, FramedRowScan, RowScan
+
+FIRST_WINDOW = 1 << 14
+BLOCK = 1 << 17  # fits a core's cache: the passes over a block cost less than reading it
+FIRST_PIECE = 1 << 20  # of rows, to be written while the next ones are read; pieces grow
+PIECE = 1 << 24
+_KEPT_WHEN_FREED = 1 << 24  # bytes
+LONGEST_STATEMENT = 1 << 22  # of statements that are held whole; rows are not
+LONGEST_COMMENT = 1 << 25  # mysqldump writes its whole condition into one
+HEADER_ROOM = 1 << 17  # longer than any INSERT's part before VALUES: 4,096 column names are refused by MySQL
+
+NAME = rb"(?:`(?:[^`]|``)+`|[0-9A-Za-z$_\x80-\xff]+)"
+TABLE_NAME = NAME + rb"(?:\s*\.\s*" + NAME + rb")?"
+
+_COMMENT = re.compile(rb"(?:--(?=[\s\x00-\x20]|\Z)|#)[^\n]*(?:\n|\Z)|/\*(?!M?!).*?\*/|/\*M!999999\\-.*?\*/", re.S)
+_OPEN_COMMENT = re.compile(rb"(?:--(?=[\s\x00-\x20]|\Z)|#)[^\n]*\Z|/\*(?!M?!)|/\*M!999999\\-", re.S)
+_SPACE = re.compile(rb"\s*")
+ROWS_HEAD = re.compile(
+    rb"(?i:INSERT|REPLACE)\s+(?:(?i:LOW_PRIORITY|DELAYED|HIGH_PRIORITY|IGNORE)\s+)*(?:(?i:INTO)\s+)?"
+    rb"(?P<table>" + TABLE_NAME + rb")\s*(?:\((?P<columns>(?:[^()'\"`]|`(?:[^`]|``)*`)*)\)\s*)?(?i:VALUES?)(?=[\s(])"
+)
+_DELIMITER = re.compile(rb"(?i:DELIMITER)[ \t]+(\S+)[^\n]*(?:\n|\Z)")
+DUMP_HEADER = re.compile(rb"-- (?:MySQL|MariaDB) dump ")
+DUMP_FOOTER = b"-- Dump completed"
+_FIRST_LINES = (b"-- MySQL dump ", b"-- MariaDB dump ")
+
+_TOKEN = (
+    SINGLE + rb"|" + DOUBLE + rb"|`[^`]*`|/\*(?!M?!).*?\*/|(?:--(?=[\s\x00-\x20])|#)[^\n]*\n"
+    rb"|(?P<open>['\"`#]|/\*(?!M?!)|--(?=[\s\x00-\x20]|\Z))"
+)
+
+
+class Kind(Enum):
+    """What a span of a dump holds."""
+
+    BLANK = auto()  # white space, comments, the byte-order mark, MariaDB's sandbox line
+    DELIMITER = auto()  # the mysql client's DELIMITER command
+    ROWS = auto()  # INSERT or REPLACE ... VALUES of one table: one or more, or a piece of a long one
+    OTHER = auto()  # any other statement
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """A span of a dump, ``start`` to ``end`` in bytes from its beginning.
+
+    ``text`` is what stands there, and for rows only the part before the values. ``delimiter`` ends
+    the statement. ``table`` and ``columns`` are the quoted names in the text of ``ROWS``.
+    """
+
+    kind: Kind
+    start: int
+    end: int
+    text: bytes
+    delimiter: bytes = b";"
+    table: bytes = b""
+    columns: bytes | None = None
+
+
+class DamagedDumpError(Exception):
+    """The dump cannot be whole; ``offset`` is where the trouble starts, in bytes from the beginning."""
+
+    def __init__(self, what: str, offset: int) -> None:
+        super().__init__(what)
+        self.what = what
+        self.offset = offset
+
+
+def read_statements(stream: BinaryIO) -> Iterator[Statement]:
+    """Yield the spans of a dump in order, without a gap; peak memory does not depend on its size.
+
+    Raises `DamagedDumpError` for a dump that was cut short: an open string or comment, a statement without
+    its end, a ``mysqldump`` or ``mariadb-dump`` header without its ``-- Dump completed``.
+    """
+    # When this is freed, glibc learns to keep blocks of up to its size, where it would return each to the kernel
+    # only to ask for it again: https://man7.org/linux/man-pages/man3/mallopt.3.html (M_MMAP_THRESHOLD).
+    bytes(_KEPT_WHEN_FREED)
+    return _Reader(stream).statements()
+
+
+class _Reader:
+    def __init__(self, stream: BinaryIO) -> None:
+        self.stream = stream
+        self.buffer = b""
+        self.base = 0  # offset of the buffer in the stream
+        self.at = 0  # where we are in the buffer
+        self.at_end = False
+        self.delimiter = b";"
+        self.dump_start: int | None = None  # offset of the header of the dump we are in
+
+    @property
+    def offset(self) -> int:
+        return self.base + self.at
+
+    def fill(self, wanted: int) -> bool:
+        """Have ``wanted`` bytes from here on in the buffer; false when the stream ends before."""
+        have = len(self.buffer) - self.at
+        if have >= wanted:
+            return True
+        parts = [self.buffer[self.at :]] if have else []
+        while have < wanted and not self.at_end:
+            part = self.stream.read(max(BLOCK, wanted - have))
+            self.at_end = not part
+            parts.append(part)
+            have += len(part)
+        self.base += self.at
+        self.at = 0
+        self.buffer = parts[0] if len(parts) == 1 else b"".join(parts)  # without a copy where it can be
+        return have >= wanted
+
+    def statements(self) -> Iterator[Statement]:
+        self.fill(HEADER_ROOM)
+        if self.buffer.startswith((b"\xff\xfe", b"\xfe\xff")):
+            raise DamagedDumpError("is written in UTF-16, as PowerShell's '>' does", 0)
+        if self.buffer.startswith(b"\xef\xbb\xbf"):
+            self.at = 3
+            yield Statement(Kind.BLANK, 0, 3, self.buffer[:3])
+        while self.fill(HEADER_ROOM) or self.at < len(self.buffer):
+            head = ROWS_HEAD.match(self.buffer, self.at) if self.delimiter == b";" else None
+            if head:
+                yield from self.rows(head)
+            else:
+                yield self.blank() or self.delimiter_command() or self.other()
+        if self.dump_start is not None:
+            raise DamagedDumpError("has no '-- Dump completed' after this", self.dump_start)
+
+    def take(self, kind: Kind, length: int) -> Statement:
+        start = self.offset
+        text = self.buffer[self.at : self.at + length]
+        self.at += length
+        return Statement(kind, start, start + length, text, self.delimiter)
+
+    def blank(self) -> Statement | None:
+        """White space, or one comment."""
+        space = _SPACE.match(self.buffer, self.at)
+        if space and space.end() > self.at:
+            return self.take(Kind.BLANK, space.end() - self.at)
+        comment = _COMMENT.match(self.buffer, self.at)
+        wanted = HEADER_ROOM
+        while (comment is None or comment.end() == len(self.buffer)) and _OPEN_COMMENT.match(self.buffer, self.at):
+            wanted *= 2
+            if not self.fill(wanted):
+                comment = _COMMENT.match(self.buffer, self.at)
+                if comment is None:
+                    raise DamagedDumpError("ends within a comment", self.offset)
+                break
+            if wanted > LONGEST_COMMENT:
+                raise DamagedDumpError("has a comment that does not end", self.offset)
+            comment = _COMMENT.match(self.buffer, self.at)
+        if comment is None:
+            return None
+        self.note_comment(comment.group())
+        return self.take(Kind.BLANK, comment.end() - self.at)
+
+    def note_comment(self, comment: bytes) -> None:
+        """Follow the first and last lines by which mysqldump frames what it writes."""
+        if DUMP_HEADER.match(comment):
+            if self.dump_start is not None:
+                raise DamagedDumpError("has no '-- Dump completed' after this", self.dump_start)
+            self.dump_start = self.offset
+        elif comment.startswith(DUMP_FOOTER):
+            if self.dump_start is None:
+                raise DamagedDumpError("has a '-- Dump completed' whose beginning is missing", self.offset)
+            self.dump_start = None
+        elif comment.startswith(b"-- M") and any(line.startswith(comment) for line in _FIRST_LINES):
+            raise DamagedDumpError("ends within the first line of a dump", self.offset)
+
+    def delimiter_command(self) -> Statement | None:
+        command = _DELIMITER.match(self.buffer, self.at)
+        if not command:
+            return None
+        statement = self.take(Kind.DELIMITER, command.end() - self.at)
+        self.delimiter = command[1]
+        return statement
+
+    def other(self) -> Statement:
+        """A statement that is held whole."""
+        token = _tokens_until(self.delimiter)
+        wanted = HEADER_ROOM
+        position = self.at
+        while True:
+            found = token.search(self.buffer, position)
+            if found and found.lastgroup == "end":
+                return self.take(Kind.OTHER, found.end() - self.at)
+            if found and found.lastgroup != "open":
+                position = found.end()
+                continue
+            if self.at_end and not self.fill(wanted):
+                what = {b"'": "ends within a string", b'"': "ends within a string", b"`": "ends within a name"}
+                opened = found.group() if found else b""
+                raise DamagedDumpError(what.get(opened, "ends within a statement"), self.offset)
+            position -= self.at
+            wanted *= 2
+            if wanted > LONGEST_STATEMENT:
+                raise DamagedDumpError("has a statement here that does not end within 4 MB", self.offset)
+            self.fill(wanted)
+            # A token, or the delimiter, may have been cut by the end of the buffer.
+            position = self.at + max(0, position)
+
+    def rows(self, head: re.Match[bytes]) -> Iterator[Statement]:
+        """Rows of one table, up to the first statement that begins otherwise, in pieces of about ``PIECE`` at most."""
+        start = piece = self.offset
+        scan: RowScan | FramedRowScan
+        scan = RowScan(head.group()) if self.dump_start is None else FramedRowScan(head.group())
+        self.at = head.end()
+        window = FIRST_WINDOW
+        while True:
+            more = self.fill(window)
+            block = self.buffer[self.at : self.at + window if window < BLOCK else None]
+            if not block:
+                what = "ends within a string" if scan.state in ("'", '"') else "ends within a statement"
+                raise DamagedDumpError(what, start)
+            looked_at, end = scan.advance(block, more=more)
+            if scan.damage:
+                raise DamagedDumpError(scan.damage, start)
+            self.at += looked_at
+            if end or self.offset - piece >= min(PIECE, max(FIRST_PIECE, piece - start)):
+                yield Statement(Kind.ROWS, piece, self.offset, head.group(), b";", head["table"], head["columns"])
+                piece = self.offset
+            if end:
+                return
+            window = min(2 * window, BLOCK) if looked_at else 2 * window
+
+
+@lru_cache(maxsize=64)
+def _tokens_until(delimiter: bytes) -> re.Pattern[bytes]:
+    return re.compile(rb"(?P<end>" + re.escape(delimiter) + rb")|" + _TOKEN, re.S)

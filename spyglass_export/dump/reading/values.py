@@ -1,0 +1,228 @@
+"""Read chosen columns of a table's rows, a block of many rows at a time."""
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
+from typing import BinaryIO
+
+from spyglass_export.dump.reading.contents import Rows, Table
+from spyglass_export.dump.reading.rows import DOUBLE, SINGLE
+from spyglass_export.dump.reading.sources import COPY_AGAIN
+from spyglass_export.dump.reading.statements import ROWS_HEAD
+from spyglass_export.dump.sql.tokens import tokenize, unquoted
+from spyglass_export.errors import UserError
+
+Block = dict[str, tuple[bytes, ...]]  # a column's literals, as they stand in the dump, by its name
+
+_READ = 1 << 19
+_HEAD_ROOM = 1 << 17
+_LARGE = 1 << 18  # of a row that has begun
+_KEPT = 1 << 18  # of a string in a large row: a varchar or TEXT is never longer, escapes and all
+_INSERT = re.compile(rb"(?i:INSERT|REPLACE)\s")
+_USUAL = bytes((*range(0x09, 0x0E), *range(0x20, 0x7F)))
+_UP_TO_UNUSUAL = re.compile(rb"(?:[\x09-\x0d\x20-\x5b\x5d-\x7e]|\\[^0Z])*", re.S)
+_ESCAPED_CONTROL = re.compile(rb"\\(?:[0Z]|\Z)")  # at the end it may go on as one
+_ROW_END = re.compile(rb"\)[,;]")
+# The most frequent come first, which makes all of it a third faster. No text is a value in two of these ways: a row
+# that does not match would be tried in each combination of them.
+_VALUE = (
+    rb"(?:" + SINGLE + rb"|[^'\"(),;\s]+|(?:_\w+\s*|[NnXxBb])(?:" + SINGLE + rb")+"
+    rb"|(?:" + SINGLE + rb"){2,}|" + DOUBLE + rb")"
+)
+_HEX = re.compile(rb"0[xX][0-9A-Fa-f]*")
+_PAIR = re.compile(rb"\\.", re.S)
+_LONG_HEX = re.compile(rb"(0x[0-9A-Fa-f]{65536})[0-9A-Fa-f]+")
+# What is open at the end has no end: its quote may come yet, as may the rest of an escape.
+_STRING = re.compile(rb"'(?P<text>[^'\\]*(?:(?:\\.|'')[^'\\]*)*)(?P<end>'?)", re.S)
+_ESCAPE = re.compile(rb"\\(.)|''", re.S)
+# https://dev.mysql.com/doc/refman/9.7/en/string-literals.html
+_ESCAPED = {b"0": b"\0", b"b": b"\b", b"n": b"\n", b"r": b"\r", b"t": b"\t", b"Z": b"\x1a", b"%": b"\\%", b"_": b"\\_"}
+
+
+def read_values(
+    table: Table, names: Sequence[str], longer_than: Callable[[], int] | None = None
+) -> Iterator[tuple[Rows, Block]]:
+    """Yield the literals of the columns ``names`` in blocks of rows; a column that an INSERT leaves out is missing.
+
+    Rows may be left out in which no string is longer, in bytes, than ``longer_than`` says at that time.
+
+    Raises `UserError` where the rows are written as no dump program writes them.
+    """
+    for rows in table.rows:
+        with rows.source.path.open("rb", buffering=0) as stream:
+            for start, end in zip(rows.spans[::2], rows.spans[1::2], strict=True):
+                stream.seek(start)
+                for block in _read_span(stream, end - start, table, names, longer_than):
+                    if block is None:
+                        place = rows.source.place(start)
+                        raise UserError(f"{place}: rows of {table.where} are no plain list of values", COPY_AGAIN)
+                    yield rows, block
+
+
+def is_ascii(table: Table) -> bool:
+    """Whether no byte of the rows is above 127."""
+    return all(part.isascii() for part in _parts(table))
+
+
+def _parts(table: Table) -> Iterator[bytes]:
+    """The rows in pieces of any length; each span begins with a piece of its own."""
+    for rows in table.rows:
+        with rows.source.path.open("rb", buffering=0) as stream:
+            for start, end in zip(rows.spans[::2], rows.spans[1::2], strict=True):
+                stream.seek(start)
+                while start < end and (part := stream.read(min(_READ, end - start))):
+                    start += len(part)
+                    yield part
+
+
+def has_empty_string(table: Table) -> bool:
+    """Whether there is an empty string among the rows' values, or two quotes that look like one."""
+    last = b""
+    for part in _parts(table):
+        if b"''" in part or (last == b"'" and part.startswith(b"'")):
+            return True
+        last = part[-1:]
+    return False
+
+
+def may_be_unusual(table: Table, names: Sequence[str]) -> bool:
+    """Whether rows may have unusual bytes in one of these columns: a quick look, which rather says yes.
+
+    No value has more than one string in it, so what comes after more strings than there are columns up to the last
+    of these is in none of them.
+    """
+    last = max((place for lists in table.column_lists for place, _ in _places(table, names, lists)[1]), default=-1)
+    rest = b""
+    for part in _parts(table):
+        if is_usual(part) and is_usual(rest):
+            rest += part
+            row_end = max(rest.rfind(b"),"), rest.rfind(b");"))
+            rest = rest[row_end + 2 :] if row_end >= 0 else rest
+        else:
+            *pieces, rest = _ROW_END.split(rest + part)
+            if any(_may_be_in_first(piece, last + 1) for piece in pieces):
+                return True
+        if len(rest) > _LARGE:
+            if _may_be_in_first(rest, last + 1):
+                return True
+            rest = _shortened(rest)
+    return _may_be_in_first(rest, last + 1)
+
+
+def is_usual(text: bytes) -> bool:
+    """Whether it is ASCII without control characters but white space, written plainly or by an escape.
+
+    Any two such texts compare alike in all collations that ignore case.
+    """
+    return not text.translate(None, _USUAL) and not (b"\\" in text and _ESCAPED_CONTROL.search(text))
+
+
+def _may_be_in_first(piece: bytes, columns: int) -> bool:
+    """Whether a part of a row may have unusual bytes in one of its first columns."""
+    if is_usual(piece):
+        return False
+    head = ROWS_HEAD.search(piece) if _INSERT.search(piece) else None
+    before = _UP_TO_UNUSUAL.match(piece, head.end() if head else 0)
+    text = before.group().replace(b"''", b"") if before else b""  # a quote in a string, or an empty string
+    is_plain = b"\\'" not in text and b'"' not in text
+    return not is_plain or (text.count(b"'") + 1) // 2 <= columns
+
+
+def _rows_without_longer(buffer: bytes, length: int) -> int:
+    """The end of a run of whole rows that have no string of more than ``length`` bytes; 0 where it is not plain."""
+    text = (_PAIR.sub(b"xx", buffer) if b"\\" in buffer else buffer).replace(b"''", b"xx")
+    if b'"' in text or max(map(len, text.split(b"'"))) > length:
+        return 0
+    end = text.rfind(b"),(")
+    while end >= 0 and text.count(b"'", 0, end) % 2:
+        end = text.rfind(b"),(", 0, end)
+    return end + 1
+
+
+def _read_span(
+    stream: BinaryIO, left: int, table: Table, names: Sequence[str], longer_than: Callable[[], int] | None
+) -> Iterator[Block | None]:
+    """The blocks of one span of ``left`` bytes; None in place of what cannot be read."""
+    buffer = b""
+    count = 0
+    in_order: list[str] = []
+    pattern: re.Pattern[bytes] | None = None
+    while True:
+        part = stream.read(min(left, max(_READ, len(buffer))))  # a large row is looked at as often as it doubles
+        left -= len(part)
+        buffer = _shortened(buffer + part) if len(buffer) > _LARGE else buffer + part
+        while True:
+            if pattern is None or buffer.startswith(b";"):
+                statement = buffer.lstrip(b"; \t\r\n")
+                if left and len(statement) < _HEAD_ROOM:
+                    break
+                head = ROWS_HEAD.match(statement)
+                if head is None:
+                    if statement:
+                        yield None
+                    return
+                buffer = statement[head.end() :]
+                count, places = _places(table, names, head["columns"])
+                in_order = [name for _, name in sorted(places)]
+                pattern = _row_pattern(head.group(), count, tuple(sorted(at for at, _ in places)))
+            if longer_than and len(table.column_lists) == 1:
+                buffer = buffer[_rows_without_longer(buffer, longer_than()) :]
+            found = pattern.findall(buffer)
+            buffer = found.pop()[-1].lstrip() if found and found[-1][-1] else b""
+            if found:
+                yield dict(zip(in_order, zip(*found, strict=True), strict=False))
+            if not buffer.startswith(b";"):
+                break
+        is_no_row = len(buffer) > 2 * _KEPT * (count + 1)  # for no row is that long once its values are cut
+        if is_no_row or not left:
+            if buffer:
+                yield None
+            return
+
+
+def _shortened(row: bytes) -> bytes:
+    """The beginning of a row that goes on, its large values cut; all others stay as they are."""
+    parts = []
+    end = 0
+    for string in _STRING.finditer(row):
+        start = string.start()
+        parts.append(_LONG_HEX.sub(rb"\1", row[end:start]))
+        end = string.end()
+        if end - start > _KEPT and (kept := _STRING.match(row, start, start + _KEPT)):
+            parts += b"'", kept["text"], string["end"]
+        else:
+            parts.append(row[start:end])
+    parts.append(_LONG_HEX.sub(rb"\1", row[end:]))
+    return b"".join(parts)
+
+
+def _places(table: Table, names: Sequence[str], columns: bytes | None) -> tuple[int, list[tuple[int, str]]]:
+    """How many values a row has, and where among them the wanted columns are."""
+    if columns is not None:
+        order = [unquoted(token.text) for token in tokenize(columns) if token.matters and token.text != ","]
+    else:
+        order = [column.name for column in table.definition.columns] if table.definition else []
+    at = {name.lower(): place for place, name in enumerate(order)}
+    return len(order), [(at[name.lower()], name) for name in names if name.lower() in at]
+
+
+@lru_cache(maxsize=16)
+def _row_pattern(head: bytes, count: int, places: tuple[int, ...]) -> re.Pattern[bytes]:
+    """One row with what separates it from the one before; or else, in the last group, all that is left."""
+    values = rb"\s*,\s*".join(b"(" + _VALUE + b")" if place in places else _VALUE for place in range(count))
+    separator = rb"(?:\s*(?:,|;\s*" + re.escape(head) + rb"))?\s*"
+    opening = rb"\(" if places else rb"(\()"  # `findall` gives tuples where there are two groups at least
+    return re.compile(separator + opening + rb"\s*" + values + rb"\s*\)|(.+)", re.S)
+
+
+def text_of(literal: bytes) -> bytes:
+    """The bytes that a literal stands for, in the session's character set."""
+    if _HEX.fullmatch(literal):
+        return bytes.fromhex(literal[2:].decode().rjust(len(literal) // 2 * 2, "0"))
+    start = literal.find(b"'")
+    if start < 0 or not literal.endswith(b"'"):
+        return literal
+    inner = literal[start + 1 : -1]
+    if b"\\" not in inner and b"''" not in inner:
+        return inner
+    return _ESCAPE.sub(lambda found: _ESCAPED.get(found[1], found[1]) if found[1] else b"'", inner)

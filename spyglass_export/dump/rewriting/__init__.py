@@ -1,0 +1,1 @@
+"""What is changed in definitions, so that all rows load; rows themselves are never changed."""

@@ -1,0 +1,1 @@
+"""From what was read and rewritten to files that load."""

@@ -1,0 +1,108 @@
+"""Write what was read from an export: definitions, rows, and what comes last."""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from spyglass_export.dump.reading.contents import Export, Rows, Table
+from spyglass_export.dump.reading.sources import Source
+from spyglass_export.dump.sql.session import Settings
+from spyglass_export.dump.sql.tokens import join, quoted, without_empty_marks
+from spyglass_export.dump.writing.copying import Copier
+
+_FUNCTION = re.compile(rb"(?:/\*!\d*\s*)?CREATE(?:\s|\*/|/\*!\d*|AGGREGATE)+FUNCTION\b", re.I)
+
+
+def schema_text(export: Export) -> bytes:
+    """The databases and tables, to be created in any order of parents and children."""
+    parts = [
+        f"CREATE DATABASE IF NOT EXISTS {quoted(schema)}".encode("utf-8", "surrogateescape") + collation + b";\n"
+        for schema, collation in export.schemas.items()
+    ]
+    # MySQL 8.4 refuses foreign keys to columns without a unique key, which older servers let pass.
+    parts.append(b"/*!80400 SET SESSION restrict_fk_on_non_standard_key=OFF */;\n")
+    settings: Settings | None = None
+    schema_in_use = None
+    for table in export.tables.values():
+        if table.definition is None:
+            continue
+        if table.settings != settings:
+            settings = table.settings
+            parts.append(settings.for_loading())
+        if table.schema != schema_in_use:
+            schema_in_use = table.schema
+            parts.append(_use(table.schema))
+        parts.append(join(list(without_empty_marks(table.definition.tokens))).strip() + b"\n")
+    return b"".join(parts)
+
+
+def late_text(export: Export) -> bytes:
+    """What is executed after the rows are there; empty where there is nothing."""
+    parts = []
+    has_function = any(_FUNCTION.match(late.text) for late in export.late)
+    if has_function:
+        # A server with a binary log, as it is by default, refuses functions that do not say what they do: ERROR 1418.
+        parts.append(b"SET @OLD_TRUST=@@GLOBAL.LOG_BIN_TRUST_FUNCTION_CREATORS;\n")
+        parts.append(b"SET GLOBAL LOG_BIN_TRUST_FUNCTION_CREATORS=ON;\n")
+    for late in export.late:
+        if late.schema is not None:
+            parts.append(_use(late.schema))
+        parts.append(late.settings.for_program())
+        if late.delimiter == b";":
+            parts.append(late.text + b";\n")
+        else:
+            parts.append(b"DELIMITER %b\n%b%b\nDELIMITER ;\n" % (late.delimiter, late.text, late.delimiter))
+    if has_function:
+        parts.append(b"SET GLOBAL LOG_BIN_TRUST_FUNCTION_CREATORS=@OLD_TRUST;\n")
+    return b"".join(parts)
+
+
+@dataclass(slots=True)
+class _Written:
+    """Where a file of rows stands: what its session is set to, and what it was last given."""
+
+    schema: str
+    settings: Settings
+    source: Source
+    end: int
+
+
+class RowsWriter:
+    """Gives rows to a `Copier`, each file with all the settings that its rows need; ``target`` is a table's file."""
+
+    def __init__(self, copier: Copier, target: Callable[[Table], Path]) -> None:
+        self._copier = copier
+        self._target = target
+        self._written: dict[Path, _Written] = {}
+
+    def add(self, table: Table, rows: Rows, start: int, end: int) -> None:
+        """Append a span of ``rows``."""
+        target = self._target(table)
+        last = self._written.get(target)
+        before = b""
+        if last is None or last.schema != table.schema:
+            before += _use(table.schema)
+        if last is None or last.settings != rows.settings:
+            before += rows.settings.for_loading()
+        if last is not None and (last.source is not rows.source or last.end != start):
+            before = b"\n" + before
+        self._copier.append(target, before, rows.source.path, start, end)
+        self._written[target] = _Written(table.schema, rows.settings, rows.source, end)
+
+    def finish(self) -> None:
+        """Wait for all rows, and end each file with a line end."""
+        self._copier.finish()
+        for target in self._written:
+            with target.open("ab") as file:
+                file.write(b"\n")
+
+
+def rows_file_name(table: Table) -> str:
+    """A name that every file system takes; the number tells apart what differs in case or in odd letters only."""
+    plain = re.sub(r"[^0-9A-Za-z_.]+", "-", f"{table.schema}.{table.name}")
+    return f"{table.number:05d}-{plain[:80].rstrip('.')}.sql"
+
+
+def _use(schema: str) -> bytes:
+    return f"USE {quoted(schema)};\n".encode("utf-8", "surrogateescape")

@@ -1,0 +1,1 @@
+"""The export folder, copied and cleaned into export_data/."""

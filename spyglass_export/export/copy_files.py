@@ -1,0 +1,165 @@
+"""copy_files: an export's dump and environment, cleaned, into export_data/ with their manifest."""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from spyglass_export.checksum import sha256
+from spyglass_export.dump.clean import CLEANER_FORMAT, clean_to_folder
+from spyglass_export.dump.reading.sources import disk_error, refuse_changed, stamps
+from spyglass_export.environment.installable import FILE, OVERRIDE_FILE, make_installable
+from spyglass_export.errors import UserError
+from spyglass_export.export.manifest import ExportedTable, Manifest, SourceFile, read_manifest, seed_id
+from spyglass_export.export.staging import recover, replaced_contents
+
+_VERSION = "spyglass_version"
+# In the order in which they are moved into place: the manifest, which vouches for the others, comes last.
+_WRITTEN = ("sql", FILE, "manifest.json")
+
+
+@dataclass(frozen=True)
+class Copied:
+    """What `copy_files` came to; ``changed`` is false where ``export_data`` was up to date already."""
+
+    manifest: Manifest
+    changed: bool
+
+
+def sql_files(paper_dir: Path) -> list[Path]:
+    """The SQL files of an export, in the order of their names.
+
+    Raises `UserError` where the folder is missing or has none.
+    """
+    if not paper_dir.is_dir():
+        raise UserError(
+            f"the export's folder {paper_dir} does not exist",
+            "set SPYGLASS_PAPER_DIR in .env to the folder that Spyglass' Export wrote",
+        )
+    files = sorted(
+        path
+        for path in paper_dir.iterdir()
+        if path.name.lower().endswith((".sql", ".sql.gz")) and not path.name.startswith(".") and path.is_file()
+    )
+    if not files:
+        raise UserError(
+            f"there is no .sql file in {paper_dir}",
+            "run the .sh script that Spyglass' Export wrote there; it makes the dump",
+        )
+    return files
+
+
+def copy_files(
+    paper_dir: Path,
+    export_data: Path,
+    *,
+    paper_id: str,
+    exclude: Sequence[str] = (),
+    progress: Callable[[int], None] | None = None,
+) -> Copied:
+    """Turn an export into ``export_data``: environment.yml, sql/ and manifest.json.
+
+    ``exclude`` are packages to leave out of the environment. ``progress`` is called with the bytes of the SQL
+    files that were read since the last call. Nothing is done where sources and results are what they were.
+
+    Raises `UserError` for an export that is missing, damaged or cannot be kept without loss; ``export_data``
+    is then as it was.
+    """
+    try:
+        export_data.mkdir(parents=True, exist_ok=True)
+        recover(export_data, _WRITTEN)
+        paths = sql_files(paper_dir)
+        environment_path = paper_dir / FILE
+        if not environment_path.is_file():
+            raise UserError(
+                f"there is no {FILE} in {paper_dir}",
+                "Spyglass' Export writes it; or write it with `conda env export`, in the paper's environment",
+            )
+        return _copy(paths, environment_path, export_data, paper_id, exclude, progress)
+    except OSError as error:
+        raise disk_error(error, export_data) from error
+
+
+def _copy(
+    paths: list[Path],
+    environment_path: Path,
+    export_data: Path,
+    paper_id: str,
+    exclude: Sequence[str],
+    progress: Callable[[int], None] | None,
+) -> Copied:
+    override_path = export_data / OVERRIDE_FILE
+    override = _read_text(override_path) if override_path.is_file() else None
+    environment, changes = make_installable(
+        _read_text(environment_path), name=paper_id, exclude=exclude, override=override
+    )
+    version_path = environment_path.with_name(_VERSION)
+    version = _read_text(version_path).strip() if version_path.is_file() else None
+    read = [*paths, *(path for path in (environment_path, version_path, override_path) if path.is_file())]
+    last = read_manifest(export_data)
+    before = stamps(paths)
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        reading = pool.submit(_fingerprints, read)  # hashing leaves Python's lock to what goes on meanwhile
+        if (
+            last
+            and last.paper_id == paper_id
+            and _sizes(read) == [source.bytes for source in last.sources]
+            and _is_whole(export_data, last, environment)
+            and last.export_hash == _export_hash(reading.result(), environment)
+        ):
+            return Copied(last, changed=False)
+        with replaced_contents(export_data, _WRITTEN) as folder:
+            cleaned = clean_to_folder(paths, folder / "sql", progress)
+            (folder / FILE).write_text(environment, encoding="utf-8", newline="\n")
+            seed = seed_id(folder)
+            sources = reading.result()
+            refuse_changed(paths, before)
+            manifest = Manifest(
+                paper_id=paper_id,
+                spyglass_version=version,
+                export_hash=_export_hash(sources, environment),
+                seed_id=seed,
+                sources=sources,
+                tables=[
+                    ExportedTable(table.schema, table.name, table.file and f"sql/{table.file}", table.size)
+                    for table in cleaned.tables
+                ],
+                files={
+                    path.relative_to(folder).as_posix(): path.stat().st_size
+                    for path in sorted(folder.rglob("*"))
+                    if path.is_file()
+                },
+                changes=[*changes, *cleaned.changes],
+            )
+            manifest.write(folder)
+    return Copied(manifest, changed=True)
+
+
+def _read_text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path} is not written in UTF-8", "save it as UTF-8, or export it again") from error
+
+
+def _sizes(paths: Sequence[Path]) -> list[int]:
+    return [path.stat().st_size for path in paths]
+
+
+def _fingerprints(paths: Sequence[Path]) -> list[SourceFile]:
+    return [SourceFile(path.name, path.stat().st_size, sha256(path)) for path in paths]
+
+
+def _export_hash(sources: Sequence[SourceFile], environment: str) -> str:
+    parts = [str(CLEANER_FORMAT), environment, *(f"{source.name} {source.sha256}" for source in sources)]
+    return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def _is_whole(export_data: Path, manifest: Manifest, environment: str) -> bool:
+    """Whether everything that was written is still there, as it was."""
+    return (
+        all((export_data / name).is_file() for name in manifest.files)
+        and seed_id(export_data) == manifest.seed_id
+        and (export_data / FILE).read_bytes() == environment.encode()
+    )

@@ -1,0 +1,1 @@
+"""The paper's notebooks: which files they are, what came of running them."""

@@ -1,0 +1,193 @@
+"""PAPER_ID.zip: all that a reader needs, and nothing else."""
+
+import tempfile
+import zipfile
+import zlib
+from collections.abc import Mapping
+from modulefinder import ModuleFinder
+from pathlib import Path
+from string import Template
+
+from spyglass_export.containers import published
+from spyglass_export.containers.docker import Docker
+from spyglass_export.containers.image import Image
+from spyglass_export.containers.reader import COMPOSE_FILE, IMAGE_VARIABLES, VOLUME_LABEL, VOLUME_VARIABLES, project
+from spyglass_export.errors import UserError
+from spyglass_export.publishing import citation, provenance
+from spyglass_export.publishing.secrets import check_no_secret
+from spyglass_export.settings import Settings
+
+# Ports of a reader are out of the way of the author's, of other papers' and of those that Linux gives out itself.
+FIRST_PORT, PORTS = 20000, 10000
+START_FROM_REGISTRY = "`docker compose up`"
+START_FROM_ARCHIVE = (
+    "Give Docker the images that came with this zip, `docker load --input images.tar.zst` (say where it is), then "
+    "`docker compose up`"
+)
+
+
+def ports_of(paper_id: str) -> tuple[int, int]:
+    """Give the ports of a paper's reader, for JupyterLab and MySQL; always the same for one paper."""
+    hub_port = FIRST_PORT + 2 * (zlib.crc32(paper_id.encode()) % (PORTS // 2))
+    return hub_port, hub_port + 1
+
+
+def write_published(settings: Settings, docker: Docker) -> Path:
+    """Write PAPER_ID.zip for the images that were published last; return its path.
+
+    Raises UserError where nothing was published, or the images here are others.
+    """
+    record = published.read(settings)
+    images = provenance.images_as_tested(settings, docker)
+    check_no_secret(settings)
+    if docker.dry:
+        return settings.root / f"{settings.paper_id}.zip"
+    if not record:
+        raise UserError(
+            "nothing was published yet under the names in .env", "run `invoke publish`; it writes the bundle"
+        )
+    for service, image in images.items():
+        if getattr(record, service).id != image.id:
+            raise UserError(f"the image of {service} was built anew and is not published", "run `invoke publish`")
+    references = {service: record.reference(service) for service in images}
+    return write(settings, docker, settings.root, images, references, START_FROM_REGISTRY)
+
+
+def write(
+    settings: Settings,
+    docker: Docker,
+    folder: Path,
+    images: Mapping[str, Image],
+    references: Mapping[str, str],
+    start: str,
+) -> Path:
+    """Write PAPER_ID.zip into a folder; the same images give the same bytes.
+
+    ``references`` says by service what the compose file calls the images; ``start`` is what the README tells to do.
+    """
+    target = folder / f"{settings.paper_id}.zip"
+    # 2026-11-22T21:26:37Z
+    created = images["hub"].labels[provenance.CREATED]
+    date, time = created.rstrip("Z").split("T")
+    year, month, day = (int(part) for part in date.split("-"))
+    hour, minute, second = (int(part) for part in time.split(":"))
+    incoming = target.with_suffix(".zip.tmp")
+    try:
+        with zipfile.ZipFile(incoming, "w", zipfile.ZIP_DEFLATED) as file:
+            for name, content in sorted(_contents(settings, docker, images, references, start).items()):
+                entry = zipfile.ZipInfo(name, (year, month, day, hour, minute, second))
+                entry.external_attr = 0o644 << 16
+                entry.compress_type = zipfile.ZIP_DEFLATED
+                file.writestr(entry, content)
+        incoming.replace(target)
+    finally:
+        incoming.unlink(missing_ok=True)
+    return target
+
+
+def _contents(
+    settings: Settings, docker: Docker, images: Mapping[str, Image], references: Mapping[str, str], start: str
+) -> dict[str, str]:
+    root = settings.root
+
+    def text_of(name: str) -> str:
+        return (root / name).read_text(encoding="utf-8")
+
+    finder = ModuleFinder([str(root)])
+    finder.run_script(str(root / "bundle" / "tasks.py"))
+    files = [getattr(one, "__file__", "") for name, one in finder.modules.items() if name.startswith("spyglass_export")]
+    contents = {name: text_of(name) for name in (Path(file).relative_to(root).as_posix() for file in files if file)}
+    contents |= {f"environment/{name}": text for name, text in installed(docker, images["hub"]).items()}
+    contents |= {
+        "environment/environment.yml": text_of("export_data/environment.yml"),
+        COMPOSE_FILE: _pinned(text_of(COMPOSE_FILE), references),
+        ".env": _env(settings, images),
+        "tasks.py": text_of("bundle/tasks.py"),
+        "README.md": readme(settings, images, references, start),
+        "LICENSE": text_of("LICENSE"),
+        "config/no_ca_bundle.pem": "",
+    }
+    if (root / "CITATION.cff").is_file():
+        contents["CITATION.cff"] = text_of("CITATION.cff")
+    return contents
+
+
+def installed(docker: Docker, image: Image) -> dict[str, str]:
+    """Read the lists of what was installed out of an image, without starting it."""
+    container = docker.ask("create", image.id).strip()
+    try:
+        with tempfile.TemporaryDirectory() as scratch:
+            docker.ask("cp", f"{container}:{provenance.INSTALLED}/.", scratch)
+            return {path.name: path.read_text(encoding="utf-8") for path in sorted(Path(scratch).iterdir())}
+    finally:
+        docker.ask("rm", container)
+
+
+def _pinned(compose: str, references: Mapping[str, str]) -> str:
+    """Let each image line fall back to the given reference."""
+    lines = []
+    for line in compose.splitlines():
+        for service, variable in IMAGE_VARIABLES.items():
+            if line.strip().startswith(f"image: ${{{variable}:-"):
+                line = f"    image: ${{{variable}:-{references[service]}}}"
+        lines.append(line)
+    return "\n".join(lines) + "\n"
+
+
+def _env(settings: Settings, images: Mapping[str, Image]) -> str:
+    paper_id = settings.paper_id
+    hub_port, db_port = ports_of(paper_id)
+    hashes = {VOLUME_VARIABLES[service]: image.labels[VOLUME_LABEL] for service, image in images.items()}
+    return f"""\
+# Settings of one paper for its reader. Edit what you like above the last block.
+PAPER_ID={paper_id}
+
+# Where JupyterLab and MySQL answer. 127.0.0.1 is this machine alone.
+BIND_ADDRESS=127.0.0.1
+HUB_PORT={hub_port}
+DB_PORT={db_port}
+
+# Anybody can guess these. Choose your own before you let others in by BIND_ADDRESS.
+JUPYTER_SERVER_APP_PASSWORD={paper_id}
+MYSQL_ROOT_PASSWORD={paper_id}
+
+# A folder with the paper's NWB files, if you have them.
+SPYGLASS_DATA_DIR=
+# The version of the paper's Dandiset that notebooks stream from; the latest when empty.
+DANDISET_VERSION={settings.dandiset_version}
+# A file of CA certificates, behind a proxy that re-signs TLS.
+CA_BUNDLE=
+
+# Which images these are, and which volumes belong to them.
+COMPOSE_FILE={COMPOSE_FILE}
+COMPOSE_PROJECT_NAME={project(paper_id)}
+DB_IMAGE_NAME={images["db"].name}
+HUB_IMAGE_NAME={images["hub"].name}
+DB_DATA_HASH={hashes["DB_DATA_HASH"]}
+CONDA_HASH={hashes["CONDA_HASH"]}
+"""
+
+
+def readme(settings: Settings, images: Mapping[str, Image], references: Mapping[str, str], start: str) -> str:
+    """Word the reader's README."""
+    cited = citation.read(settings.root, settings.paper_id)
+    hub_port, db_port = ports_of(settings.paper_id)
+    labels = images["hub"].labels
+    authors = ", ".join(author.name for author in cited.authors)
+    doi = f" <https://doi.org/{cited.doi}>" if cited.doi else ""
+    template = (settings.root / "bundle" / "README.md").read_text(encoding="utf-8")
+    return Template(template).substitute(
+        title=cited.title,
+        paper_id=settings.paper_id,
+        cite=f"\n{authors}.{doi} `CITATION.cff` tells how to cite it.\n" if cited.file else "",
+        start=start,
+        origin=" from the registry" if start == START_FROM_REGISTRY else "",
+        hub_port=hub_port,
+        db_port=db_port,
+        password=settings.paper_id,
+        db_image=references["db"],
+        hub_image=references["hub"],
+        spyglass_version=labels["spyglass-export.spyglass-version"],
+        export_hash=labels["spyglass-export.export-hash"],
+        created=labels[provenance.CREATED],
+    )

@@ -1,0 +1,65 @@
+"""CITATION.cff, where the author has one: the paper's title, authors and licence."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from spyglass_export.errors import UserError
+
+LICENCE = "MIT"  # this repository's LICENSE
+
+
+@dataclass(frozen=True)
+class Author:
+    """A person or institution that is to be cited; ``orcid``, a URL, and ``affiliation`` may be empty."""
+
+    name: str
+    orcid: str
+    affiliation: str
+
+
+@dataclass(frozen=True)
+class Citation:
+    """What to cite. ``licence`` is an SPDX expression; ``file`` is None where there is no CITATION.cff."""
+
+    title: str
+    abstract: str
+    authors: tuple[Author, ...]
+    licence: str
+    doi: str
+    file: Path | None
+
+
+def read(root: Path, paper_id: str) -> Citation:
+    """Read ``root/CITATION.cff``, and answer with the paper's ID and this repository's licence where there is none.
+
+    The format is https://github.com/citation-file-format/citation-file-format, 1.2.0. Raises UserError where
+    the file cannot be read.
+    """
+    file = root / "CITATION.cff"
+    if not file.is_file():
+        return Citation(f"Spyglass paper {paper_id}", "", (), LICENCE, "", None)
+    try:
+        found = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        reason = " ".join(str(error).split())
+        raise UserError(f"CITATION.cff cannot be read: {reason}", "check it, for instance with cffconvert") from error
+    if not isinstance(found, dict):
+        raise UserError("CITATION.cff is no list of names and values", "check it, for instance with cffconvert")
+    licences = found.get("license") or LICENCE
+    return Citation(
+        title=str(found.get("title") or f"Spyglass paper {paper_id}"),
+        abstract=" ".join(str(found.get("abstract") or "").split()),
+        authors=tuple(_author(entry) for entry in found.get("authors") or () if isinstance(entry, dict)),
+        licence=" OR ".join(map(str, licences)) if isinstance(licences, list) else str(licences),
+        doi=str(found.get("doi") or ""),
+        file=file,
+    )
+
+
+def _author(entry: dict[str, Any]) -> Author:
+    names = (entry.get(part) for part in ("given-names", "name-particle", "family-names", "name-suffix"))
+    name = " ".join(str(part) for part in names if part) or entry.get("name") or entry.get("alias") or "unknown"
+    return Author(str(name), str(entry.get("orcid") or ""), str(entry.get("affiliation") or ""))

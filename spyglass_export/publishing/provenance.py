@@ -1,0 +1,131 @@
+"""What an image says of itself: the paper, and hashes of all that it was built of."""
+
+import hashlib
+import json
+import subprocess
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import datetime, timezone
+from pathlib import Path
+
+from spyglass_export.checksum import sha256
+from spyglass_export.containers.docker import Docker
+from spyglass_export.containers.image import Image, built_images
+from spyglass_export.errors import UserError
+from spyglass_export.notebooks.files import NOT_NOTEBOOKS, notebook_files
+from spyglass_export.publishing import citation
+from spyglass_export.settings import Settings
+
+PREFIX = "spyglass-export."
+CREATED, REVISION = "org.opencontainers.image.created", "org.opencontainers.image.revision"
+MADE_OF = {
+    "export": "export_data/",
+    "notebooks": "notebooks/",
+    "recipe": "what it is built by (docker/, config/ or .env)",
+}
+# Where the hub's image lists what was installed.
+INSTALLED = "/opt/paper/installed"
+
+
+def hash_of(root: Path, files: Iterable[Path], *more: str) -> str:
+    """Hash the names below `root` and the content of files, and further texts; 16 hex digits."""
+    digest = hashlib.sha256()
+    for file in sorted(files):
+        content = f"link to {file.readlink()}" if file.is_symlink() else sha256(file)
+        digest.update(f"{file.relative_to(root).as_posix()}\0{content}\0".encode("utf-8", "surrogateescape"))
+    for text in more:
+        digest.update(text.encode() + b"\0")
+    return digest.hexdigest()[:16]
+
+
+def ingredients(settings: Settings) -> dict[str, dict[str, str]]:
+    """Hash what each service's image is built of, part by part, as it is now.
+
+    The parts are `export` (what it takes from export_data/), `notebooks`, and `recipe`: Dockerfiles, what they
+    copy, and the base image.
+    """
+    root, export = settings.root, settings.export_data
+    recipe = [
+        path
+        for folder in ("config", "docker")
+        for path in (root / folder).rglob("*")
+        if path.is_file() and not {"base", *NOT_NOTEBOOKS} & set(path.relative_to(root).parts)
+    ]
+    sql = [path for path in (export / "sql").rglob("*") if path.is_file()]
+    return {
+        "db": {
+            "export": hash_of(export, [export / "manifest.json", *sql]),
+            "recipe": hash_of(root, recipe, settings.db_base_image),
+        },
+        "hub": {
+            "export": hash_of(export, [export / "environment.yml"]),
+            "notebooks": hash_of(settings.notebooks, notebook_files(settings.notebooks)),
+            "recipe": hash_of(
+                root, recipe, settings.hub_base_image, settings.hub_apt_packages, str(settings.grant_sudo)
+            ),
+        },
+    }
+
+
+def add_labels(settings: Settings, docker: Docker) -> Docker:
+    """Fill in the labels of docker-compose.yml for a build of what export_data/ and notebooks/ hold now.
+
+    An image of the same ingredients keeps its time of creation and its revision, so that building again what
+    has not changed gives the same image.
+    """
+    if docker.dry:
+        return docker
+    manifest = json.loads((settings.export_data / "manifest.json").read_text(encoding="utf-8"))
+    labels = {
+        "EXPORT_HASH": manifest["export_hash"],
+        "SPYGLASS_VERSION": manifest["spyglass_version"] or "unknown",
+        "LICENCE": citation.read(settings.root, settings.paper_id).licence,
+    }
+    built = built_images(settings, docker)
+    now, revision = datetime.now(timezone.utc).isoformat(timespec="seconds").replace("+00:00", "Z"), _revision(settings)
+    for service, parts in ingredients(settings).items():
+        before = built[service].labels if service in built else {}
+        same = all(before.get(PREFIX + part) == value for part, value in parts.items())
+        labels |= {f"{service.upper()}_{part.upper()}": value for part, value in parts.items()}
+        labels[f"{service.upper()}_CREATED"] = before[CREATED] if same and before.get(CREATED) else now
+        labels[f"{service.upper()}_REVISION"] = before[REVISION] if same and before.get(REVISION) else revision
+    return replace(docker, environment={**docker.environment, **{f"LABEL_{k}": v for k, v in labels.items()}})
+
+
+def _revision(settings: Settings) -> str:
+    """The git commit of the project's folder, with `-dirty` where files differ from it."""
+    command = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+    try:
+        done = subprocess.run(command, cwd=settings.root, capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+    return done.stdout.strip()
+
+
+def images_as_tested(settings: Settings, docker: Docker) -> dict[str, Image]:
+    """Give both images, or raise UserError where one is missing, is not of what the folders hold now, or has sudo."""
+    if settings.grant_sudo:
+        raise UserError(
+            "with GRANT_SUDO=yes the hub's image has sudo, which is not for readers",
+            "set GRANT_SUDO=no in .env, run `invoke build`, and try again",
+        )
+    if docker.dry:
+        names = {"db": settings.db_image_name, "hub": settings.hub_image_name}
+        return {service: Image(name, "IMAGE_ID", {}, "linux/amd64") for service, name in names.items()}
+    images = built_images(settings, docker)
+    missing = [service for service in ("db", "hub") if service not in images]
+    if missing:
+        raise UserError(f"there is no image of {' and '.join(missing)} yet", "run `invoke build` first")
+    if not (settings.export_data / "manifest.json").is_file():
+        raise UserError("export_data/ is empty, so nothing tells whether the images are of it", "run `invoke build`")
+    for service, parts in ingredients(settings).items():
+        for part, made_of in MADE_OF.items():
+            known = images[service].labels.get(PREFIX + part)
+            if part in parts and known != parts[part]:
+                raise UserError(
+                    f"{images[service].name} is older than {made_of}, which has changed since it was built"
+                    if known
+                    else f"{images[service].name} was not built by `invoke build`",
+                    "run `invoke build`, try the notebooks, then run this again: others get only what was tested",
+                )
+    return images

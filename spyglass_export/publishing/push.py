@@ -1,0 +1,89 @@
+"""Push the two images exactly as they were built and tested."""
+
+import re
+
+from spyglass_export import console
+from spyglass_export.containers.docker import Docker, known_trouble
+from spyglass_export.containers.image import Image
+from spyglass_export.containers.published import Published, Record, asks_for_login, login_arguments, read, write
+from spyglass_export.errors import UserError
+from spyglass_export.publishing import provenance
+from spyglass_export.publishing.secrets import check_no_secret
+from spyglass_export.settings import Settings
+
+DIGEST = re.compile(r"digest: (sha256:[0-9a-f]{64})")
+
+
+def publish(settings: Settings, docker: Docker) -> Record:
+    """Push both images under a tag that names the content, then under `latest`; write published.json.
+
+    Nothing is built. Until all of it has arrived, neither `latest` nor published.json changes. Raises
+    UserError where the images are not what was tested, or the registry does not take them.
+    """
+    _check_names(settings)
+    images = provenance.images_as_tested(settings, docker)
+    check_no_secret(settings)
+    if not read(settings):
+        tell_of_passwords(settings)
+    for image in images.values():
+        docker.ask("tag", image.id, f"{image.name}:{image.tag}")
+    for service, image in images.items():
+        console.say(f"pushing the image of {service}: {image.name}:{image.tag}")
+        _push(docker, f"{image.name}:{image.tag}")
+    pushed = {service: _push_latest(docker, image) for service, image in images.items()}
+    record = Record(**pushed)
+    if not docker.dry:
+        write(settings.root, record)
+    return record
+
+
+def _check_names(settings: Settings) -> None:
+    for name in (settings.db_image_name, settings.hub_image_name):
+        if "/" not in name:
+            raise UserError(
+                f"the image name {name} names no registry and no user to publish under",
+                "set DOCKER_HUB_USER in .env, or a registry's host in HUB_IMAGE_NAME and DB_IMAGE_NAME; then "
+                "`invoke build`, which takes seconds, and try again",
+            )
+
+
+def tell_of_passwords(settings: Settings) -> None:
+    """Say which password a reader's JupyterLab and database have."""
+    console.say(
+        "passwords: your own are in no image and no bundle. A reader's JupyterLab and database get the paper's ID, "
+        f"{settings.paper_id}, which anybody can guess: safe while they answer on the reader's machine alone. Who "
+        "opens BIND_ADDRESS to others has to choose new ones in .env first, and the bundle's README says so."
+    )
+
+
+def _push(docker: Docker, image: str) -> None:
+    trouble = docker.show("push", image)
+    if asks_for_login(trouble):
+        login = (*docker.command, *login_arguments(image))
+        console.say(f"the registry asks who you are: {' '.join(login)}")
+        if docker.attach(*login_arguments(image)):
+            raise UserError(
+                "the registry was not logged in to", f"run `{' '.join(login)}`, then `invoke publish` again"
+            )
+        trouble = docker.show("push", image)
+    if not trouble:
+        return
+    reason = trouble.splitlines()[-1]
+    if asks_for_login(trouble):
+        raise UserError(
+            f"the registry does not let you push {image}: {reason}",
+            "log in as a user who may write there, or correct DOCKER_HUB_USER, HUB_IMAGE_NAME, DB_IMAGE_NAME in .env",
+        )
+    raise known_trouble(trouble) or UserError(
+        f"the push of {image} broke off: {reason}",
+        "run `invoke publish` again: layers that have arrived are not sent again",
+    )
+
+
+def _push_latest(docker: Docker, image: Image) -> Published:
+    """Have `latest` mean an image that is in the registry already; give its digest there."""
+    output = docker.ask("push", f"{image.name}:latest")
+    found = DIGEST.search(output)
+    if not found and not docker.dry:
+        raise UserError(f"docker did not say which digest {image.name} got", "run `docker push` by hand and see")
+    return Published(image.name, image.tag, found[1] if found else "sha256:", image.id)

@@ -1,0 +1,83 @@
+"""`invoke report`: one page that tells co-authors what is shared, and needs no network to be read."""
+
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+
+import yaml
+
+from spyglass_export.checksum import sha256
+from spyglass_export.containers.docker import Docker
+from spyglass_export.containers.image import inspect
+from spyglass_export.containers.stack import SEED
+from spyglass_export.errors import UserError
+from spyglass_export.export.manifest import read_manifest
+from spyglass_export.notebooks.files import notebook_files
+from spyglass_export.notebooks.results import read_results
+from spyglass_export.publishing import citation, provenance
+from spyglass_export.report.page import Contents, Counts, Notebook, render
+from spyglass_export.report.schema import read_tables
+from spyglass_export.settings import Settings
+
+FILE = "report.html"
+DOCKER_PATIENCE_SECONDS = 60
+
+
+def write(settings: Settings, docker: Docker) -> Path:
+    """Write export_data/report.html anew, whole or not at all, and return its path.
+
+    Raises UserError before `copy_files` has run.
+    """
+    folder = settings.export_data
+    manifest = read_manifest(folder)
+    if not manifest:
+        raise UserError(f"there is nothing to report on in {folder}", "run `invoke copy_files` first")
+    today = date.today()
+    try:
+        contents = Contents(
+            citation=citation.read(settings.root, manifest.paper_id),
+            manifest=manifest,
+            tables=read_tables(folder / "sql" / "schema.sql"),
+            counts=count_rows(settings, docker, manifest.export_hash),
+            environment=yaml.safe_load((folder / "environment.yml").read_text(encoding="utf-8")),
+            notebooks=_notebooks(settings),
+            written=f"{today.day} {today:%B %Y}",
+        )
+    except FileNotFoundError as error:
+        raise UserError(f"{error.filename} is missing", "run `invoke copy_files`: it makes it anew") from error
+    page, incoming = folder / FILE, folder / f"{FILE}.tmp"
+    incoming.write_text(render(contents), encoding="utf-8", newline="\n")
+    incoming.replace(page)
+    return page
+
+
+def count_rows(settings: Settings, docker: Docker, export_hash: str) -> Counts:
+    """Ask the database's image how many rows each table was loaded with; nothing where it is not of this export."""
+    docker = replace(docker, patience=DOCKER_PATIENCE_SECONDS)
+    name = f"{settings.db_image_name}:latest"
+    try:
+        docker.check(to_build=False)
+        image = inspect(docker, name)
+        if not image:
+            return Counts({}, {}, "`invoke build` has not made the database yet")
+        if image.labels.get(f"{provenance.PREFIX}export-hash") != export_hash:
+            return Counts({}, {}, "the database was built from another export than this one")
+        listed = docker.ask("run", "--rm", "--network", "none", "--entrypoint", "cat", name, f"{SEED}/tables.tsv")
+    except UserError as error:
+        return Counts({}, {}, error.what)
+    counted = [line.split("\t") for line in listed.splitlines()]
+    return Counts(
+        {table: int(rows) for table, rows, _ in counted},
+        {table: int(size) for table, _, size in counted},
+    )
+
+
+def _notebooks(settings: Settings) -> list[Notebook]:
+    results = read_results(settings)
+    found = []
+    for file in notebook_files(settings.notebooks):
+        if file.suffix == ".ipynb":
+            name = file.relative_to(settings.notebooks).as_posix()
+            result = results.get(name)
+            found.append(Notebook(name, result, result is not None and result.sha256 != sha256(file)))
+    return found

@@ -1,0 +1,70 @@
+from pathlib import Path
+
+import pytest
+
+from spyglass_export.dump.writing import copying
+from spyglass_export.dump.writing.copying import Copier
+from spyglass_export.errors import UserError
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    path = tmp_path / "source"
+    path.write_bytes(b"0123456789")
+    return path
+
+
+def test_ranges_are_appended_in_order_also_after_a_wait(source: Path, tmp_path: Path) -> None:
+    target, other = tmp_path / "target", tmp_path / "other"
+
+    with Copier() as copier:
+        copier.finish()
+        copier.append(target, b"a", source, 0, 3)
+        copier.append(other, b"", source, 9, 10)
+        copier.append(target, b"", source, 3, 5)
+        copier.finish()
+        assert target.read_bytes() == b"a01234"
+        target.write_bytes(b"new ")
+        copier.append(target, b"", source, 5, 6)
+        copier.finish()
+
+    assert target.read_bytes() == b"new 5"
+    assert other.read_bytes() == b"9"
+
+
+def test_large_ranges_stand_in_their_pages_as_in_the_source(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(copying, "_LARGE", 4)
+    monkeypatch.setattr(copying, "_PAGE", 8)
+    target = tmp_path / "target"
+
+    with Copier() as copier:
+        copier.append(target, b"abc", source, 1, 6)
+        copier.append(target, b"", source, 6, 10)  # may be in the middle of a row
+        copier.finish()
+
+    assert target.read_bytes() == b"abc" + b"\n" * 6 + b"123456789"
+
+
+def test_what_goes_wrong_is_raised_at_the_end_and_nothing_more_is_copied(source: Path, tmp_path: Path) -> None:
+    target = tmp_path / "target"
+
+    with Copier() as copier:
+        copier.append(target, b"", source, 5, 11)
+        copier.append(target, b"", source, 0, 1)
+        with pytest.raises(UserError, match="the export changed while it was read"):
+            copier.finish()
+
+    assert target.read_bytes() == b"56789"
+
+
+def test_leaving_before_the_end_ends_the_copying(source: Path, tmp_path: Path) -> None:
+    target = tmp_path / "target"
+
+    with pytest.raises(KeyboardInterrupt), Copier() as copier:
+        for _ in range(100_000):
+            copier.append(target, b"", source, 0, 1)
+        raise KeyboardInterrupt
+
+    assert not target.exists() or target.stat().st_size < 100_000

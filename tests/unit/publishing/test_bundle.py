@@ -1,0 +1,316 @@
+"""What a reader's zip and an archive hold, without Docker: `docker` is a small program that plays its part."""
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+import yaml
+
+from spyglass_export.containers import reader
+from spyglass_export.containers.docker import Docker
+from spyglass_export.containers.image import Image
+from spyglass_export.errors import UserError
+from spyglass_export.publishing import archive, bundle, citation
+from spyglass_export.settings import Settings, load
+
+ROOT = Path(__file__).resolve().parents[3]
+AUTHORS = """\
+PAPER_ID=Gu2026
+DOCKER_HUB_USER=lab
+SPYGLASS_BASE_DIR=/stelmo/nwb
+JUPYTER_SERVER_APP_PASSWORD=jupyter-secret
+MYSQL_USER=edeno
+MYSQL_ROOT_PASSWORD=mysql-secret
+DANDI_API_KEY=dandi-secret
+CA_BUNDLE=
+"""
+CITATION = """\
+cff-version: 1.2.0
+title: Ripples of rats that do not exist
+authors:
+  - {family-names: Lovelace, given-names: Ada, orcid: "https://orcid.org/0000-0000-0000-0001"}
+  - {name: The Lab, affiliation: A University}
+license: CC-BY-4.0
+doi: 10.1000/xyz
+"""
+# `create` answers with a container, `cp` writes two lists, `save` a tar, `run` compresses nothing.
+DOCKER = """
+import pathlib, sys
+arguments = sys.argv[1:]
+if arguments[0] == "create":
+    print("c0ffee")
+elif arguments[0] == "cp":
+    for name in ("conda-explicit.txt", "pip-freeze.txt"):
+        pathlib.Path(arguments[2], name).write_text(name)
+elif arguments[0] == "version":
+    print((pathlib.Path(__file__).parent / "version").read_text())
+elif arguments[0] == "save":
+    sys.stdout.write("images " * 1000)
+elif arguments[0] == "run":
+    sys.stdout.write(sys.stdin.read())
+"""
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    for name in (".env", "LICENSE", "docker-compose-collab.yml", "bundle/README.md", "bundle/tasks.py"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text((ROOT / name).read_text(encoding="utf-8") if name != ".env" else AUTHORS)
+    (tmp_path / "spyglass_export").symlink_to(ROOT / "spyglass_export")
+    (tmp_path / "export_data").mkdir()
+    (tmp_path / "export_data" / "environment.yml").write_text("name: Gu2026\n")
+    return load(tmp_path, {})
+
+
+@pytest.fixture
+def docker(tmp_path: Path) -> Docker:
+    (tmp_path / "docker.py").write_text(DOCKER)
+    (tmp_path / "version").write_text("26.1.5")
+    return Docker((sys.executable, str(tmp_path / "docker.py")), tmp_path)
+
+
+@pytest.fixture
+def images() -> dict[str, Image]:
+    labels = {
+        "org.opencontainers.image.created": "2026-11-22T21:26:37Z",
+        "org.opencontainers.image.description": "an image",
+        "spyglass-export.spyglass-version": "0.6.0",
+        "spyglass-export.export-hash": "e" * 64,
+        "spyglass-export.volume": "0123456789ab",
+    }
+    return {
+        service: Image(f"lab/{service}", f"sha256:{service * 32}"[:71], labels, "linux/amd64")
+        for service in ("db", "hub")
+    }
+
+
+@pytest.fixture
+def unpacked(settings: Settings, docker: Docker, images: dict[str, Image], tmp_path: Path) -> Path:
+    """A reader's folder."""
+    references = {service: f"lab/{service}@sha256:{'a' * 64}" for service in images}
+    written = bundle.write(settings, docker, tmp_path, images, references, bundle.START_FROM_REGISTRY)
+    assert written == tmp_path / "Gu2026.zip"
+    assert written.stat().st_size < 1_000_000
+    folder = tmp_path / "a reader's folder"
+    with zipfile.ZipFile(written) as file:
+        file.extractall(folder)
+    return folder
+
+
+def text_of_all(folder: Path) -> str:
+    return "\n".join(path.read_text(encoding="utf-8") for path in folder.rglob("*") if path.is_file())
+
+
+def test_nothing_of_the_author_gets_in(unpacked: Path, settings: Settings) -> None:
+    everything = text_of_all(unpacked)
+
+    for secret in ("jupyter-secret", "mysql-secret", "dandi-secret", "edeno", "stelmo", str(settings.root), str(ROOT)):
+        assert secret not in everything
+    assert "DANDI_API_KEY" not in (unpacked / ".env").read_text()
+    assert "DANDI_API_KEY" not in (unpacked / "docker-compose-collab.yml").read_text()
+
+
+def test_the_compose_file_names_images_by_digest(unpacked: Path) -> None:
+    services = yaml.safe_load((unpacked / "docker-compose-collab.yml").read_text())["services"]
+
+    for service, variable in (("db", "DB_IMAGE"), ("hub", "HUB_IMAGE")):
+        assert services[service]["image"] == f"${{{variable}:-lab/{service}@sha256:{'a' * 64}}}"
+        assert services[service]["platform"] == "linux/amd64"
+        assert "build" not in services[service]
+
+
+def test_the_rest_of_the_compose_file_is_the_repositorys(unpacked: Path) -> None:
+    theirs = (unpacked / "docker-compose-collab.yml").read_text().splitlines()
+    ours = (ROOT / "docker-compose-collab.yml").read_text().splitlines()
+
+    assert len(theirs) == len(ours)
+    assert [line.strip()[:6] for line, other in zip(ours, theirs, strict=True) if line != other] == ["image:", "image:"]
+
+
+def test_the_readers_settings_are_valid_and_their_own(unpacked: Path) -> None:
+    theirs = load(unpacked, {})
+
+    assert (theirs.jupyter_server_app_password, theirs.mysql_root_password) == ("Gu2026", "Gu2026")
+    assert theirs.bind_address == "127.0.0.1"
+    assert {theirs.hub_port, theirs.db_port}.isdisjoint({8888, 3306})
+    assert "DB_DATA_HASH=0123456789ab" in (unpacked / ".env").read_text()
+
+
+def test_the_commands_run_with_what_is_in_the_zip_and_three_packages(unpacked: Path) -> None:
+    # No site-packages but these: an import of anything else would fail.
+    program = (
+        "import importlib.abc, sys\n"
+        "class Absent(importlib.abc.MetaPathFinder):\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name.partition('.')[0] in ('yaml', 'sqlparse'):\n"
+        "            raise ModuleNotFoundError(name)\n"
+        "sys.meta_path.insert(0, Absent())\n"
+        "from invoke import program\n"
+        "program.Program().run(['invoke', '--list'])\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=unpacked, capture_output=True, text=True, check=False)
+
+    assert done.returncode == 0, done.stderr
+    commands = {line.split()[0] for line in done.stdout.splitlines() if line.startswith("  ") and line[2] != " "}
+    assert commands == {"run", "stop", "down", "enter", "status", "url", "logs"}
+
+
+def test_the_readme_names_paper_address_and_password(unpacked: Path) -> None:
+    readme = (unpacked / "README.md").read_text()
+    hub_port, _ = bundle.ports_of("Gu2026")
+
+    assert "**Gu2026**" in readme
+    assert f"http://localhost:{hub_port}/lab" in readme
+    assert f"HUB_PORT={hub_port}\n" in (unpacked / ".env").read_text()
+    assert "`Gu2026`" in readme
+    assert "$" not in readme
+
+
+def test_citation_names_the_paper(settings: Settings, docker: Docker, images: dict[str, Image], tmp_path: Path) -> None:
+    (settings.root / "CITATION.cff").write_text(CITATION)
+
+    written = bundle.write(settings, docker, tmp_path, images, {"db": "a", "hub": "b"}, "start")
+
+    with zipfile.ZipFile(written) as file:
+        assert file.read("CITATION.cff").decode() == CITATION
+        assert "# Ripples of rats that do not exist\n" in file.read("README.md").decode()
+        assert "Ada Lovelace, The Lab" in file.read("README.md").decode()
+
+
+@pytest.mark.parametrize("text", ["title: [", "- a\n- b\n", "\x00"])
+def test_a_citation_that_cannot_be_read_is_an_error(tmp_path: Path, text: str) -> None:
+    (tmp_path / "CITATION.cff").write_text(text)
+
+    with pytest.raises(UserError, match=r"CITATION\.cff"):
+        citation.read(tmp_path, "Gu2026")
+
+
+def test_the_same_images_give_the_same_zip(
+    settings: Settings, docker: Docker, images: dict[str, Image], tmp_path: Path
+) -> None:
+    written = [
+        bundle.write(settings, docker, tmp_path, images, {"db": "a", "hub": "b"}, "start").read_bytes()
+        for _ in range(2)
+    ]
+
+    assert written[0] == written[1]
+
+
+def test_two_papers_have_ports_of_their_own() -> None:
+    assert bundle.ports_of("Gu2026") == bundle.ports_of("Gu2026")
+    assert set(bundle.ports_of("Gu2026")).isdisjoint(bundle.ports_of("Lee2025"))
+    for number in range(1000):
+        hub_port, db_port = bundle.ports_of(f"paper{number}")
+        # Linux hands out ports from 32768 by itself.
+        assert 20000 <= hub_port < db_port < 30000
+
+
+@pytest.mark.parametrize("paper_id", ["reader", "Reader_x", "a-reader", "spyglass"])
+def test_no_author_can_have_a_readers_project(paper_id: str, tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text(f"PAPER_ID={paper_id}\n")
+
+    assert load(tmp_path, {}).project.startswith("spyglass-")
+    assert reader.project(paper_id) == f"reader-spyglass-{paper_id.lower()}"
+
+
+@pytest.fixture
+def archived(settings: Settings, docker: Docker, images: dict[str, Image], monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An archive of images that count as tested."""
+    (settings.root / "CITATION.cff").write_text(CITATION)
+    monkeypatch.setattr("spyglass_export.publishing.provenance.images_as_tested", lambda *_: images)
+    return archive.write(settings, docker)
+
+
+def test_an_archive_is_whole_and_its_checksums_say_so(archived: Path) -> None:
+    sums = dict(line.split("  ")[::-1] for line in (archived / "SHA256SUMS").read_text().splitlines())
+
+    assert {path.name for path in archived.iterdir()} == {*sums, "SHA256SUMS"}
+    assert {"images.tar.zst", "Gu2026.zip", "ro-crate-metadata.json", "CITATION.cff", "README.md"} <= set(sums)
+    for name, digest in sums.items():
+        assert hashlib.sha256((archived / name).read_bytes()).hexdigest() == digest
+    assert not archived.with_name(f"{archived.name}.tmp").exists()
+
+
+def test_the_archives_bundle_asks_no_registry_by_digest(archived: Path) -> None:
+    with zipfile.ZipFile(archived / "Gu2026.zip") as file:
+        compose = file.read("docker-compose-collab.yml").decode()
+        readme = file.read("README.md").decode()
+
+    assert "${DB_IMAGE:-lab/db:dbdbdbdbdbdb}" in compose
+    assert "docker load --input images.tar.zst" in readme
+
+
+def test_an_archive_is_an_ro_crate(archived: Path) -> None:
+    crate = json.loads((archived / "ro-crate-metadata.json").read_text())
+    entities = {entity["@id"]: entity for entity in crate["@graph"]}
+    root = entities["./"]
+
+    assert crate["@context"] == "https://w3id.org/ro/crate/1.1/context"
+    assert entities["ro-crate-metadata.json"]["conformsTo"] == {"@id": "https://w3id.org/ro/crate/1.1"}
+    assert entities["ro-crate-metadata.json"]["about"] == {"@id": "./"}
+    assert root["@type"] == "Dataset"
+    assert (root["name"], root["datePublished"]) == ("Ripples of rats that do not exist", "2026-11-22")
+    assert root["license"] == {"@id": "https://spdx.org/licenses/CC-BY-4.0"}
+    assert [entities[author["@id"]]["name"] for author in root["author"]] == ["Ada Lovelace", "The Lab"]
+    assert entities[entities[root["author"][1]["@id"]]["affiliation"]["@id"]]["name"] == "A University"
+    parts = {part["@id"] for part in root["hasPart"]}
+    assert parts == {path.name for path in archived.iterdir()} - {"ro-crate-metadata.json"}
+    for part in parts - {"SHA256SUMS"}:
+        assert entities[part]["contentSize"] == str((archived / part).stat().st_size)
+    named = [value["@id"] for entity in entities.values() for value in entity.values() if isinstance(value, dict)]
+    assert all(name in entities or name.startswith("https://w3id.org") for name in named)
+
+
+def test_a_folder_that_is_no_archive_is_not_replaced(settings: Settings, docker: Docker) -> None:
+    mine = settings.root / "Gu2026-archive" / "mine"
+    mine.parent.mkdir()
+    mine.touch()
+
+    with pytest.raises(UserError, match="exists and is no archive"):
+        archive.write(settings, docker)
+    assert mine.exists()
+
+
+def test_an_engine_that_saves_no_oci_layout_is_named(
+    settings: Settings, docker: Docker, images: dict[str, Image], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("spyglass_export.publishing.provenance.images_as_tested", lambda *_: images)
+    (settings.root / "version").write_text("24.0.7")
+
+    with pytest.raises(UserError, match=r"Docker Engine 24\.0\.7"):
+        archive.write(settings, docker)
+    assert not list(settings.root.glob("*-archive*"))
+
+
+def test_an_archive_that_cannot_be_finished_leaves_the_last_one(archived: Path, settings: Settings) -> None:
+    before = (archived / "SHA256SUMS").read_bytes()
+    (settings.root / "docker.py").write_text(DOCKER.replace('print("c0ffee")', 'sys.exit("no space left on device")'))
+    docker = Docker((sys.executable, str(settings.root / "docker.py")), settings.root)
+
+    with pytest.raises(UserError, match="the disk is full"):
+        archive.write(settings, docker)
+
+    assert (archived / "SHA256SUMS").read_bytes() == before
+    assert [path.name for path in settings.root.glob("*-archive*")] == ["Gu2026-archive"]
+
+
+@pytest.mark.parametrize(
+    ("damage", "says"),
+    [
+        (lambda folder: (folder / "images.tar.zst").write_bytes(b"x"), "is damaged"),
+        (lambda folder: (folder / "images.tar.zst").unlink(), "is no archive"),
+        (lambda folder: (folder / "LICENSE").unlink(), "LICENSE is missing"),
+        (lambda folder: (folder / "SHA256SUMS").unlink(), "has no SHA256SUMS"),
+    ],
+)
+def test_a_damaged_archive_is_not_started(archived: Path, settings: Settings, damage: object, says: str) -> None:
+    assert callable(damage)
+    damage(archived)
+
+    with pytest.raises(UserError, match=says):
+        reader.load_archive(load(settings.root, {"DOCKER": os.devnull}), archived, dry=True)
