@@ -69,9 +69,10 @@ class Late:
 
 @dataclass(slots=True)
 class Export:
-    """All that an export holds; schemas have their ``CREATE DATABASE``."""
+    """All that an export holds; ``schemas`` have the ``CREATE DATABASE`` statements that differ."""
 
-    schemas: dict[str, bytes] = field(default_factory=dict)
+    schemas: dict[str, list[bytes]] = field(default_factory=dict)
+    case_sensitive: set[str] = field(default_factory=set)  # the schemas that compare case by case, once rewritten
     tables: dict[tuple[str, str], Table] = field(default_factory=dict)
     late: list[Late] = field(default_factory=list)
     changes: dict[Change, None] = field(default_factory=dict)  # in order, each once

@@ -17,7 +17,6 @@ from spyglass_export.dump.reading.statements import (
     Statement,
     read_statements,
 )
-from spyglass_export.dump.rewriting.definitions import rewrite_database
 from spyglass_export.dump.sql import statement_forms
 from spyglass_export.dump.sql.create_table import Cursor, NotUnderstoodError, parse_table, with_keys
 from spyglass_export.dump.sql.session import Session, UnsafeSettingError
@@ -174,7 +173,7 @@ class _SourceReader:
                 f"{self.place(offset)}: no USE says which database {quoted(name)} belongs to",
                 "dump with --databases, or put CREATE DATABASE and USE statements first",
             )
-        self.export.schemas.setdefault(schema, b"")
+        self.export.schemas.setdefault(schema, [])
         table = self.export.tables.get((schema, name))
         if table is None:
             table = self.export.tables[schema, name] = Table(
@@ -303,21 +302,18 @@ class _SourceReader:
         self.schema = self.decode(cursor.name())
         self.last_rows = None
         self.frame.use()
-        self.export.schemas.setdefault(self.schema, b"")
+        self.export.schemas.setdefault(self.schema, [])
         self.open_schema = statement
 
     def create_database(self, statement: Statement) -> None:
-        tokens = tokenize(statement.text)
-        cursor = Cursor(tokens)
+        cursor = Cursor(tokenize(statement.text))
         cursor.take()
         cursor.take()
         cursor.accept("IF", "NOT", "EXISTS")
         name = self.decode(cursor.name())
-        text, changes = rewrite_database(tokens, quoted(name))
-        self.export.changes.update(dict.fromkeys(changes))
-        if not self.export.schemas.get(name):
-            collation = text[text.rindex(b" COLLATE ") :] if text.endswith(b" COLLATE utf8mb4_bin") else b""
-            self.export.schemas[name] = collation
+        self.export.schemas.setdefault(name, [])
+        if statement.text not in self.export.schemas[name]:
+            self.export.schemas[name].append(statement.text)
         self.open_schema = statement
 
     def create_table(self, statement: Statement) -> None:

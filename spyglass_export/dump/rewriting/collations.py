@@ -76,7 +76,7 @@ def keep_apart(export: Export, groups: Mapping[tuple[str, str, str], Group]) -> 
     changes: list[Change] = []
     tables = [(table, table.definition) for table in export.tables.values() if table.definition is not None]
     for table, definition in tables:
-        if export.schemas.get(table.schema):
+        if table.schema in export.case_sensitive:
             changes += _tell_from_database(table, definition)
         for column in definition.columns:
             if column.type in ("ENUM", "SET") and _members_collide(table, definition, column):

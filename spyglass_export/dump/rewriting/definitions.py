@@ -8,7 +8,7 @@ from sqlparse import tokens as types
 from spyglass_export.changes import Change
 from spyglass_export.dump.sql.create_table import Column, Cursor, TableDefinition
 from spyglass_export.dump.sql.session import known_collation
-from spyglass_export.dump.sql.tokens import Token, join, quoted, shown, tokenize, unquoted, without_empty_marks
+from spyglass_export.dump.sql.tokens import Token, join, quoted, shown, tokenize, unquoted
 from spyglass_export.errors import UserError
 
 BINARY_COLLATION = "utf8mb4_bin"
@@ -118,16 +118,10 @@ def _new_collation(name: str, operand: list[Token]) -> str:
     return BINARY_COLLATION if keeps_case(None, collation) else DEFAULT_COLLATION
 
 
-def rewrite_database(tokens: list[Token], where: str) -> tuple[bytes, list[Change]]:
-    """A ``CREATE DATABASE`` or ``ALTER DATABASE`` without character set, collation and encryption.
-
-    A collation that compares case by case becomes ``utf8mb4_bin``.
-    """
-    changes, binary = _rewrite_options(tokens, 0, where)
-    text = join(list(without_empty_marks(tokens))).rstrip().rstrip(b";").rstrip()
-    if binary:
-        text += f" COLLATE {BINARY_COLLATION}".encode()
-    return text, changes
+def read_database_options(create_database: bytes, where: str) -> tuple[bool, list[Change]]:
+    """Whether a database compares case by case; and what of its options goes: character set, collation, encryption."""
+    changes, is_case_sensitive = _rewrite_options(tokenize(create_database.rstrip(b"; \r\n")), 0, where)
+    return is_case_sensitive, changes
 
 
 def rewrite_table(table: TableDefinition, where: str, column_lists: Iterable[bytes | None] = ()) -> list[Change]:

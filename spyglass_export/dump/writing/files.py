@@ -17,8 +17,9 @@ _FUNCTION = re.compile(rb"(?:/\*!\d*\s*)?CREATE(?:\s|\*/|/\*!\d*|AGGREGATE)+FUNC
 def schema_text(export: Export) -> bytes:
     """The databases and tables, to be created in any order of parents and children."""
     parts = [
-        f"CREATE DATABASE IF NOT EXISTS {quoted(schema)}".encode("utf-8", "surrogateescape") + collation + b";\n"
-        for schema, collation in export.schemas.items()
+        f"CREATE DATABASE IF NOT EXISTS {quoted(schema)}{collation}".encode("utf-8", "surrogateescape") + b";\n"
+        for schema in export.schemas
+        for collation in (" COLLATE utf8mb4_bin" if schema in export.case_sensitive else "",)
     ]
     # MySQL 8.4 refuses foreign keys to columns without a unique key, which older servers let pass.
     parts.append(b"/*!80400 SET SESSION restrict_fk_on_non_standard_key=OFF */;\n")
