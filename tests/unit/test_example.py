@@ -88,6 +88,7 @@ def test_the_environment_is_the_papers_pinned_and_light() -> None:
     assert any(part.startswith("python=3.11.") for part in environment["dependencies"] if isinstance(part, str))
     assert all(re.fullmatch(r"[\w.-]+==[\w.]+", requirement) for requirement in pip_packages())
     assert {"datajoint", "numpy", "pandas", "matplotlib"} <= set(names)
+    assert {"ipympl", "ipywidgets", "tqdm"} <= set(names)  # what interactive figures of a paper use
     assert "spyglass-neuro" not in names
 
 

@@ -56,7 +56,7 @@ def test_the_example_paper_needs_nothing_but_docker(project: Path) -> None:
     found = found_in(project)
 
     assert [name for name, check in found.items() if check.status == "failure"] == ["Docker Engine"]
-    assert found["environment"].what.startswith("3 conda and 29 pip packages")
+    assert found["environment"].what.startswith("3 conda and 33 pip packages")
     assert found["notebook example.ipynb"].status == "ok"
     assert tree(project) == before
 
