@@ -32,29 +32,29 @@ ROOT = Path(__file__).resolve().parent
 
 def _authors_stack(context: Context) -> tuple[Settings, Docker]:
     settings = ports.settle(load_settings(ROOT, os.environ), dry=bool(context.config.run.dry))
-    return settings, stack.connect(settings, dry=bool(context.config.run.dry))
+    return settings, stack.authors_docker(settings, dry=bool(context.config.run.dry))
 
 
 @command()
 def bootstrap(context: Context) -> None:
     """Make this machine ready: .env, Docker, base images. Quick and silent when it already is."""
-    from spyglass_export.containers import bootstrap as machine
+    from spyglass_export.containers.bootstrap import ensure_base_images, ensure_engine, make_env_file
 
     if not context.config.run.dry:
-        machine.make_env_file(ROOT)
+        make_env_file(ROOT)
     settings, docker = _authors_stack(context)
-    machine.ensure_engine(docker)
-    machine.ensure_base_images(settings, docker)
+    ensure_engine(docker)
+    ensure_base_images(settings, docker)
 
 
 @command(help={"json": "print what was found as JSON instead of a table"})
 def check(context: Context, json: bool = False) -> None:
     """Look whether `invoke build` has all it needs, in seconds, and say how to fix what it lacks; changes nothing."""
-    from spyglass_export.checks import run as checks
+    from spyglass_export.checks.run import require_no_failure, run_checks, show_as_json, show_as_table
 
-    found = checks.run(ROOT, os.environ, dry=bool(context.config.run.dry))
-    (checks.show_as_json if json else checks.show_as_table)(found)
-    checks.require_no_failure(found)
+    found = run_checks(ROOT, os.environ, dry=bool(context.config.run.dry))
+    (show_as_json if json else show_as_table)(found)
+    require_no_failure(found)
 
 
 @command()
@@ -65,16 +65,14 @@ def copy_files(context: Context) -> None:
 
 
 def _copy_files(settings: Settings, docker: Docker) -> None:
-    from spyglass_export.export import copy_files as export
+    from spyglass_export.export.copy_files import copy_files, sql_files
 
     if docker.dry:
         console.say(f"# copies and cleans {settings.spyglass_paper_dir} to {settings.export_data}")
         return
     folder = settings.spyglass_paper_dir
-    with console.progress(
-        "cleaning the export", sum(file.stat().st_size for file in export.sql_files(folder))
-    ) as advance:
-        copied = export.copy_files(
+    with console.progress("cleaning the export", sum(file.stat().st_size for file in sql_files(folder))) as advance:
+        copied = copy_files(
             folder,
             settings.export_data,
             paper_id=settings.paper_id,
@@ -94,21 +92,21 @@ def _copy_files(settings: Settings, docker: Docker) -> None:
 )
 def clean_sql(context: Context, source: str, output: str = "-") -> None:
     """Clean one SQL file of an export, to be loaded into any MySQL 8 or newer with `mysql < OUTPUT`, without Docker."""
-    from spyglass_export.dump.command_line import clean_sql as clean
+    from spyglass_export.dump import command_line
 
     if context.config.run.dry:
         console.say(f"# cleans {source} to {output}")
         return
     file = Path(source)
     with console.progress("cleaning", file.stat().st_size if file.is_file() else 0) as advance:
-        cleaned = clean(source, output, advance)
+        cleaned = command_line.clean_sql(source, output, advance)
     console.note(f"{len(cleaned.tables)} tables, {len(cleaned.changes)} changes")
 
 
 @command(aliases=("build",))
 def up(context: Context) -> None:
     """Build both images from the export and start them; prints JupyterLab's URL and password."""
-    from spyglass_export.containers import build as images
+    from spyglass_export.containers.build import build_images
     from spyglass_export.publishing import provenance
 
     settings, docker = _authors_stack(context)
@@ -116,8 +114,8 @@ def up(context: Context) -> None:
     stack.check_folder(settings, docker)
     ports.check_ports(settings, docker)
     _copy_files(settings, docker)
-    docker = stack.connect(settings, dry=docker.dry)
-    images.build(ROOT, provenance.add_labels(settings, docker))
+    docker = stack.authors_docker(settings, dry=docker.dry)
+    build_images(ROOT, provenance.add_labels(settings, docker))
     stack.start(settings, docker)
     if docker.dry:
         return
@@ -173,39 +171,39 @@ def clean(context: Context, yes: bool = False, superseded: bool = False) -> None
 )
 def test_notebooks(context: Context, names: list[str], timeout: str = "600") -> None:
     """Run the notebooks in the hub on the paper's kernel, in copies: what failed, in which cell, and why."""
-    from spyglass_export.notebooks import files
-    from spyglass_export.notebooks import run as notebooks
+    from spyglass_export.notebooks.files import select
+    from spyglass_export.notebooks.run import run_notebooks
 
     if not (timeout.isascii() and timeout.isdigit() and int(timeout)):
-        raise wrong_usage(f"--timeout {timeout!r} is no number", "it is how many seconds each may take, such as 600")
+        raise wrong_usage(f"--timeout {timeout!r} is not a number", "it is how many seconds each may take, such as 600")
     settings, docker = _authors_stack(context)
-    selected = files.select(settings, names)
+    selected = select(settings, names)
     docker.check()
     start_if_down(settings, docker, "hub")
-    notebooks.test(settings, docker, selected, int(timeout))
+    run_notebooks(settings, docker, selected, int(timeout))
 
 
 @command()
 def report(context: Context) -> None:
     """Write export_data/report.html: tables, changes, environment and notebooks, for co-authors to read offline."""
-    from spyglass_export.report import write as page_of_paper
+    from spyglass_export.report.write import FILE, write_report
 
     settings, docker = _authors_stack(context)
     if docker.dry:
-        console.say(f"# writes {settings.export_data / page_of_paper.FILE}")
+        console.say(f"# writes {settings.export_data / FILE}")
         return
-    console.say(f"wrote {page_of_paper.write(settings, docker)}: it opens in any browser, and prints")
+    console.say(f"wrote {write_report(settings, docker)}: it opens in any browser, and prints")
 
 
 @command()
 def publish(context: Context) -> None:
     """Push both images as they were built and tested, print their digests, and write the readers' bundle."""
     from spyglass_export.publishing.bundle import write_published
-    from spyglass_export.publishing.push import publish as publish_images
+    from spyglass_export.publishing.push import push_images
 
     settings, docker = _authors_stack(context)
     docker.check()
-    record = publish_images(settings, docker)
+    record = push_images(settings, docker)
     for service, image in () if docker.dry else (("db", record.db), ("hub", record.hub)):
         console.say(f"{service}: {image.name}:{image.tag} is {record.reference(service)}")
     _say_written(write_published(settings, docker), docker)
@@ -228,11 +226,11 @@ def bundle(context: Context) -> None:
 @command()
 def archive(context: Context) -> None:
     """Write PAPER_ID-archive/ for Zenodo or DANDI: images, bundle and description, to run with no registry."""
-    from spyglass_export.publishing import archive as archive_of_paper
+    from spyglass_export.publishing.archive import write_archive
 
     settings, docker = _authors_stack(context)
     docker.check()
-    _say_written(archive_of_paper.write(settings, docker), docker)
+    _say_written(write_archive(settings, docker), docker)
 
 
 def _run_python(*arguments: str) -> None:

@@ -4,7 +4,6 @@ Run as `python docs/make_reference.py` after a change of either; a test compares
 """
 
 import sys
-from dataclasses import fields
 from pathlib import Path
 
 from invoke.collection import Collection
@@ -36,13 +35,12 @@ def commands() -> list[str]:
 
 def settings() -> list[str]:
     """Describe each setting: what it is and its default."""
-    from spyglass_export.settings import Settings
+    from spyglass_export.settings import DECLARED
 
     lines = ["| setting | what it is | default |", "| --- | --- | --- |"]
-    for setting in fields(Settings):
-        if setting.metadata:
-            default = f"`{setting.metadata['default']}`" if setting.metadata["default"] else ""
-            lines.append(f"| `{setting.name.upper()}` | {setting.metadata['help']} | {default} |")
+    for name, declaration in DECLARED.items():
+        default = f"`{declaration.default}`" if declaration.default else ""
+        lines.append(f"| `{name}` | {declaration.help} | {default} |")
     return lines
 
 

@@ -1,79 +1,177 @@
-"""One frozen Settings, read from .env and overridden by the process environment."""
+"""Settings: each is declared once; .env and the process environment give them values."""
 
-import re
-import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from io import StringIO
-from ipaddress import ip_address
+from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
 from string import Template
-from typing import Any
+from typing import Any, Literal, cast
 
 from dotenv import dotenv_values
 from dotenv.parser import parse_stream
 
 from spyglass_export.errors import UserError
+from spyglass_export.setting_kinds import (
+    DANDISET_VERSION,
+    DOCKER_HUB_USER,
+    Given,
+    Parser,
+    T,
+    address,
+    any_text,
+    command,
+    existing_path,
+    image_name,
+    matching,
+    paper_name,
+    password,
+    path,
+    port,
+    words,
+    yes_or_no,
+)
 
 POSITION_PIPELINE_PACKAGES = "git ffmpeg libsm6 libxext6 libgl1 libglib2.0-0 build-essential g++"
 
-# Compose normalises a project's name and Docker an image's in ways that differ for other characters, so
-# that two papers could end up with one name. Spyglass itself keeps a paper's ID to 32 characters.
-PAPER_ID = re.compile(r"[A-Za-z0-9]+([_-][A-Za-z0-9]+)*")
-# Conda's own environment, and the kernel of the base image.
-TAKEN_NAMES = ("base", "python3")
-# https://pkg.go.dev/github.com/distribution/reference: [host[:port]/]path, without tag or digest.
-IMAGE_NAME = re.compile(r"([A-Za-z0-9.-]+(:\d+)?/)?[a-z0-9]+([._-]+[a-z0-9]+)*(/[a-z0-9]+([._-]+[a-z0-9]+)*)*")
-# https://docs.dandiarchive.org/user-guide-sharing/publishing-dandisets/
-DANDISET_VERSION = re.compile(r"\d+\.\d+\.\d+|draft")
-DOCKER_HUB_USER = re.compile(r"[a-z0-9]+([._-]+[a-z0-9]+)*")
+Recipient = Literal["compose", "reader", "hub"]
 
 
-def _setting(help_text: str, default: str = "", *, may_be_empty: bool = False) -> Any:
-    return field(metadata={"help": help_text, "default": default, "may_be_empty": may_be_empty})
+@dataclass(frozen=True)
+class Declaration:
+    """All there is to know of a setting.
+
+    ``to`` says who gets it: `compose`, to build and run the author's images; `reader`, in the bundle; `hub`, in
+    JupyterLab's container. ``${NAME}`` in a default is the text of a setting above it. ``secret`` values reach no
+    image and no bundle.
+    """
+
+    help: str
+    parse: Parser[Any]
+    default: str
+    to: tuple[Recipient, ...]
+    may_be_empty: bool
+    secret: bool
+
+    def fill(self, texts: Mapping[str, str]) -> str:
+        """Give the default, with the texts of other settings filled in."""
+        return Template(self.default).safe_substitute(texts, paper_id=texts.get("PAPER_ID", "").lower())
+
+
+def setting(
+    help_text: str,
+    parse: Parser[T],
+    default: str = "",
+    *,
+    to: tuple[Recipient, ...] = (),
+    may_be_empty: bool = False,
+    secret: bool = False,
+) -> T:
+    """Declare a setting; all else that knows of settings follows from it."""
+    declaration = Declaration(help_text, parse, default, to, may_be_empty, secret)
+    return cast(T, field(metadata={"declaration": declaration}))
 
 
 @dataclass(frozen=True)
 class Settings:
     """What `.env` and the process environment say, checked and with every default filled in.
 
-    A field's name in capitals is the setting's name. ``${NAME}`` in a default is the value of a setting
-    above it. Relative paths count from the project's folder, ``root``. A port that is 0 was `auto`:
-    `ports.settle` gives it its number.
+    A field's name in capitals is the setting's name. To add one, declare it here, give it a line in env.example and,
+    where compose uses it, one in the compose files.
     """
 
     root: Path
-    paper_id: str = _setting("The paper's ID, as in Spyglass: names the conda environment, images and volumes")
-    docker_hub_user: str = _setting("Your Docker Hub user or organisation; needed only to publish")
-    spyglass_base_dir: Path = _setting("Spyglass' base directory on this machine; only used to find the export")
-    spyglass_paper_dir: Path = _setting(
-        "The folder that Spyglass' Export wrote", "${SPYGLASS_BASE_DIR}/export/${PAPER_ID}"
+    paper_id: str = setting(
+        "The paper's ID, as in Spyglass: names the conda environment, images and volumes",
+        paper_name,
+        to=("compose", "reader", "hub"),
     )
-    spyglass_data_dir: Path | None = _setting("A folder with NWB files to mount at /home/jovyan/data")
-    jupyter_server_app_password: str = _setting("The password of JupyterLab", "${PAPER_ID}")
-    mysql_user: str = _setting("The MySQL user that DataJoint connects as", "root")
-    mysql_host: str = _setting("The database's host name as the hub sees it", "db")
-    mysql_root_password: str = _setting("The password of MySQL's root and of MYSQL_USER", "${PAPER_ID}")
-    mysql_root_host: str = _setting("From which hosts MySQL lets root in; % is any", "%")
-    dj_support_filepath_management: str = _setting("DataJoint's switch for file paths; Spyglass needs TRUE", "TRUE")
-    hub_image_name: str = _setting("Name of the hub's image, without tag", "spyglass-hub-${paper_id}")
-    db_image_name: str = _setting("Name of the database's image, without tag", "spyglass-db-${paper_id}")
-    grant_sudo: bool = _setting("yes gives sudo in the hub: for debugging only", "no")
-    dandi_api_key: str = _setting("A DANDI API key, given to the running hub and to nothing else")
-    dandiset_version: str = _setting("The version of the Dandiset that Spyglass streams from; the latest when empty")
-    hub_port: int = _setting("JupyterLab's port on this machine; `auto` finds a free one and keeps it", "8888")
-    db_port: int = _setting("MySQL's port on this machine; `auto` finds a free one and keeps it", "3306")
-    bind_address: str = _setting("The address both ports listen on; 127.0.0.1 is this machine alone", "127.0.0.1")
-    hub_base_image: str = _setting("What the hub's image is built on", "quay.io/jupyter/base-notebook:python-3.12")
-    db_base_image: str = _setting("What the database's image is built on", "mysql:9.7")
-    hub_apt_packages: str = _setting(
+    docker_hub_user: str = setting(
+        "Your Docker Hub user or organisation; needed only to publish",
+        matching(DOCKER_HUB_USER, "Docker Hub's names are in lower case; correct it in .env"),
+    )
+    spyglass_base_dir: Path = setting("Spyglass' base directory on this machine; only used to find the export", path)
+    spyglass_paper_dir: Path = setting(
+        "The folder that Spyglass' Export wrote", path, "${SPYGLASS_BASE_DIR}/export/${PAPER_ID}"
+    )
+    bind_address: IPv4Address | IPv6Address = setting(
+        "The address both ports listen on; 127.0.0.1 is this machine alone",
+        address,
+        "127.0.0.1",
+        to=("compose", "reader"),
+    )
+    hub_port: int = setting(
+        "JupyterLab's port on this machine; `auto` finds a free one and keeps it",
+        port,
+        "8888",
+        to=("compose", "reader", "hub"),
+    )
+    db_port: int = setting(
+        "MySQL's port on this machine; `auto` finds a free one and keeps it", port, "3306", to=("compose", "reader")
+    )
+    jupyter_server_app_password: str = setting(
+        "The password of JupyterLab; choose your own before you let others in",
+        any_text,
+        "${PAPER_ID}",
+        to=("compose", "reader", "hub"),
+        secret=True,
+    )
+    mysql_root_password: str = setting(
+        "The password of MySQL's root and of MYSQL_USER; choose your own before you let others in",
+        password,
+        "${PAPER_ID}",
+        to=("compose", "reader", "hub"),
+        secret=True,
+    )
+    mysql_user: str = setting("The MySQL user that DataJoint connects as", any_text, "root", to=("compose", "hub"))
+    mysql_host: str = setting("The database's host name as the hub sees it", any_text, "db", to=("compose", "hub"))
+    mysql_root_host: str = setting("From which hosts MySQL lets root in; % is any", any_text, "%", to=("compose",))
+    dj_support_filepath_management: str = setting(
+        "DataJoint's switch for file paths; Spyglass needs TRUE", any_text, "TRUE", to=("compose", "reader", "hub")
+    )
+    spyglass_data_dir: Path | None = setting(
+        "A folder with NWB files to mount at /home/jovyan/data", existing_path, to=("compose", "reader")
+    )
+    dandiset_version: str = setting(
+        "The version of the Dandiset that Spyglass streams from; the latest when empty",
+        matching(
+            DANDISET_VERSION,
+            "copy it from the Dandiset's page, such as 0.220913.1400, or leave it empty for the latest",
+        ),
+        to=("compose", "reader", "hub"),
+    )
+    dandi_api_key: str = setting(
+        "A DANDI API key, given to the running hub and to nothing else", any_text, to=("compose", "hub"), secret=True
+    )
+    grant_sudo: bool = setting("yes gives sudo in the hub: for debugging only", yes_or_no, "no")
+    hub_image_name: str = setting(
+        "Name of the hub's image, without tag", image_name, "spyglass-hub-${paper_id}", to=("compose", "reader")
+    )
+    db_image_name: str = setting(
+        "Name of the database's image, without tag", image_name, "spyglass-db-${paper_id}", to=("compose", "reader")
+    )
+    hub_image: str = setting(
+        "The hub's image that `invoke run` starts; the published one when empty", any_text, to=("reader",)
+    )
+    db_image: str = setting("The database's image that `invoke run` starts; likewise", any_text, to=("reader",))
+    hub_base_image: str = setting(
+        "What the hub's image is built on", any_text, "quay.io/jupyter/base-notebook:python-3.12", to=("compose",)
+    )
+    db_base_image: str = setting("What the database's image is built on", any_text, "mysql:9.7", to=("compose",))
+    hub_apt_packages: str = setting(
         "Debian packages of the hub; fewer build faster, none is an empty value",
+        any_text,
         POSITION_PIPELINE_PACKAGES,
+        to=("compose",),
         may_be_empty=True,
     )
-    env_exclude: tuple[str, ...] = _setting("Packages to leave out of the environment, by name or pattern")
-    ca_bundle: Path | None = _setting("A file of CA certificates, for builds behind a proxy that re-signs TLS")
-    docker: tuple[str, ...] = _setting("How to call Docker, e.g. `sudo docker` on a shared server", "docker")
+    env_exclude: tuple[str, ...] = setting("Packages to leave out of the environment, by name or pattern", words)
+    ca_bundle: Path | None = setting(
+        "A file of CA certificates, for builds behind a proxy that re-signs TLS",
+        existing_path,
+        to=("compose", "reader"),
+    )
+    docker: tuple[str, ...] = setting("How to call Docker, e.g. `sudo docker` on a shared server", command, "docker")
 
     @property
     def project(self) -> str:
@@ -93,13 +191,30 @@ class Settings:
     @property
     def url(self) -> str:
         """Where JupyterLab answers; an address that means "all of them" is shown as localhost."""
-        local = self.bind_address in ("127.0.0.1", "0.0.0.0", "::", "::1")  # noqa: S104 - compared, not bound
-        return f"http://{'localhost' if local else self.bind_host}:{self.hub_port}/lab"
+        host = _as_text(self.bind_address)
+        local = host in ("127.0.0.1", "[::1]") or self.bind_address.is_unspecified
+        return f"http://{'localhost' if local else host}:{self.hub_port}/lab"
 
-    @property
-    def bind_host(self) -> str:
-        """The bind address as it stands before a port: IPv6 in brackets."""
-        return f"[{self.bind_address}]" if ":" in self.bind_address else self.bind_address
+
+DECLARED: Mapping[str, Declaration] = {
+    one.name.upper(): one.metadata["declaration"] for one in fields(Settings) if one.metadata
+}
+
+
+def variables(settings: Settings, recipient: Recipient) -> dict[str, str]:
+    """Give the settings that a recipient gets, as environment variables."""
+    return {
+        name: _as_text(getattr(settings, name.lower()))
+        for name, declaration in DECLARED.items()
+        if recipient in declaration.to
+    }
+
+
+def _as_text(value: object) -> str:
+    """Write a value as compose files take it: nothing for None, an IPv6 address in brackets before its port."""
+    if isinstance(value, IPv6Address):
+        return f"[{value}]"
+    return "" if value is None else str(value)
 
 
 def load(root: Path, environment: Mapping[str, str]) -> Settings:
@@ -150,102 +265,20 @@ def examine(root: Path, environment: Mapping[str, str]) -> tuple[Settings | None
         raise UserError(
             f"{env_file} is not UTF-8 text: {error.reason} at byte {error.start}", "save it as UTF-8"
         ) from error
-    known = [setting for setting in fields(Settings) if setting.metadata]
-    given |= {name: environment[name] for name in (s.name.upper() for s in known) if name in environment}
+    given |= {name: environment[name] for name in DECLARED if name in environment}
 
     texts: dict[str, str] = {}
+    values: dict[str, Any] = {}
     problems: dict[str, UserError] = {}
-    for setting in known:
-        name, may_be_empty = setting.name.upper(), setting.metadata["may_be_empty"]
+    for name, declaration in DECLARED.items():
         text = given.get(name, "").strip()
-        if not text and not (name in given and may_be_empty):
-            text = Template(setting.metadata["default"]).safe_substitute(
-                texts, paper_id=texts.get("PAPER_ID", "").lower()
-            )
-        if any(character in text for character in "\0\r\n"):
-            problems[name] = UserError(f"{name} holds more than one line", f"give {name} as one line in .env")
+        if not text and not (name in given and declaration.may_be_empty):
+            text = declaration.fill(texts)
         texts[name] = text
-    values = {}
-    for setting in known:
-        name = setting.name.upper()
         try:
-            values[setting.name] = _parse(name, texts, root)
+            if any(character in text for character in "\0\r\n"):
+                raise UserError(f"{name} holds more than one line", f"give {name} as one line in .env")
+            values[name.lower()] = declaration.parse(text, Given(name, root, values))
         except UserError as problem:
-            problems.setdefault(name, problem)
+            problems[name] = problem
     return (None if problems else Settings(root=root, **values)), problems
-
-
-def _parse(name: str, texts: Mapping[str, str], root: Path) -> Any:
-    """Turn a setting's text into its value, or raise a UserError that says what it should look like."""
-    text = texts[name]
-    match name:
-        case "PAPER_ID":
-            if not PAPER_ID.fullmatch(text) or len(text) > 32 or text.lower() in TAKEN_NAMES:
-                raise UserError(
-                    f"PAPER_ID {text!r} is not valid" if text else "PAPER_ID is not set",
-                    "use up to 32 letters and digits with single - or _ between them, such as Gu2026, in .env",
-                )
-            return text
-        case "SPYGLASS_BASE_DIR" | "SPYGLASS_PAPER_DIR":
-            return root / Path(text).expanduser()
-        case "SPYGLASS_DATA_DIR" | "CA_BUNDLE":
-            path = root / Path(text).expanduser() if text else None
-            if path and not path.exists():
-                raise UserError(f"{name} does not exist: {path}", f"correct {name} in .env, or leave it empty")
-            return path
-        case "HUB_PORT" | "DB_PORT":
-            if text == "auto":
-                return 0
-            if not (text.isascii() and text.isdigit() and 1 <= int(text) <= 65535):
-                raise UserError(
-                    f"{name} {text!r} is no port", f"set {name} to a number from 1 to 65535, or to auto, in .env"
-                )
-            if name == "DB_PORT" and text == texts["HUB_PORT"]:
-                raise UserError(f"HUB_PORT and DB_PORT are both {text}", "give them different ports in .env")
-            return int(text)
-        case "BIND_ADDRESS":
-            try:
-                return str(ip_address(text))
-            except ValueError as error:
-                raise UserError(
-                    f"BIND_ADDRESS {text!r} is no IP address",
-                    "use 127.0.0.1 for this machine alone, or an address of this machine",
-                ) from error
-        case "MYSQL_ROOT_PASSWORD" if not text.isascii():
-            # PyMySQL, and so DataJoint, sends it in latin1, and is not let in.
-            raise UserError("MYSQL_ROOT_PASSWORD has a character that is not ASCII", "use letters, digits and signs")
-        case "DOCKER_HUB_USER":
-            if text and not DOCKER_HUB_USER.fullmatch(text):
-                raise UserError(
-                    f"DOCKER_HUB_USER {text!r} is not valid", "Docker Hub's names are in lower case; see .env"
-                )
-            return text
-        case "HUB_IMAGE_NAME" | "DB_IMAGE_NAME":
-            user = texts["DOCKER_HUB_USER"]
-            image = f"{user}/{text}" if user and "/" not in text else text
-            if not IMAGE_NAME.fullmatch(image):
-                raise UserError(
-                    f"{name} {text!r} is no image name",
-                    "use lower case letters, digits and . _ - / (and a registry's host before the first /), no tag",
-                )
-            return image
-        case "DANDISET_VERSION":
-            if text and not DANDISET_VERSION.fullmatch(text):
-                raise UserError(
-                    f"DANDISET_VERSION {text!r} is no version of a Dandiset",
-                    "copy it from the Dandiset's page, such as 0.220913.1400, or leave it empty for the latest",
-                )
-            return text
-        case "GRANT_SUDO":
-            if text.lower() not in ("yes", "no", "true", "false", "1", "0"):
-                raise UserError(f"GRANT_SUDO {text!r} is neither yes nor no", "set GRANT_SUDO=no in .env")
-            return text.lower() in ("yes", "true", "1")
-        case "ENV_EXCLUDE":
-            return tuple(text.replace(",", " ").split())
-        case "DOCKER":
-            try:
-                return tuple(shlex.split(text))
-            except ValueError as error:
-                raise UserError(f"DOCKER {text!r} is no command: {error}", "set DOCKER=docker in .env") from error
-        case _:
-            return text

@@ -33,7 +33,7 @@ def settings() -> Settings:
 @pytest.fixture(scope="session")
 def docker_engine(settings: Settings) -> Docker:
     """A Docker Engine that answers."""
-    docker = stack.connect(settings)
+    docker = stack.authors_docker(settings)
     try:
         docker.check()
     except UserError as error:

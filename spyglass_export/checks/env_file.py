@@ -2,7 +2,6 @@
 
 import difflib
 from collections.abc import Mapping
-from dataclasses import fields
 from io import StringIO
 from pathlib import Path
 
@@ -10,12 +9,11 @@ from dotenv.parser import parse_stream
 
 from spyglass_export.checks.check import Check, failed, passed, warned
 from spyglass_export.errors import UserError
-from spyglass_export.settings import Settings, examine, unreadable_lines
+from spyglass_export.settings import DECLARED, Settings, examine, unreadable_lines
 
 NAME = ".env"
 # The last two are read by docker compose alone.
-KNOWN = [*(setting.name.upper() for setting in fields(Settings) if setting.metadata), "HOST_UID", "HOST_GID"]
-LOOPBACK = ("127.", "::1")
+KNOWN = [*DECLARED, "HOST_UID", "HOST_GID"]
 
 
 def check_env_file(root: Path, environment: Mapping[str, str]) -> tuple[list[Check], Settings | None]:
@@ -80,9 +78,9 @@ def _check_lines(text: str) -> list[Check]:
 def _unknown(name: str) -> Check:
     nearest = difflib.get_close_matches(name.upper(), KNOWN, n=1)
     hint = f"did you mean {nearest[0]}?" if nearest else "take it out; env.example has every setting"
-    return warned(NAME, f"{name} is no setting, and nothing reads it", hint)
+    return warned(NAME, f"{name} is not a setting, and nothing reads it", hint)
 
 
 def _is_open_with_known_password(settings: Settings) -> bool:
     passwords = (settings.jupyter_server_app_password, settings.mysql_root_password)
-    return not settings.bind_address.startswith(LOOPBACK) and settings.paper_id in passwords
+    return not settings.bind_address.is_loopback and settings.paper_id in passwords

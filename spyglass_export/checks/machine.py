@@ -13,7 +13,16 @@ from typing import Any
 
 from spyglass_export.checks.check import Check, failed, passed, run_side_by_side, warned
 from spyglass_export.containers import bootstrap, ports
-from spyglass_export.containers.docker import INSTALL_HINT, Docker
+from spyglass_export.containers.docker import Docker
+from spyglass_export.containers.faults import (
+    FREE_SPACE,
+    INSTALL_HINT,
+    DockerError,
+    NoPermission,
+    NotAllowed,
+    NotInRegistry,
+    NotInstalled,
+)
 from spyglass_export.errors import UserError
 from spyglass_export.settings import Settings
 
@@ -62,16 +71,13 @@ def check_machine(docker: Docker, settings: Settings | None) -> list[Check]:
 def _check_engine(docker: Docker) -> list[Check]:
     name = "Docker Engine"
     if not shutil.which(docker.command[0]):
-        what = f"Docker is not installed: there is no program `{docker.command[0]}`"
-        return [failed(name, UserError(what, INSTALL_HINT))]
+        return [failed(name, NotInstalled(what=f"{NotInstalled.problem}: there is no program `{docker.command[0]}`"))]
     try:
         version = docker.ask(*VERSION).strip()
-    except UserError as error:
+    except DockerError as error:
         if host := os.environ.get("DOCKER_HOST"):
-            error = UserError(
-                error.what, f"{error.hint}; or unset DOCKER_HOST in this shell, which sends you to {host}"
-            )
-        return [failed("permission" if "permission" in error.what else name, error)]
+            error.hint += f"; or unset DOCKER_HOST in this shell, which sends you to {host}"
+        return [failed("permission" if isinstance(error, NoPermission) else name, error)]
     return [passed("permission", "you may use Docker"), _check_version(name, version, MINIMUM["engine"])]
 
 
@@ -148,7 +154,7 @@ def _check_disk(docker: Docker, settings: Settings, info: dict[str, Any]) -> lis
 def _check_room(name: str, folder: Path, needed: int, note: str = "") -> Check:
     free = shutil.disk_usage(folder).free
     what = f"{free / GB:.1f} GB free in {folder}{note or f'; {needed / GB:.1f} GB are needed'}"
-    hint = "free some space: `docker system prune` removes what Docker can spare"
+    hint = FREE_SPACE
     if free < needed // (2 if note else 1):
         return failed(name, UserError(what, hint))
     return warned(name, what, hint) if free < needed else passed(name, what)
@@ -211,9 +217,9 @@ def _check_base_image(docker: Docker, name: str, image: str, source: str) -> lis
         return [failed(name, UserError(what, hint))]
     try:
         docker.ask("buildx", "imagetools", "inspect", image)
-    except UserError as error:
-        if re.search(r"not found|denied|unauthorized|manifest unknown", error.what):
-            what = f"{bootstrap.registry(image)} has no {image}, or keeps it from you"
-            return [failed(name, UserError(what, f"correct {name} in .env, or log in with `docker login`"))]
+    except (NotAllowed, NotInRegistry):
+        what = f"{bootstrap.registry(image)} has no {image}, or keeps it from you"
+        return [failed(name, UserError(what, f"correct {name} in .env, or log in with `docker login`"))]
+    except DockerError as error:
         return [warned(name, f"{image} could not be looked up: {error.what}", error.hint)]
     return [passed(name, f"{image} will be pulled; {bootstrap.registry(image)} has it")]

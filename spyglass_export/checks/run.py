@@ -17,10 +17,10 @@ from spyglass_export.containers.docker import Docker
 from spyglass_export.errors import UserError
 from spyglass_export.settings import Settings
 
-__all__ = ["Check", "require_no_failure", "run", "show_as_json", "show_as_table"]
+__all__ = ["Check", "require_no_failure", "run_checks", "show_as_json", "show_as_table"]
 
 
-def run(root: Path, environment: Mapping[str, str], *, dry: bool = False) -> list[Check]:
+def run_checks(root: Path, environment: Mapping[str, str], *, dry: bool = False) -> list[Check]:
     """Check every precondition of `invoke build` in the project at ``root``; changes nothing, takes seconds.
 
     ``environment`` is the process environment, which overrides `.env`. With ``dry``, docker's commands are
@@ -31,7 +31,7 @@ def run(root: Path, environment: Mapping[str, str], *, dry: bool = False) -> lis
         docker = Docker(tuple(environment.get("DOCKER", "docker").split()), root, dry=dry)
         return [*checks, *run_side_by_side([("Docker", lambda: check_machine(docker, None))])]
     settings = ports.settle(settings, dry=True)
-    docker = Docker(settings.docker, root, {"COMPOSE_PROJECT_NAME": settings.project}, dry=dry)
+    docker = Docker(settings.docker, root, project=settings.project, dry=dry)
     return [
         *checks,
         *run_side_by_side(

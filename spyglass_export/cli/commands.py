@@ -57,8 +57,8 @@ def _this_stack(context: Context) -> tuple[Settings, Docker]:
     dry = bool(context.config.run.dry)
     settings = ports.settle(load_settings(ROOT, os.environ), dry=dry)
     Docker(settings.docker, ROOT, dry=dry).check(to_build=False)
-    connect = reader.connect if reader.is_readers(settings, dry=dry) else stack.connect
-    docker = connect(settings, dry=dry)
+    door = reader.readers_docker if reader.is_readers(settings, dry=dry) else stack.authors_docker
+    docker = door(settings, dry=dry)
     docker.check(to_build=False)
     return settings, docker
 
@@ -84,11 +84,11 @@ def run(context: Context, from_: str = "") -> None:
     settings = ports.settle(load_settings(ROOT, os.environ), dry=dry)
     if from_:
         reader.load_archive(settings, Path(from_).expanduser(), dry=dry)
-    docker = reader.connect(settings, dry=dry)
+    docker = reader.readers_docker(settings, dry=dry)
     ports.check_ports(settings, docker)
-    reader.fetch(docker)
-    docker = reader.connect(settings, dry=dry)
-    reader.start(settings, docker)
+    reader.fetch(settings, docker)
+    docker = reader.readers_docker(settings, dry=dry)
+    reader.run(settings, docker)
     if not dry:
         print_url(settings)
 
@@ -135,7 +135,7 @@ def status(context: Context) -> None:
         ["service", "state", "health", "answers on"],
         [[one.service, one.state, one.health or "-", one.ports or "-"] for one in containers],
     )
-    console.show_table("images", ["image", "created", "size"], stack.images_of(settings, docker))
+    console.show_table("images", ["image", "created", "size"], stack.image_rows(settings, docker))
     console.show_table(
         "volumes",
         ["volume", "keeps", "size", ""],

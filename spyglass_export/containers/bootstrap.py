@@ -18,6 +18,15 @@ from dotenv import set_key
 
 from spyglass_export import console
 from spyglass_export.containers.docker import PROXY_VARIABLES, Docker, registry_of
+from spyglass_export.containers.faults import (
+    DockerError,
+    NoAnswer,
+    NoPermission,
+    NoPlugin,
+    NotRunning,
+    OtherVersion,
+    Paused,
+)
 from spyglass_export.errors import UserError
 from spyglass_export.settings import Settings
 
@@ -59,13 +68,15 @@ def ensure_engine(docker: Docker) -> None:
     """Have a Docker Engine with compose v2 and buildx answer, or raise a UserError that says what to install."""
     try:
         docker.check()
-    except UserError as trouble:
-        if "permission" in trouble.what:
-            raise
+    except (NoPermission, Paused, OtherVersion, NoAnswer):
+        raise
+    except DockerError as trouble:
         release = _debian_release()
-        if not release or os.name != "posix" or os.geteuid() != 0:
+        if not release or os.geteuid() != 0:
+            if isinstance(trouble, NotRunning):
+                raise
             raise UserError(trouble.what, _install_hint()) from trouble
-        if not shutil.which("dockerd") or "missing" in trouble.what:
+        if not shutil.which("dockerd") or isinstance(trouble, NoPlugin):
             _install_engine(release)
         if not docker.succeeds("version"):
             _start_engine(docker)
@@ -84,7 +95,9 @@ def ensure_base_images(settings: Settings, docker: Docker) -> None:
         if missing[name] in stand_in_names or not answers
     ]
     if silent and has_own_road(docker):
-        silent = [name for name in silent if missing[name] in stand_in_names or docker.show("pull", missing[name])]
+        silent = [
+            name for name in silent if missing[name] in stand_in_names or docker.show("pull", missing[name]) is not None
+        ]
     if not silent:
         return
     unreachable = sorted({registry(missing[name]) for name in silent if missing[name] not in stand_in_names})

@@ -8,7 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from spyglass_export import console
-from spyglass_export.containers.docker import Docker, known_trouble
+from spyglass_export.containers.docker import Docker
+from spyglass_export.containers.faults import NoSpace, recognise
 from spyglass_export.errors import UserError
 
 LOG_LINES = 15
@@ -18,7 +19,7 @@ OUTPUT = re.compile(r"#(\d+) [\d.]+ (.*)")
 FAILURE = re.compile(r"#(\d+) ERROR: (.*)")
 
 
-def build(root: Path, docker: Docker) -> None:
+def build_images(root: Path, docker: Docker) -> None:
     """Build both images; the whole log goes to `build.log`.
 
     Raises UserError with what failed: in our scripts' own words where they failed, else in Docker's, with
@@ -70,7 +71,10 @@ def _explain(log: list[str]) -> UserError:
         if text.startswith("error: "):
             hint = next((text for text in outputs[index:] if text.startswith("hint: ")), "build.log has the whole log")
             return UserError(text.removeprefix("error: "), hint.removeprefix("hint: "))
-    if trouble := known_trouble("\n".join(log)):
+    # What a step prints is not Docker's own, except where the disk is full, which it alone may tell.
+    if NoSpace.fits("\n".join(outputs)):
+        return NoSpace()
+    if trouble := recognise("\n".join(line for line in log if not OUTPUT.match(line))):
         return trouble
     failure = next((match for line in log if (match := FAILURE.match(line))), None)
     if not failure:

@@ -11,62 +11,33 @@ from pathlib import Path
 from typing import IO
 
 from spyglass_export import console
-from spyglass_export.errors import UserError
-
-INSTALL_HINT = "run `invoke bootstrap`; it installs Docker where it can, and says what to install elsewhere"
+from spyglass_export.containers.faults import DockerError, NoAnswer, NoPlugin, NotInstalled, explain
 
 PROXY_VARIABLES = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy")
-
-# What Docker's error contains, and what to tell the user instead. In lower case, first match wins.
-KNOWN_TROUBLES = (
-    (
-        "permission denied while trying to connect",
-        "you have no permission to use Docker",
-        "ask to be added to the group `docker` and log in again, or set DOCKER=sudo docker in .env",
-    ),
-    (
-        "cannot connect to the docker daemon",
-        "Docker is not running",
-        "start Docker; `invoke bootstrap` does it on Debian",
-    ),
-    ("error during connect", "Docker is not running", "start Docker Desktop and wait until it says that it runs"),
-    ("is not a docker command", "Docker Compose v2 or buildx is missing", INSTALL_HINT),
-    (
-        "no space left on device",
-        "the disk is full",
-        "free some space: `docker system prune` removes what Docker can spare",
-    ),
-    ("no such image", "this paper has no images yet", "run `invoke build`"),
-    (
-        "already allocated",
-        "a port is in use by another program",
-        "set HUB_PORT or DB_PORT in .env to a free port; `invoke build` names one",
-    ),
-    (
-        "failed to resolve source metadata",
-        "a base image cannot be fetched: its registry does not answer",
-        "check the network; without a registry `invoke bootstrap` builds stand-ins for the base images",
-    ),
-)
 
 
 @dataclass(frozen=True)
 class Docker:
     """Runs docker as the settings say; with ``dry`` it prints the commands and runs none.
 
-    ``environment`` is what docker compose fills its variables from, on top of this process' own. Extra
-    ``compose_files`` are read after docker-compose.yml.
+    ``environment`` is what docker compose fills its variables from, on top of this process' own and of what the next
+    fields give it. Extra ``compose_files`` are read after docker-compose.yml. ``project`` is compose's, ``owner`` the
+    user and group id by which the hub writes (None: the image's own), ``volume_hashes`` say by the role of a volume
+    which export or environment it belongs to. ``patience`` is how many seconds an answer may take.
     """
 
     command: tuple[str, ...]
     root: Path
     environment: Mapping[str, str] = field(default_factory=dict)
     compose_files: tuple[str, ...] = ()
+    project: str = ""
+    owner: tuple[int, int] | None = None
+    volume_hashes: Mapping[str, str] = field(default_factory=dict)
     dry: bool = False
     patience: float | None = None
 
     def ask(self, *arguments: str) -> str:
-        """Run docker, show nothing and return what it printed; raise UserError where it fails."""
+        """Run docker, show nothing and return what it printed; raise DockerError where it fails."""
         if self.dry:
             self._print(arguments)
             return ""
@@ -90,18 +61,18 @@ class Docker:
             return 0
         return self._run(arguments).returncode
 
-    def show(self, *arguments: str) -> str:
-        """Run docker with its progress on the user's terminal; return its error message, empty where it succeeded."""
+    def show(self, *arguments: str) -> DockerError | None:
+        """Run docker with its progress on the user's terminal; return what went wrong, None where it succeeded."""
         if self.dry:
             self._print(arguments)
-            return ""
+            return None
         done = self._run(arguments, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)
-        return (done.stderr.strip() or f"docker {arguments[0]} failed") if done.returncode else ""
+        return explain(done.stderr, f"docker {arguments[0]} failed") if done.returncode else None
 
     def pipe(self, source: Sequence[str], sink: Sequence[str], path: Path) -> None:
         """Feed what one docker command prints to another, and write what that one prints to a new file.
 
-        Raises UserError where either fails; what is in the file is worth nothing then.
+        Raises DockerError where either fails; what is in the file is worth nothing then.
         """
         if self.dry:
             console.say(
@@ -162,28 +133,40 @@ class Docker:
             raise subprocess.CalledProcessError(process.returncode, command)
 
     def check(self, *, to_build: bool = True) -> None:
-        """Raise UserError unless Docker Engine answers and has compose v2 and, for builds, buildx."""
+        """Raise DockerError unless Docker Engine answers and has compose v2 and, for builds, buildx."""
         if self.dry:
             return
         if not shutil.which(self.command[0]):
-            raise UserError(f"Docker is not installed: there is no program `{self.command[0]}`", INSTALL_HINT)
+            raise NotInstalled(what=f"{NotInstalled.problem}: there is no program `{self.command[0]}`")
         self.ask("version", "--format", "{{.Server.Version}}")
         if not self.succeeds("compose", "version"):
-            raise UserError("Docker Compose v2 is missing: `docker compose` does not work", INSTALL_HINT)
+            raise NoPlugin(what="Docker Compose v2 is missing: `docker compose` does not work")
         if to_build and not self.succeeds("buildx", "version"):
-            raise UserError("Docker buildx is missing: `docker buildx` does not work", INSTALL_HINT)
+            raise NoPlugin(what="Docker buildx is missing: `docker buildx` does not work")
 
     def _command(self, arguments: tuple[str, ...]) -> list[str]:
         # sudo drops the environment unless it is told what to keep.
-        names = [*self.environment, *(name for name in PROXY_VARIABLES if name in os.environ)]
+        names = [*self.variables, *(name for name in PROXY_VARIABLES if name in os.environ)]
         kept = [f"--preserve-env={','.join(names)}"] if self.command[0] == "sudo" else []
         if arguments[0] == "compose" and self.compose_files:
             files = [part for name in ("docker-compose.yml", *self.compose_files) for part in ("--file", name)]
             arguments = ("compose", *files, *arguments[1:])
         return [self.command[0], *kept, *self.command[1:], *arguments]
 
+    @property
+    def variables(self) -> dict[str, str]:
+        """What docker compose is given to fill its files from."""
+        found = {"COMPOSE_PROJECT_NAME": self.project} if self.project else {}
+        if self.owner:
+            found |= {"HOST_UID": str(self.owner[0]), "HOST_GID": str(self.owner[1])}
+        return {
+            **found,
+            **{f"{role.upper()}_HASH": one for role, one in self.volume_hashes.items()},
+            **self.environment,
+        }
+
     def _environment(self) -> dict[str, str]:
-        return {**os.environ, **self.environment}
+        return {**os.environ, **self.variables}
 
     def _print(self, arguments: tuple[str, ...]) -> None:
         console.say(shlex.join(self._command(arguments)))
@@ -206,10 +189,7 @@ class Docker:
                 timeout=self.patience,
             )
         except subprocess.TimeoutExpired as error:
-            raise UserError(
-                f"`docker {arguments[0]}` gave no answer in {self.patience:g} s",
-                "wait until Docker has started, or start it anew; then run this again",
-            ) from error
+            raise NoAnswer(what=f"`docker {arguments[0]}` gave no answer in {self.patience:g} s") from error
 
 
 def registry_of(image: str) -> str:
@@ -222,17 +202,6 @@ def registry_of(image: str) -> str:
     return host if "." in host or ":" in host or host == "localhost" else ""
 
 
-def known_trouble(message: str) -> UserError | None:
-    """Recognise what docker printed, if it is one of the troubles that users meet."""
-    for sign, what, hint in KNOWN_TROUBLES:
-        if sign in message.lower():
-            return UserError(what, hint)
-    return None
-
-
-def explain(message: str, otherwise: str) -> UserError:
-    """Turn what docker printed into an error that says what to do."""
-    lines = [line.strip() for line in message.splitlines() if line.strip()]
-    return known_trouble(message) or UserError(
-        f"{otherwise}: {lines[-1]}" if lines else otherwise, "`invoke status` and `invoke logs` tell more"
-    )
+def login_arguments(image: str) -> tuple[str, ...]:
+    """What docker is called with to log in to an image's registry."""
+    return ("login", *filter(None, (registry_of(image),)))

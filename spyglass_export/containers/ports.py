@@ -6,6 +6,7 @@ import re
 import socket
 import sys
 from dataclasses import replace
+from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
 
 from spyglass_export.containers.docker import Docker
@@ -13,6 +14,7 @@ from spyglass_export.errors import UserError
 from spyglass_export.settings import Settings
 
 KEPT = ".ports.json"
+Address = IPv4Address | IPv6Address
 FIRST = {"hub_port": 8888, "db_port": 3306}
 
 
@@ -49,7 +51,7 @@ def _read(file: Path) -> dict[str, dict[str, int]]:
         return {}
 
 
-def _free_port(address: str, first: int, taken: set[int]) -> int:
+def _free_port(address: Address, first: int, taken: set[int]) -> int:
     return next(port for port in range(first, 65536) if port not in taken and _is_free(address, port))
 
 
@@ -61,8 +63,7 @@ def check_ports(settings: Settings, docker: Docker) -> None:
 
 def port_problems(settings: Settings, docker: Docker) -> dict[str, UserError]:
     """Give what is wrong with each port, by its setting's name; raise UserError where no port can be right."""
-    project = docker.environment["COMPOSE_PROJECT_NAME"]
-    own = docker.ask("ps", "--filter", f"label=com.docker.compose.project={project}", "--format", "{{.Ports}}")
+    own = docker.ask("ps", "--filter", f"label=com.docker.compose.project={docker.project}", "--format", "{{.Ports}}")
     held = {int(port) for port in re.findall(r":(\d+)->", own)}
     problems = {}
     for name, port in (("HUB_PORT", settings.hub_port), ("DB_PORT", settings.db_port)):
@@ -76,8 +77,8 @@ def port_problems(settings: Settings, docker: Docker) -> dict[str, UserError]:
     return problems
 
 
-def _is_free(address: str, port: int) -> bool:
-    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+def _is_free(address: Address, port: int) -> bool:
+    family = socket.AF_INET6 if address.version == 6 else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as probe:
         if sys.platform == "win32":
             # Windows lets a second program bind a port that is in use, unless asked not to.
@@ -86,13 +87,13 @@ def _is_free(address: str, port: int) -> bool:
             # A port that was just given up may be bound again at once, as Docker does.
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind((address, port))
+            probe.bind((str(address), port))
         except PermissionError:
             return True  # a low port, which Docker Engine may open where this user may not
         except OSError as error:
             if error.errno == errno.EADDRNOTAVAIL:
                 raise UserError(
-                    f"BIND_ADDRESS {address} is no address of this machine", "set BIND_ADDRESS=127.0.0.1 in .env"
+                    f"BIND_ADDRESS {address} is not an address of this machine", "set BIND_ADDRESS=127.0.0.1 in .env"
                 ) from error
             return False
     return True

@@ -1,25 +1,25 @@
 """A reader's stack: published images, started beside whatever else runs on the machine."""
 
 import json
-import os
 import re
 from dataclasses import replace
 from pathlib import Path
 
-from dotenv import dotenv_values, set_key
+from dotenv import set_key
 
 from spyglass_export import console
 from spyglass_export.checksum import sha256
-from spyglass_export.containers import published, stack
-from spyglass_export.containers.docker import Docker
+from spyglass_export.containers import digests, stack
+from spyglass_export.containers.docker import Docker, login_arguments
+from spyglass_export.containers.faults import NotAllowed, RateLimited
 from spyglass_export.errors import UserError
-from spyglass_export.settings import Settings
+from spyglass_export.settings import Settings, variables
 
 COMPOSE_FILE = "docker-compose-collab.yml"
 IMAGE_VARIABLES = {"db": "DB_IMAGE", "hub": "HUB_IMAGE"}
-# The label of each image that names its volume, and what docker-compose-collab.yml calls it.
+# The label of each image that says which volume is its own, and the role of that volume.
 VOLUME_LABEL = "spyglass-export.volume"
-VOLUME_VARIABLES = {"db": "DB_DATA_HASH", "hub": "CONDA_HASH"}
+VOLUME_OF = {"db": "db_data", "hub": "conda"}
 ARCHIVED_IMAGES, CHECKSUMS = "images.tar.zst", "SHA256SUMS"
 
 
@@ -47,55 +47,45 @@ def _has_containers(docker: Docker, name: str) -> bool:
     return bool(docker.ask("ps", "--all", "--quiet", "--filter", f"label=com.docker.compose.project={name}").strip())
 
 
-def connect(settings: Settings, *, dry: bool = False) -> Docker:
-    """Give the door to docker, with all that docker compose fills a reader's file from.
-
-    Images are the ones that .env or the environment name, else those that were published from this folder, else
-    what the compose file says: digests in a bundle, `latest` in a repository.
-    """
+def readers_docker(settings: Settings, *, dry: bool = False) -> Docker:
+    """Give the door to docker, with all that docker compose fills a reader's file from."""
     environment = {
-        "COMPOSE_PROJECT_NAME": project(settings.paper_id),
         "COMPOSE_FILE": COMPOSE_FILE,
         # Compose would read .env by rules of its own.
         "COMPOSE_DISABLE_ENV_FILE": "1",
-        "PAPER_ID": settings.paper_id,
-        "DOCKER_HUB_USER": "",
-        "HUB_IMAGE_NAME": settings.hub_image_name,
-        "DB_IMAGE_NAME": settings.db_image_name,
-        "JUPYTER_SERVER_APP_PASSWORD": settings.jupyter_server_app_password,
-        "MYSQL_ROOT_PASSWORD": settings.mysql_root_password,
-        "DJ_SUPPORT_FILEPATH_MANAGEMENT": settings.dj_support_filepath_management,
-        "HUB_PORT": str(settings.hub_port),
-        "DB_PORT": str(settings.db_port),
-        "BIND_ADDRESS": settings.bind_host,
-        "SPYGLASS_DATA_DIR": str(settings.spyglass_data_dir or ""),
-        "DANDISET_VERSION": settings.dandiset_version,
-        "CA_BUNDLE": str(settings.ca_bundle or ""),
+        **variables(settings, "reader"),
+        **{IMAGE_VARIABLES[service]: image for service, image in _chosen_images(settings).items()},
+        "DOCKER_HUB_USER": "",  # it is in the images' names already
     }
-    record = published.read(settings)
-    given = {**dotenv_values(settings.root / ".env", encoding="utf-8-sig"), **os.environ}
-    for service, variable in IMAGE_VARIABLES.items():
-        if image := given.get(variable) or (record.reference(service) if record else None):
-            environment[variable] = image
-    docker = Docker(settings.docker, settings.root, environment, dry=dry)
+    docker = Docker(settings.docker, settings.root, environment, project=project(settings.paper_id), dry=dry)
     docker.check(to_build=False)
-    return docker if dry else replace(docker, environment={**environment, **_volume_hashes(docker)})
+    return docker if dry else replace(docker, volume_hashes=_volume_hashes(settings, docker))
 
 
-def images_of(docker: Docker) -> dict[str, str]:
+def _chosen_images(settings: Settings) -> dict[str, str]:
+    """The images that .env or the environment name, else those that were published from this folder.
+
+    Empty is what the compose file says: digests in a bundle, `latest` in a repository.
+    """
+    record = digests.read(settings)
+    chosen = {"db": settings.db_image, "hub": settings.hub_image}
+    return {service: image or (record.reference(service) if record else "") for service, image in chosen.items()}
+
+
+def images_to_run(settings: Settings, docker: Docker) -> dict[str, str]:
     """Give the image that each service runs, as the compose file names it."""
     if docker.dry:
-        return {service: docker.environment.get(variable, variable) for service, variable in IMAGE_VARIABLES.items()}
+        return {service: image or IMAGE_VARIABLES[service] for service, image in _chosen_images(settings).items()}
     services = json.loads(docker.ask("compose", "config", "--format", "json"))["services"]
     return {name: service["image"] for name, service in services.items()}
 
 
-def _volume_hashes(docker: Docker) -> dict[str, str]:
+def _volume_hashes(settings: Settings, docker: Docker) -> dict[str, str]:
     found = {}
-    for service, image in images_of(docker).items():
+    for service, image in images_to_run(settings, docker).items():
         label = f'{{{{index .Config.Labels "{VOLUME_LABEL}"}}}}'
         if docker.succeeds("image", "inspect", image):
-            found[VOLUME_VARIABLES[service]] = docker.ask("image", "inspect", "--format", label, image).strip()
+            found[VOLUME_OF[service]] = docker.ask("image", "inspect", "--format", label, image).strip()
     return found
 
 
@@ -146,12 +136,12 @@ def _check_sums(folder: Path) -> None:
             raise UserError(f"{folder / name} is damaged: its SHA-256 is not that of {CHECKSUMS}", "copy it again")
 
 
-def fetch(docker: Docker) -> None:
+def fetch(settings: Settings, docker: Docker) -> None:
     """Pull what is not on this machine yet, and look for a newer `latest`; works offline once all is here.
 
     Raises UserError where an image is missing and cannot be had.
     """
-    for image in images_of(docker).values():
+    for image in images_to_run(settings, docker).values():
         is_here = not docker.dry and docker.succeeds("image", "inspect", image)
         if is_here and not image.endswith(":latest"):
             continue
@@ -159,16 +149,16 @@ def fetch(docker: Docker) -> None:
         if trouble and is_here:
             console.warn(f"no newer version of {image} could be looked for: starting the one that is here")
         elif trouble:
-            login = " ".join((*docker.command, *published.login_arguments(image)))
+            login = " ".join((*docker.command, *login_arguments(image)))
             raise UserError(
-                f"{image} cannot be pulled: {trouble.splitlines()[-1]}",
+                f"{image} cannot be pulled: {trouble.said}",
                 f"where the authors gave you an account, run `{login}` first"
-                if published.asks_for_login(trouble)
+                if isinstance(trouble, NotAllowed | RateLimited)
                 else "check the network and run it again, or run it `--from` an archive; what has arrived is kept",
             )
 
 
-def start(settings: Settings, docker: Docker) -> None:
+def run(settings: Settings, docker: Docker) -> None:
     """Replace the containers, wait until both are healthy, and say what a new version did to the reader's things."""
     if not docker.dry and (processor := docker.ask("version", "--format", "{{.Server.Arch}}").strip()) != "amd64":
         console.warn(

@@ -13,7 +13,7 @@ from spyglass_export import console
 from spyglass_export.containers.docker import Docker
 from spyglass_export.errors import UserError
 from spyglass_export.export.manifest import read_manifest
-from spyglass_export.settings import Settings
+from spyglass_export.settings import Settings, variables
 
 SERVICES = ("db", "hub")
 HUB_START_SECONDS = 300
@@ -30,7 +30,7 @@ FRESH = {
 }
 
 
-def connect(settings: Settings, *, dry: bool = False) -> Docker:
+def authors_docker(settings: Settings, *, dry: bool = False) -> Docker:
     """Give the door to docker, with all that docker compose fills its files from."""
     files = []
     if settings.spyglass_data_dir:
@@ -38,54 +38,37 @@ def connect(settings: Settings, *, dry: bool = False) -> Docker:
     if settings.grant_sudo:
         files.append(SUDO_FILE)
     plain = Docker(settings.docker, settings.root, dry=dry)
-    environment = _compose_environment(settings) | _owner_of_notebooks(settings, plain)
-    return replace(plain, environment=environment, compose_files=tuple(files))
-
-
-def _compose_environment(settings: Settings) -> dict[str, str]:
-    return {
-        "COMPOSE_PROJECT_NAME": settings.project,
+    environment = {
         # Compose would read .env by rules of its own.
         "COMPOSE_DISABLE_ENV_FILE": "1",
         # They hold the time, and would make each build another image.
         "BUILDX_NO_DEFAULT_ATTESTATIONS": "1",
-        "PAPER_ID": settings.paper_id,
-        "HUB_IMAGE_NAME": settings.hub_image_name,
-        "DB_IMAGE_NAME": settings.db_image_name,
-        "HUB_BASE_IMAGE": settings.hub_base_image,
-        "DB_BASE_IMAGE": settings.db_base_image,
-        "HUB_APT_PACKAGES": settings.hub_apt_packages,
-        "JUPYTER_SERVER_APP_PASSWORD": settings.jupyter_server_app_password,
-        "MYSQL_USER": settings.mysql_user,
-        "MYSQL_HOST": settings.mysql_host,
-        "MYSQL_ROOT_PASSWORD": settings.mysql_root_password,
-        "MYSQL_ROOT_HOST": settings.mysql_root_host,
-        "DJ_SUPPORT_FILEPATH_MANAGEMENT": settings.dj_support_filepath_management,
-        "DANDI_API_KEY": settings.dandi_api_key,
-        "DANDISET_VERSION": settings.dandiset_version,
-        "HUB_PORT": str(settings.hub_port),
-        "DB_PORT": str(settings.db_port),
-        "BIND_ADDRESS": settings.bind_host,
-        "CA_BUNDLE": str(settings.ca_bundle or ""),
-        "SPYGLASS_DATA_DIR": str(settings.spyglass_data_dir or ""),
-        **_volume_hashes(settings),
+        **variables(settings, "compose"),
     }
+    return replace(
+        plain,
+        environment=environment,
+        compose_files=tuple(files),
+        project=settings.project,
+        owner=_owner_of_notebooks(settings, plain),
+        volume_hashes=_volume_hashes(settings),
+    )
 
 
-def _owner_of_notebooks(settings: Settings, docker: Docker) -> dict[str, str]:
-    """The ids by which the hub writes as whoever owns the notebooks.
+def _owner_of_notebooks(settings: Settings, docker: Docker) -> tuple[int, int] | None:
+    """The user and group id by which the hub writes as whoever owns the notebooks.
 
     Docker Desktop on macOS and Windows maps ids by itself. Rootless Docker, and Docker Desktop on Linux, let the
     container's root be the user who started Docker: https://docs.docker.com/engine/security/rootless/ and
     https://docs.docker.com/desktop/troubleshoot-and-support/faqs/linuxfaqs/
     """
     if sys.platform != "linux":
-        return {}
+        return None
     # Neither of the two is used by sudo.
     if not docker.dry and docker.command[0] != "sudo" and _root_is_user(docker.command, docker.root):
-        return {"HOST_UID": "0", "HOST_GID": "0"}
+        return (0, 0)
     owner = settings.notebooks.stat()
-    return {"HOST_UID": str(owner.st_uid), "HOST_GID": str(owner.st_gid)}
+    return (owner.st_uid, owner.st_gid)
 
 
 @cache  # a build connects twice
@@ -100,7 +83,7 @@ def _root_is_user(command: tuple[str, ...], root: Path) -> bool:
 
 
 def _volume_hashes(settings: Settings) -> dict[str, str]:
-    """Name what each volume belongs to; nothing before copy_files has run."""
+    """Name by role what each volume belongs to; nothing before copy_files has run."""
     environment = settings.export_data / "environment.yml"
     manifest = read_manifest(settings.export_data)
     if not manifest or not environment.is_file():
@@ -110,8 +93,8 @@ def _volume_hashes(settings: Settings) -> dict[str, str]:
         return hashlib.sha256(b"\0".join(parts)).hexdigest()[:12]
 
     return {
-        "DB_DATA_HASH": short(manifest.seed_id.encode(), settings.db_base_image.encode()),
-        "CONDA_HASH": short(environment.read_bytes(), settings.hub_base_image.encode()),
+        "db_data": short(manifest.seed_id.encode(), settings.db_base_image.encode()),
+        "conda": short(environment.read_bytes(), settings.hub_base_image.encode()),
     }
 
 
@@ -120,11 +103,16 @@ def check_folder(settings: Settings, docker: Docker) -> None:
 
     A reader has each new version of a paper in a folder of its own, and they are of one stack.
     """
-    label, project = "com.docker.compose.project", docker.environment["COMPOSE_PROJECT_NAME"]
-    if project != settings.project:
+    if docker.project != settings.project:
         return
+    label = "com.docker.compose.project"
     listed = docker.ask(
-        "ps", "--all", "--filter", f"label={label}={project}", "--format", f'{{{{.Label "{label}.working_dir"}}}}'
+        "ps",
+        "--all",
+        "--filter",
+        f"label={label}={docker.project}",
+        "--format",
+        f'{{{{.Label "{label}.working_dir"}}}}',
     )
     for folder in {Path(line) for line in listed.splitlines() if line}:
         try:
@@ -168,7 +156,7 @@ def _volume_names(docker: Docker) -> dict[str, list[str]]:
     names: dict[str, list[str]] = {}
     if docker.dry:
         return names
-    own = f"label=com.docker.compose.project={docker.environment['COMPOSE_PROJECT_NAME']}"
+    own = f"label=com.docker.compose.project={docker.project}"
     shown = '{{.Label "com.docker.compose.volume"}}\t{{.Name}}'
     for line in docker.ask("volume", "ls", "--filter", own, "--format", shown).splitlines():
         role, _, name = line.partition("\t")
@@ -273,16 +261,17 @@ def volumes_of(docker: Docker) -> list[Volume]:
     """Give this paper's volumes, those of an earlier export or environment too."""
     if docker.dry:
         return []
-    project = docker.environment["COMPOSE_PROJECT_NAME"]
-    hashes = {role: docker.environment.get(f"{role.upper()}_HASH") for role in ("conda", "db_data")}
+    hashes = {role: docker.volume_hashes.get(role) for role in FRESH}
     volumes = json.loads(docker.ask("system", "df", "--verbose", "--format", "json"))["Volumes"]
     found = []
     for volume in volumes or []:
         labels = dict(label.partition("=")[::2] for label in volume["Labels"].split(","))
-        if labels.get("com.docker.compose.project") == project:
+        if labels.get("com.docker.compose.project") == docker.project:
             role = labels.get("com.docker.compose.volume", "")
             known = role not in hashes or hashes[role]
-            is_current = role not in hashes or volume["Name"] == f"{project}_{role}_{hashes[role]}" if known else None
+            is_current = (
+                role not in hashes or volume["Name"] == f"{docker.project}_{role}_{hashes[role]}" if known else None
+            )
             found.append(Volume(volume["Name"], role, volume["Size"], is_current))
     return sorted(found, key=lambda volume: (volume.role, not volume.is_current, volume.name))
 
@@ -298,7 +287,7 @@ def enter(docker: Docker, service: str) -> int:
     Returns the exit status of the shell.
     """
     options = [] if sys.stdin.isatty() else ["--no-TTY"]
-    if service == "hub" and SUDO_FILE in docker.compose_files and docker.environment.get("HOST_UID") != "0":
+    if service == "hub" and SUDO_FILE in docker.compose_files and docker.owner != (0, 0):
         options += ["--user", "jovyan"]  # the container itself runs as root then
     command = {
         "hub": ("bash", "-c", ". /opt/paper/activate.sh && exec bash"),
@@ -341,7 +330,7 @@ def _counted(docker: Docker, file: str) -> list[list[str]]:
     return [line.split("\t") for line in lines]
 
 
-def images_of(settings: Settings, docker: Docker) -> list[list[str]]:
+def image_rows(settings: Settings, docker: Docker) -> list[list[str]]:
     """Give name, time of creation and size of this paper's images, as Docker words them."""
     lines = []
     for name in (settings.db_image_name, settings.hub_image_name):

@@ -23,7 +23,7 @@ AT_A_TIME = 2
 FIX = "notebooks/executed/ has a copy of each with its error; `--timeout` gives them more seconds"
 
 
-def test(settings: Settings, docker: Docker, names: Sequence[str], seconds: float) -> None:
+def run_notebooks(settings: Settings, docker: Docker, names: Sequence[str], seconds: float) -> None:
     """Run notebooks on the paper's kernel in the running hub, each for at most ``seconds``; show and keep the results.
 
     Each runs in a copy of notebooks/, so that what it writes there replaces nothing. Raises UserError where one
@@ -112,8 +112,8 @@ def _run(
     found: dict[str, Any] = {}
     sha256 = hashlib.sha256((settings.notebooks / name).read_bytes()).hexdigest()
     # With GRANT_SUDO the container is root's, and JupyterLab the notebooks' owner's all the same.
-    owner = f"{docker.environment.get('HOST_UID', '1000')}:{docker.environment.get('HOST_GID', '100')}"
-    user = ("--user", owner) if settings.grant_sudo else ()
+    user_id, group_id = docker.owner or (1000, 100)
+    user = ("--user", f"{user_id}:{group_id}") if settings.grant_sudo else ()
     command = ("/opt/conda/bin/python", SCRIPT, name, f"{seconds:g}")
     try:
         for line in docker.follow("compose", "exec", "--no-TTY", *user, "hub", *command, stdin=lifeline):

@@ -24,7 +24,7 @@ OCI_LAYOUT_ENGINE = 25
 ZSTD_LEVEL = "-7"
 
 
-def write(settings: Settings, docker: Docker) -> Path:
+def write_archive(settings: Settings, docker: Docker) -> Path:
     """Write PAPER_ID-archive/ anew; return its path.
 
     It holds both images as an OCI layout compressed with zstd, which `docker load` reads; the reader's bundle;

@@ -8,14 +8,14 @@ from modulefinder import ModuleFinder
 from pathlib import Path
 from string import Template
 
-from spyglass_export.containers import published
+from spyglass_export.containers import digests
 from spyglass_export.containers.docker import Docker
 from spyglass_export.containers.image import Image
-from spyglass_export.containers.reader import COMPOSE_FILE, IMAGE_VARIABLES, VOLUME_LABEL, VOLUME_VARIABLES, project
+from spyglass_export.containers.reader import COMPOSE_FILE, IMAGE_VARIABLES, VOLUME_LABEL, VOLUME_OF, project
 from spyglass_export.errors import UserError
 from spyglass_export.publishing import citation, provenance
 from spyglass_export.publishing.secrets import check_no_secret
-from spyglass_export.settings import Settings
+from spyglass_export.settings import DECLARED, Settings
 
 # Ports of a reader are out of the way of the author's, of other papers' and of those that Linux gives out itself.
 FIRST_PORT, PORTS = 20000, 10000
@@ -37,7 +37,7 @@ def write_published(settings: Settings, docker: Docker) -> Path:
 
     Raises UserError where nothing was published, or the images here are others.
     """
-    record = published.read(settings)
+    record = digests.read(settings)
     images = provenance.images_as_tested(settings, docker)
     check_no_secret(settings)
     if docker.dry:
@@ -135,37 +135,24 @@ def _pinned(compose: str, references: Mapping[str, str]) -> str:
 
 
 def _env(settings: Settings, images: Mapping[str, Image]) -> str:
-    paper_id = settings.paper_id
-    hub_port, db_port = ports_of(paper_id)
-    hashes = {VOLUME_VARIABLES[service]: image.labels[VOLUME_LABEL] for service, image in images.items()}
-    return f"""\
-# Settings of one paper for its reader. Edit what you like above the last block.
-PAPER_ID={paper_id}
-
-# Where JupyterLab and MySQL answer. 127.0.0.1 is this machine alone.
-BIND_ADDRESS=127.0.0.1
-HUB_PORT={hub_port}
-DB_PORT={db_port}
-
-# Anybody can guess these. Choose your own before you let others in by BIND_ADDRESS.
-JUPYTER_SERVER_APP_PASSWORD={paper_id}
-MYSQL_ROOT_PASSWORD={paper_id}
-
-# A folder with the paper's NWB files, if you have them.
-SPYGLASS_DATA_DIR=
-# The version of the paper's Dandiset that notebooks stream from; the latest when empty.
-DANDISET_VERSION={settings.dandiset_version}
-# A file of CA certificates, behind a proxy that re-signs TLS.
-CA_BUNDLE=
-
-# Which images these are, and which volumes belong to them.
-COMPOSE_FILE={COMPOSE_FILE}
-COMPOSE_PROJECT_NAME={project(paper_id)}
-DB_IMAGE_NAME={images["db"].name}
-HUB_IMAGE_NAME={images["hub"].name}
-DB_DATA_HASH={hashes["DB_DATA_HASH"]}
-CONDA_HASH={hashes["CONDA_HASH"]}
-"""
+    hub_port, db_port = ports_of(settings.paper_id)
+    values = {
+        "PAPER_ID": settings.paper_id,
+        "HUB_PORT": str(hub_port),
+        "DB_PORT": str(db_port),
+        "DANDISET_VERSION": settings.dandiset_version,
+        "HUB_IMAGE_NAME": images["hub"].name,
+        "DB_IMAGE_NAME": images["db"].name,
+    }
+    lines = ["# Settings of one paper for its reader. Edit what you like above the last block.", ""]
+    for name, declaration in DECLARED.items():
+        if "reader" in declaration.to:
+            values.setdefault(name, declaration.fill(values))
+            lines += [f"# {declaration.help}.", f"{name}={values[name]}"]
+    lines += ["", "# What docker compose starts, and which volumes belong to these images."]
+    lines += [f"COMPOSE_FILE={COMPOSE_FILE}", f"COMPOSE_PROJECT_NAME={project(settings.paper_id)}"]
+    lines += [f"{VOLUME_OF[service].upper()}_HASH={image.labels[VOLUME_LABEL]}" for service, image in images.items()]
+    return "\n".join(lines) + "\n"
 
 
 def readme(settings: Settings, images: Mapping[str, Image], references: Mapping[str, str], start: str) -> str:

@@ -3,9 +3,10 @@
 import re
 
 from spyglass_export import console
-from spyglass_export.containers.docker import Docker, known_trouble
+from spyglass_export.containers.digests import Published, Record, read, write
+from spyglass_export.containers.docker import Docker, login_arguments
+from spyglass_export.containers.faults import DockerError, NoRegistry, NotAllowed
 from spyglass_export.containers.image import Image
-from spyglass_export.containers.published import Published, Record, asks_for_login, login_arguments, read, write
 from spyglass_export.errors import UserError
 from spyglass_export.publishing import provenance
 from spyglass_export.publishing.secrets import check_no_secret
@@ -14,7 +15,7 @@ from spyglass_export.settings import Settings
 DIGEST = re.compile(r"digest: (sha256:[0-9a-f]{64})")
 
 
-def publish(settings: Settings, docker: Docker) -> Record:
+def push_images(settings: Settings, docker: Docker) -> Record:
     """Push both images under a tag that names the content, then under `latest`; write published.json.
 
     Nothing is built. Until all of it has arrived, neither `latest` nor published.json changes. Raises
@@ -58,7 +59,7 @@ def tell_of_passwords(settings: Settings) -> None:
 
 def _push(docker: Docker, image: str) -> None:
     trouble = docker.show("push", image)
-    if asks_for_login(trouble):
+    if isinstance(trouble, NotAllowed):
         login = (*docker.command, *login_arguments(image))
         console.say(f"the registry asks who you are: {' '.join(login)}")
         if docker.attach(*login_arguments(image)):
@@ -68,16 +69,17 @@ def _push(docker: Docker, image: str) -> None:
         trouble = docker.show("push", image)
     if not trouble:
         return
-    reason = trouble.splitlines()[-1]
-    if asks_for_login(trouble):
+    if isinstance(trouble, NotAllowed):
         raise UserError(
-            f"the registry does not let you push {image}: {reason}",
+            f"the registry does not let you push {image}: {trouble.said}",
             "log in as a user who may write there, or correct DOCKER_HUB_USER, HUB_IMAGE_NAME, DB_IMAGE_NAME in .env",
         )
-    raise known_trouble(trouble) or UserError(
-        f"the push of {image} broke off: {reason}",
-        "run `invoke publish` again: layers that have arrived are not sent again",
-    )
+    if type(trouble) in (DockerError, NoRegistry):
+        raise UserError(
+            f"the push of {image} broke off: {trouble.said}",
+            "run `invoke publish` again: layers that have arrived are not sent again",
+        )
+    raise trouble
 
 
 def _push_latest(docker: Docker, image: Image) -> Published:

@@ -4,7 +4,7 @@ import re
 
 from spyglass_export.errors import UserError
 from spyglass_export.notebooks.files import notebook_files
-from spyglass_export.settings import Settings
+from spyglass_export.settings import DECLARED, Settings
 
 # A user or token before a host; the token of a private channel, as conda writes it. `git@` is everybody.
 CREDENTIAL = re.compile(rb"://(?!git@)[^/\s'\"@]+@[\w.-]+|/t/[^/\s]{6,}/")
@@ -16,11 +16,7 @@ def check_no_secret(settings: Settings) -> None:
     Raises UserError where a notebook quotes the DANDI key or a password of the author's own, or where an address of
     the environment has a user or a token in it.
     """
-    secrets = {
-        "DANDI_API_KEY": settings.dandi_api_key,
-        "JUPYTER_SERVER_APP_PASSWORD": settings.jupyter_server_app_password,
-        "MYSQL_ROOT_PASSWORD": settings.mysql_root_password,
-    }
+    secrets = {name: str(getattr(settings, name.lower())) for name, one in DECLARED.items() if one.secret}
     own = {name: value.encode() for name, value in secrets.items() if len(value) > 7 and value != settings.paper_id}
     for file in notebook_files(settings.notebooks):
         content = file.read_bytes() if own and file.is_file() else b""

@@ -23,7 +23,7 @@ FILE = "report.html"
 DOCKER_PATIENCE_SECONDS = 60
 
 
-def write(settings: Settings, docker: Docker) -> Path:
+def write_report(settings: Settings, docker: Docker) -> Path:
     """Write export_data/report.html anew, whole or not at all, and return its path.
 
     Raises UserError before `copy_files` has run.

@@ -26,7 +26,7 @@ class Paper:
 
     @property
     def docker(self) -> Docker:
-        return stack.connect(self.settings)
+        return stack.authors_docker(self.settings)
 
     def invoke(self, *arguments: str, status: int = 0, text: str = "", **environment: str) -> str:
         """Run `invoke ARGUMENTS`, see that it ends with `status` and give all that it printed."""

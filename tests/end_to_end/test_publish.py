@@ -79,7 +79,7 @@ class World:
 
     @property
     def readers_docker(self) -> Docker:
-        return reader.connect(self.readers_settings)
+        return reader.readers_docker(self.readers_settings)
 
     def unpack(self, bundle: Path) -> None:
         with zipfile.ZipFile(bundle) as file:
@@ -220,7 +220,7 @@ def test_datajoint_connects_in_the_readers_hub(world: World) -> None:
 
 def test_images_say_what_they_are_and_what_is_installed_without_being_started(world: World, tmp_path: Path) -> None:
     docker = world.readers_docker
-    for service, image in reader.images_of(docker).items():
+    for service, image in reader.images_to_run(world.readers_settings, docker).items():
         found = json.loads(docker.ask("image", "inspect", image))[0]
         labels = found["Config"]["Labels"]
         assert (found["Os"], found["Architecture"]) == ("linux", "amd64")
@@ -231,7 +231,7 @@ def test_images_say_what_they_are_and_what_is_installed_without_being_started(wo
         assert labels["spyglass-export.spyglass-version"] == "0.6.0"
         manifest = json.loads((world.author.root / "export_data" / "manifest.json").read_text())
         assert labels["spyglass-export.export-hash"] == manifest["export_hash"]
-    container = docker.ask("create", reader.images_of(docker)["hub"]).strip()
+    container = docker.ask("create", reader.images_to_run(world.readers_settings, docker)["hub"]).strip()
     docker.ask("cp", f"{container}:/opt/paper/installed/.", str(tmp_path))
     docker.ask("rm", container)
     freeze = (tmp_path / "pip-freeze.txt").read_text()
@@ -246,7 +246,7 @@ def test_no_secret_of_the_author_is_in_any_layer_or_in_the_zip(world: World) -> 
         content = b"".join(file.read(name) for name in file.namelist())
         assert not [secret for secret in secrets if secret in content]
     assert (world.author.root / "Share-2026.zip").stat().st_size < 1_000_000
-    images = reader.images_of(world.readers_docker).values()
+    images = reader.images_to_run(world.readers_settings, world.readers_docker).values()
     layers = 0
     with subprocess.Popen(["docker", "save", *images], stdout=subprocess.PIPE) as saving:
         assert saving.stdout
@@ -333,7 +333,7 @@ def test_someone_with_the_repository_and_env_runs_it_too(world: World, settings:
 
 
 def test_another_export_begins_afresh_and_the_earlier_database_is_kept(world: World, tmp_path: Path) -> None:
-    earlier = world.readers_docker.environment["DB_DATA_HASH"]
+    earlier = world.readers_docker.volume_hashes["db_data"]
     world.author.invoke("bundle")
     shutil.copy(world.author.root / "Share-2026.zip", tmp_path / "earlier.zip")
     export = shutil.copytree(world.author.settings.spyglass_paper_dir, tmp_path / "export")

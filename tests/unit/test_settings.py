@@ -1,11 +1,16 @@
 """`.env` and the process environment become one Settings."""
 
+import re
+from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
+import yaml
 
 from spyglass_export.errors import UserError
-from spyglass_export.settings import Settings, load
+from spyglass_export.settings import DECLARED, Settings, load, variables
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def settings_of(folder: Path, text: str, **environment: str) -> Settings:
@@ -21,7 +26,7 @@ def test_a_paper_needs_nothing_but_its_id(tmp_path: Path) -> None:
     assert settings.project == "spyglass-gu2026"
     assert settings.hub_image_name == "spyglass-hub-gu2026"
     assert settings.url == "http://localhost:8888/lab"
-    assert settings.bind_address == "127.0.0.1"
+    assert settings.bind_address == ip_address("127.0.0.1")
 
 
 def test_the_process_environment_overrides_the_file(tmp_path: Path) -> None:
@@ -88,14 +93,14 @@ def test_docker_may_need_sudo(tmp_path: Path) -> None:
         ("PAPER_ID=a\nMYSQL_ROOT_PASSWORD=né", "MYSQL_ROOT_PASSWORD has a character that is not ASCII"),
         ("PAPER_ID=base", "PAPER_ID 'base' is not valid"),
         (f"PAPER_ID={'x' * 33}", f"PAPER_ID '{'x' * 33}' is not valid"),
-        ("PAPER_ID=a\nHUB_PORT=88888", "HUB_PORT '88888' is no port"),
-        ("PAPER_ID=a\nDB_PORT=mysql", "DB_PORT 'mysql' is no port"),
+        ("PAPER_ID=a\nHUB_PORT=88888", "HUB_PORT '88888' is not a port"),
+        ("PAPER_ID=a\nDB_PORT=mysql", "DB_PORT 'mysql' is not a port"),
         ("PAPER_ID=a\nDB_PORT=8888", "HUB_PORT and DB_PORT are both 8888"),
-        ("PAPER_ID=a\nBIND_ADDRESS=localhost", "BIND_ADDRESS 'localhost' is no IP address"),
+        ("PAPER_ID=a\nBIND_ADDRESS=localhost", "BIND_ADDRESS 'localhost' is not an IP address"),
         ("PAPER_ID=a\nDOCKER_HUB_USER=Frank Lab", "DOCKER_HUB_USER 'Frank Lab' is not valid"),
-        ("PAPER_ID=a\nHUB_IMAGE_NAME=Hub:latest", "HUB_IMAGE_NAME 'Hub:latest' is no image name"),
+        ("PAPER_ID=a\nHUB_IMAGE_NAME=Hub:latest", "HUB_IMAGE_NAME 'Hub:latest' is not an image's name"),
         ("PAPER_ID=a\nGRANT_SUDO=maybe", "GRANT_SUDO 'maybe' is neither yes nor no"),
-        ("PAPER_ID=a\nDOCKER='sudo \"docker'", "DOCKER 'sudo \"docker' is no command: No closing quotation"),
+        ("PAPER_ID=a\nDOCKER='sudo \"docker'", "DOCKER 'sudo \"docker' is not a command: No closing quotation"),
         ('PAPER_ID=a\nMYSQL_ROOT_PASSWORD="two\nlines"', "MYSQL_ROOT_PASSWORD holds more than one line"),
     ],
 )
@@ -120,8 +125,54 @@ def test_a_data_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
 
 
 def test_env_example_runs_the_example_paper(tmp_path: Path) -> None:
-    root = Path(__file__).resolve().parents[2]
+    settings = settings_of(tmp_path, (ROOT / "env.example").read_text(encoding="utf-8"))
 
-    settings = settings_of(tmp_path, (root / "env.example").read_text(encoding="utf-8"))
+    assert (ROOT / settings.spyglass_paper_dir.relative_to(tmp_path) / "environment.yml").is_file()
 
-    assert (root / settings.spyglass_paper_dir.relative_to(tmp_path) / "environment.yml").is_file()
+
+# A variable of compose: its name, and what it is without a value.
+VARIABLE = re.compile(r"\$\{(\w+)(?::?[-?+]([^{}]*))?")
+
+
+def used_in(*files: str) -> set[str]:
+    """The settings that compose files use."""
+    text = "".join((ROOT / name).read_text(encoding="utf-8") for name in files)
+    return {name for name, _ in VARIABLE.findall(text) if name in DECLARED}
+
+
+def declared_for(recipient: str) -> set[str]:
+    return {name for name, declaration in DECLARED.items() if recipient in declaration.to}
+
+
+def test_compose_files_use_the_settings_that_are_declared_for_them() -> None:
+    assert used_in("docker-compose.yml", "docker/compose.data.yml") == declared_for("compose")
+    # Its user is in the names of images that a reader gets.
+    assert used_in("docker-compose-collab.yml") - {"DOCKER_HUB_USER"} == declared_for("reader")
+
+
+def test_the_hub_gets_the_settings_that_are_declared_for_it() -> None:
+    hub = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))["services"]["hub"]["environment"]
+
+    assert {name for value in hub.values() for name, _ in VARIABLE.findall(value)} == declared_for("hub")
+
+
+def test_compose_alone_falls_back_to_the_declared_defaults() -> None:
+    text = (ROOT / "docker-compose.yml").read_text(encoding="utf-8")
+    fallbacks = {name: value for name, value in VARIABLE.findall(text) if name in DECLARED and value}
+    del fallbacks["PAPER_ID"], fallbacks["CA_BUNDLE"]  # an error message; an empty file, since compose needs one
+
+    assert {"HUB_PORT", "DB_BASE_IMAGE", "HUB_APT_PACKAGES"} <= set(fallbacks)
+    for name, value in fallbacks.items():
+        assert value == DECLARED[name].default or "$" in DECLARED[name].default
+
+
+def test_env_example_has_every_setting() -> None:
+    text = (ROOT / "env.example").read_text(encoding="utf-8")
+
+    assert set(re.findall(r"^#? ?([A-Z_]+)=", text, re.MULTILINE)) == set(DECLARED)
+
+
+def test_what_compose_gets_is_text_that_it_can_use(tmp_path: Path) -> None:
+    given = variables(settings_of(tmp_path, "PAPER_ID=a\nBIND_ADDRESS=::1\nDB_PORT=3307\n"), "compose")
+
+    assert (given["BIND_ADDRESS"], given["DB_PORT"], given["CA_BUNDLE"]) == ("[::1]", "3307", "")

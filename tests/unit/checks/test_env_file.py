@@ -41,7 +41,7 @@ def test_an_unknown_setting_is_named_with_the_nearest_known_one(tmp_path: Path, 
     [(status, what, told)] = checked(tmp_path, f"{GOOD}{line}\n")
 
     assert status == "warning"
-    assert what == f"{line.split('=')[0]} is no setting, and nothing reads it"
+    assert what == f"{line.split('=')[0]} is not a setting, and nothing reads it"
     assert told == fix
 
 
@@ -51,7 +51,7 @@ def test_every_wrong_value_is_told_at_once(tmp_path: Path) -> None:
     )
 
     assert [status for status, *_ in found] == ["failure"] * 4
-    assert [what.split()[0] for _, what, _ in found] == ["GRANT_SUDO", "HUB_PORT", "BIND_ADDRESS", "CA_BUNDLE"]
+    assert [what.split()[0] for _, what, _ in found] == ["BIND_ADDRESS", "HUB_PORT", "GRANT_SUDO", "CA_BUNDLE"]
     assert all(fix for *_, fix in found)
 
 

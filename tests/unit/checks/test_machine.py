@@ -88,7 +88,7 @@ def checked(settings: Settings, answers: dict[str, str | float | None] | None = 
     all_answers = {**(answers or {}), **{k: v for k, v in usual(settings, facts).items() if k not in (answers or {})}}
     program.write_text(PROGRAM.format(answers=all_answers), encoding="utf-8")
     command = (sys.executable, "-I", "-S", str(program))
-    checks = check_machine(Docker(command, settings.root, {"COMPOSE_PROJECT_NAME": settings.project}), settings)
+    checks = check_machine(Docker(command, settings.root, project=settings.project), settings)
     return {check.name: check for check in checks}
 
 
@@ -137,7 +137,7 @@ def test_a_machine_that_is_well(settings: Settings) -> None:
             {"version": "error: Cannot connect to the Docker daemon at unix:///var/run/docker.sock."},
             "Docker Engine",
             "Docker is not running",
-            "start Docker",
+            "start it",
         ),
     ],
 )

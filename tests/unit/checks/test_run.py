@@ -43,7 +43,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def found_in(project: Path, **environment: str) -> dict[str, Check]:
-    return {check.name: check for check in checks.run(project, {"DOCKER": "no-such-docker", **environment})}
+    return {check.name: check for check in checks.run_checks(project, {"DOCKER": "no-such-docker", **environment})}
 
 
 def tree(folder: Path) -> dict[str, bytes]:
@@ -70,7 +70,7 @@ def test_everything_wrong_is_told_at_once(project: Path) -> None:
     with (project / ".env").open("a") as env_file:
         env_file.write("GRANT_SUDO=perhaps\n")
 
-    found = checks.run(project, {"DOCKER": "no-such-docker"})
+    found = checks.run_checks(project, {"DOCKER": "no-such-docker"})
 
     assert {check.name for check in found if check.status == "failure"} == {
         ".env",

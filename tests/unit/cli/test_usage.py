@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[3]
         (["build", "--fast"], "error: No idea what '--fast' is!"),
         (["clean_sql"], "error: 'clean_sql' did not receive required positional arguments: 'source'"),
         (["enter", "--service", "web"], "error: there is no service 'web'"),
-        (["test_notebooks", "--timeout", "ten"], "error: --timeout 'ten' is no number"),
+        (["test_notebooks", "--timeout", "ten"], "error: --timeout 'ten' is not a number"),
         (["bench", "sed"], "error: there is no benchmark 'sed'"),
     ],
 )

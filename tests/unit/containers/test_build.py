@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from spyglass_export.containers import build as images
+from spyglass_export.containers.build import build_images
 from spyglass_export.containers.docker import Docker
 from spyglass_export.errors import UserError
 
@@ -13,7 +13,7 @@ from spyglass_export.errors import UserError
 def build_that_prints(folder: Path, text: str, status: int) -> None:
     program = folder / "docker.py"
     program.write_text(f"import sys\nsys.stdout.write({text!r})\nsys.exit({status})\n", encoding="utf-8")
-    images.build(folder, Docker((sys.executable, str(program)), folder))
+    build_images(folder, Docker((sys.executable, str(program)), folder))
 
 
 def test_each_step_that_runs_is_a_line_and_what_the_stand_in_left_out_a_warning(
@@ -62,7 +62,7 @@ def test_another_failed_step_is_shown_with_its_last_lines(tmp_path: Path, capsys
 def test_a_base_image_out_of_reach(tmp_path: Path) -> None:
     log = "failed to solve: quay.io/x: failed to resolve source metadata for quay.io/x: dial tcp: i/o timeout\n"
 
-    with pytest.raises(UserError, match="its registry does not answer") as error:
+    with pytest.raises(UserError, match="the registry does not answer") as error:
         build_that_prints(tmp_path, log, 1)
 
     assert "invoke bootstrap" in error.value.hint

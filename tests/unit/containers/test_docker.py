@@ -79,7 +79,7 @@ def test_sudo_is_told_which_variables_to_keep(
         (
             "Cannot connect to the Docker daemon at unix:///var/run/docker.sock.",
             "Docker is not running",
-            "start Docker",
+            "start it",
         ),
         ("write /var/lib/docker/x: no space left on device", "the disk is full", "free some space"),
         ("Error: something new", "docker version failed: Error: something new", "invoke logs"),

@@ -30,8 +30,7 @@ def export(settings: Settings, schema: str, environment: str) -> dict[str, str]:
     (settings.export_data / "sql" / "schema.sql").write_text(schema)
     (settings.export_data / "environment.yml").write_text(environment)
     Manifest("Gu2026", None, "", seed_id(settings.export_data), [], [], {}, []).write(settings.export_data)
-    found = stack.connect(settings).environment
-    return {name: found[name] for name in ("DB_DATA_HASH", "CONDA_HASH")}
+    return dict(stack.authors_docker(settings).volume_hashes)
 
 
 def test_a_changed_export_gets_a_fresh_database_volume_and_keeps_the_other(tmp_path: Path) -> None:
@@ -39,21 +38,21 @@ def test_a_changed_export_gets_a_fresh_database_volume_and_keeps_the_other(tmp_p
 
     before, after = export(settings, "a", "name: x"), export(settings, "b", "name: x")
 
-    assert before["DB_DATA_HASH"] != after["DB_DATA_HASH"]
-    assert before["CONDA_HASH"] == after["CONDA_HASH"]
+    assert before["db_data"] != after["db_data"]
+    assert before["conda"] == after["conda"]
     assert export(settings, "a", "name: x") == before
 
 
 def test_a_changed_environment_gets_a_fresh_conda_volume(tmp_path: Path) -> None:
     settings = project(tmp_path)
 
-    assert export(settings, "a", "name: x")["CONDA_HASH"] != export(settings, "a", "name: y")["CONDA_HASH"]
+    assert export(settings, "a", "name: x")["conda"] != export(settings, "a", "name: y")["conda"]
 
 
 def test_compose_is_told_the_resolved_values_and_no_folder_of_spyglass(tmp_path: Path) -> None:
     settings = project(tmp_path, "PAPER_ID=Gu2026\nSPYGLASS_BASE_DIR=/lab\nDOCKER_HUB_USER=lab\n")
 
-    environment = stack.connect(settings).environment
+    environment = stack.authors_docker(settings).variables
 
     assert environment["COMPOSE_PROJECT_NAME"] == "spyglass-gu2026"
     assert environment["HUB_IMAGE_NAME"] == "lab/spyglass-hub-gu2026"
@@ -80,11 +79,12 @@ def test_the_hub_writes_as_the_author(
     if hasattr(os, "chown") and os.getuid() == 0:
         os.chown(settings.notebooks, 1234, 1234)
 
-    environment = stack.connect(settings).environment
+    docker = stack.authors_docker(settings)
 
     owner = settings.notebooks.stat()
-    ids = ("0", "0") if root_is_author else (str(owner.st_uid), str(owner.st_gid))
-    assert (environment["HOST_UID"], environment["HOST_GID"]) == ids
+    ids = (0, 0) if root_is_author else (owner.st_uid, owner.st_gid)
+    assert docker.owner == ids
+    assert (docker.variables["HOST_UID"], docker.variables["HOST_GID"]) == tuple(map(str, ids))
 
 
 @pytest.mark.parametrize("platform", ["darwin", "win32"])
@@ -93,13 +93,13 @@ def test_elsewhere_docker_desktop_maps_the_ids_by_itself(
 ) -> None:
     monkeypatch.setattr(sys, "platform", platform)
 
-    assert "HOST_UID" not in stack.connect(project(tmp_path)).environment
+    assert stack.authors_docker(project(tmp_path)).owner is None
 
 
 def test_docker_that_is_missing_is_for_others_to_tell(tmp_path: Path) -> None:
     settings = replace(project(tmp_path), docker=("no-such-docker",))
 
-    assert stack.connect(settings).environment["PAPER_ID"] == "Gu2026"
+    assert stack.authors_docker(settings).environment["PAPER_ID"] == "Gu2026"
 
 
 def test_a_paper_that_runs_from_another_folder_is_not_replaced(tmp_path: Path) -> None:
@@ -112,7 +112,7 @@ def test_a_paper_that_runs_from_another_folder_is_not_replaced(tmp_path: Path) -
         """Docker with containers of this paper that were started in a folder."""
         (tmp_path / "docker.py").write_text(f"print({str(folder)!r})")
         command = (sys.executable, str(tmp_path / "docker.py"))
-        return Docker(command, here, {"COMPOSE_PROJECT_NAME": settings.project})
+        return Docker(command, here, project=settings.project)
 
     stack.check_folder(settings, engine(here))
     stack.check_folder(settings, engine(moved))
@@ -132,17 +132,17 @@ def test_a_volume_is_superseded_only_where_it_is_known_what_is_current(tmp_path:
     ]
     (tmp_path / "docker.py").write_text(f"print({json.dumps({'Volumes': volumes})!r})")
 
-    def states(environment: dict[str, str]) -> dict[str, bool | None]:
+    def states(hashes: dict[str, str]) -> dict[str, bool | None]:
         command = (sys.executable, str(tmp_path / "docker.py"))
-        docker = Docker(command, tmp_path, {"COMPOSE_PROJECT_NAME": settings.project, **environment})
+        docker = Docker(command, tmp_path, project=settings.project, volume_hashes=hashes)
         return {volume.name.removeprefix("spyglass-gu2026_"): volume.is_current for volume in stack.volumes_of(docker)}
 
-    assert states({"DB_DATA_HASH": "new"}) == {"data": True, "db_data_new": True, "db_data_old": False}
+    assert states({"db_data": "new"}) == {"data": True, "db_data_new": True, "db_data_old": False}
     assert states({}) == {"data": True, "db_data_new": None, "db_data_old": None}
 
 
 def test_a_busy_port_is_named_with_a_free_one(tmp_path: Path) -> None:
-    nothing_runs = Docker(("true",), tmp_path, {"COMPOSE_PROJECT_NAME": "spyglass-a"})
+    nothing_runs = Docker(("true",), tmp_path, project="spyglass-a")
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()
@@ -160,5 +160,5 @@ def test_a_busy_port_is_named_with_a_free_one(tmp_path: Path) -> None:
 def test_an_address_that_is_not_this_machines(tmp_path: Path) -> None:
     settings = project(tmp_path, "PAPER_ID=a\nBIND_ADDRESS=192.0.2.1\n")
 
-    with pytest.raises(UserError, match=r"BIND_ADDRESS 192\.0\.2\.1 is no address of this machine"):
-        ports.check_ports(settings, Docker(("true",), tmp_path, {"COMPOSE_PROJECT_NAME": "spyglass-a"}))
+    with pytest.raises(UserError, match=r"BIND_ADDRESS 192\.0\.2\.1 is not an address of this machine"):
+        ports.check_ports(settings, Docker(("true",), tmp_path, project="spyglass-a"))

@@ -103,7 +103,7 @@ def test_a_hub_that_stops_in_the_midst_is_a_failure_with_its_last_words(
     docker = hub_that_prints(tmp_path, '{"cell": 1, "cells": 2}', "Killed", status=137)
 
     with pytest.raises(UserError, match=r"1 of 1 notebooks did not pass: a\.ipynb"):
-        notebooks.test(paper, docker, ["a.ipynb"], 10)
+        notebooks.run_notebooks(paper, docker, ["a.ipynb"], 10)
 
     assert "the hub stopped running it, perhaps for want of memory: Killed" in " ".join(capsys.readouterr().out.split())
     assert read_results(paper)["a.ipynb"].status == "failed"
@@ -115,7 +115,7 @@ def test_what_the_hub_reports_is_shown_and_kept(
     report = {"status": "passed", "cell": None, "error": "", "seconds": 2.5, "wrote": ["fig.png"], "notes": ["no HTML"]}
     docker = hub_that_prints(tmp_path, "[1, 2]", '{"cell": 1, "cells": 2}', json.dumps(report))
 
-    notebooks.test(paper, docker, ["a.ipynb"], 10)
+    notebooks.run_notebooks(paper, docker, ["a.ipynb"], 10)
 
     printed = capsys.readouterr()
     assert "passed: a.ipynb, 2.5 s" in printed.out

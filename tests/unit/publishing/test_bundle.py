@@ -136,7 +136,7 @@ def test_the_readers_settings_are_valid_and_their_own(unpacked: Path) -> None:
     theirs = load(unpacked, {})
 
     assert (theirs.jupyter_server_app_password, theirs.mysql_root_password) == ("Gu2026", "Gu2026")
-    assert theirs.bind_address == "127.0.0.1"
+    assert str(theirs.bind_address) == "127.0.0.1"
     assert {theirs.hub_port, theirs.db_port}.isdisjoint({8888, 3306})
     assert "DB_DATA_HASH=0123456789ab" in (unpacked / ".env").read_text()
 
@@ -223,7 +223,7 @@ def archived(settings: Settings, docker: Docker, images: dict[str, Image], monke
     """An archive of images that count as tested."""
     (settings.root / "CITATION.cff").write_text(CITATION)
     monkeypatch.setattr("spyglass_export.publishing.provenance.images_as_tested", lambda *_: images)
-    return archive.write(settings, docker)
+    return archive.write_archive(settings, docker)
 
 
 def test_an_archive_is_whole_and_its_checksums_say_so(archived: Path) -> None:
@@ -272,7 +272,7 @@ def test_a_folder_that_is_no_archive_is_not_replaced(settings: Settings, docker:
     mine.touch()
 
     with pytest.raises(UserError, match="exists and is no archive"):
-        archive.write(settings, docker)
+        archive.write_archive(settings, docker)
     assert mine.exists()
 
 
@@ -283,7 +283,7 @@ def test_an_engine_that_saves_no_oci_layout_is_named(
     (settings.root / "version").write_text("24.0.7")
 
     with pytest.raises(UserError, match=r"Docker Engine 24\.0\.7"):
-        archive.write(settings, docker)
+        archive.write_archive(settings, docker)
     assert not list(settings.root.glob("*-archive*"))
 
 
@@ -293,7 +293,7 @@ def test_an_archive_that_cannot_be_finished_leaves_the_last_one(archived: Path, 
     docker = Docker((sys.executable, str(settings.root / "docker.py")), settings.root)
 
     with pytest.raises(UserError, match="the disk is full"):
-        archive.write(settings, docker)
+        archive.write_archive(settings, docker)
 
     assert (archived / "SHA256SUMS").read_bytes() == before
     assert [path.name for path in settings.root.glob("*-archive*")] == ["Gu2026-archive"]

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from spyglass_export.containers import published
-from spyglass_export.containers.docker import Docker
+from spyglass_export.containers import digests
+from spyglass_export.containers.docker import Docker, login_arguments
 from spyglass_export.errors import UserError
 from spyglass_export.notebooks.files import NOT_NOTEBOOKS
 from spyglass_export.publishing import provenance
@@ -71,7 +71,7 @@ def test_both_images_are_pushed_by_content_before_latest_changes(
 ) -> None:
     settings, docker = project(tmp_path)
 
-    record = publish.publish(settings, docker)
+    record = publish.push_images(settings, docker)
 
     assert [call for call in calls(tmp_path) if call.startswith("push")] == [
         "push lab/spyglass-db-gu2026:dbdbdbdbdbdb",
@@ -80,16 +80,16 @@ def test_both_images_are_pushed_by_content_before_latest_changes(
         "push lab/spyglass-hub-gu2026:latest",
     ]
     assert record.reference("db") == f"lab/spyglass-db-gu2026@sha256:{'d' * 64}"
-    assert published.read(settings) == record
+    assert digests.read(settings) == record
     assert "anybody can guess" in capsys.readouterr().out
 
 
 def test_passwords_are_told_of_before_the_first_push_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     settings, docker = project(tmp_path)
-    publish.publish(settings, docker)
+    publish.push_images(settings, docker)
     capsys.readouterr()
 
-    publish.publish(settings, docker)
+    publish.push_images(settings, docker)
 
     assert "passwords" not in capsys.readouterr().out
 
@@ -110,7 +110,7 @@ def test_images_older_than_what_the_folders_hold_are_refused(tmp_path: Path, cha
     (tmp_path / changed).write_text("another")
 
     with pytest.raises(UserError, match=older) as error:
-        publish.publish(settings, docker)
+        publish.push_images(settings, docker)
 
     assert "invoke build" in error.value.hint
     assert not any(call.startswith("push") for call in calls(tmp_path))
@@ -120,7 +120,7 @@ def test_a_hub_with_sudo_is_not_for_readers(tmp_path: Path) -> None:
     settings, docker = project(tmp_path, "GRANT_SUDO=yes\n")
 
     with pytest.raises(UserError, match="GRANT_SUDO=yes") as error:
-        publish.publish(settings, docker)
+        publish.push_images(settings, docker)
 
     assert "GRANT_SUDO=no" in error.value.hint
 
@@ -133,7 +133,7 @@ def test_what_the_image_does_not_get_makes_it_no_older(tmp_path: Path, ignored: 
     (settings.notebooks / ignored).parent.mkdir(exist_ok=True)
     (settings.notebooks / ignored).write_text("x")
 
-    publish.publish(settings, docker)
+    publish.push_images(settings, docker)
 
 
 def test_dockerignore_agrees_on_what_the_image_does_not_get() -> None:
@@ -147,7 +147,7 @@ def test_the_clock_makes_an_image_no_older(tmp_path: Path) -> None:
     settings, docker = project(tmp_path)
     (settings.notebooks / "figure.ipynb").touch()
 
-    publish.publish(settings, docker)
+    publish.push_images(settings, docker)
 
 
 def test_a_build_of_the_same_keeps_time_and_revision_and_another_does_not(tmp_path: Path) -> None:
@@ -179,7 +179,7 @@ def test_a_name_without_registry_or_user_is_refused(tmp_path: Path) -> None:
     settings, docker = project(tmp_path, "DOCKER_HUB_USER=\n")
 
     with pytest.raises(UserError, match="names no registry and no user") as error:
-        publish.publish(settings, docker)
+        publish.push_images(settings, docker)
 
     assert "DOCKER_HUB_USER" in error.value.hint
 
@@ -189,7 +189,7 @@ def test_images_that_are_not_built_yet(tmp_path: Path) -> None:
     (tmp_path / "fake" / "images.json").write_text("{}")
 
     with pytest.raises(UserError, match="there is no image of db and hub yet"):
-        publish.publish(settings, docker)
+        publish.push_images(settings, docker)
 
 
 def test_images_of_plain_docker_compose_are_not_known_to_be_tested(tmp_path: Path) -> None:
@@ -200,7 +200,7 @@ def test_images_of_plain_docker_compose_are_not_known_to_be_tested(tmp_path: Pat
     (tmp_path / "fake" / "images.json").write_text(json.dumps(images))
 
     with pytest.raises(UserError, match="was not built by `invoke build`"):
-        publish.publish(settings, docker)
+        publish.push_images(settings, docker)
 
 
 def test_a_push_that_breaks_off_changes_no_record(tmp_path: Path) -> None:
@@ -208,10 +208,10 @@ def test_a_push_that_breaks_off_changes_no_record(tmp_path: Path) -> None:
     (tmp_path / "fake" / "error").write_text("write tcp 127.0.0.1:5000: broken pipe")
 
     with pytest.raises(UserError, match=r"the push of lab/spyglass-db-gu2026:\w+ broke off: .*broken pipe") as error:
-        publish.publish(settings, docker)
+        publish.push_images(settings, docker)
 
     assert "again" in error.value.hint
-    assert published.read(settings) is None
+    assert digests.read(settings) is None
 
 
 @pytest.mark.parametrize(
@@ -230,7 +230,7 @@ def test_a_registry_that_asks_gets_docker_login_and_no_password_from_us(
     (tmp_path / "fake" / "error").write_text(message)
 
     with pytest.raises(UserError, match="was not logged in to") as error:
-        publish.publish(settings, docker)
+        publish.push_images(settings, docker)
 
     assert login in error.value.hint
     assert f"login {host.rstrip('/')}".strip() in calls(tmp_path)
@@ -239,29 +239,29 @@ def test_a_registry_that_asks_gets_docker_login_and_no_password_from_us(
 def test_dry_shows_each_command_and_runs_none(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     settings, docker = project(tmp_path)
 
-    publish.publish(settings, Docker(docker.command, tmp_path, dry=True))
+    publish.push_images(settings, Docker(docker.command, tmp_path, dry=True))
 
     printed = capsys.readouterr().out
     assert "push lab/spyglass-hub-gu2026:latest" in printed
     assert "anybody can guess" in printed
     assert not (tmp_path / "fake" / "calls").exists()
-    assert published.read(settings) is None
+    assert digests.read(settings) is None
 
 
 @pytest.mark.parametrize("text", ["", "{}", '{"db": {}, "hub": {}}', "[]"])
 def test_a_damaged_record_is_an_error(tmp_path: Path, text: str) -> None:
     settings, _ = project(tmp_path)
-    (tmp_path / published.FILE).write_text(text)
+    (tmp_path / digests.FILE).write_text(text)
 
     with pytest.raises(UserError, match=r"published\.json is damaged"):
-        published.read(settings)
+        digests.read(settings)
 
 
 def test_a_record_under_other_names_is_not_this_papers(tmp_path: Path) -> None:
     settings, docker = project(tmp_path)
-    publish.publish(settings, docker)
+    publish.push_images(settings, docker)
 
-    assert published.read(load(tmp_path, {"DOCKER_HUB_USER": "another"})) is None
+    assert digests.read(load(tmp_path, {"DOCKER_HUB_USER": "another"})) is None
 
 
 @pytest.mark.parametrize(
@@ -300,4 +300,4 @@ def test_a_public_address_is_published(tmp_path: Path, address: str) -> None:
     ],
 )
 def test_docker_logs_in_to_the_registry_of_an_image(image: str, arguments: tuple[str, ...]) -> None:
-    assert published.login_arguments(image) == arguments
+    assert login_arguments(image) == arguments

@@ -62,7 +62,7 @@ class Page(HTMLParser):
 
 
 def page_of(settings: Settings) -> Page:
-    return Page(report.write(settings, NO_DOCKER).read_text(encoding="utf-8"))
+    return Page(report.write_report(settings, NO_DOCKER).read_text(encoding="utf-8"))
 
 
 def test_the_page_tells_of_the_paper_and_needs_nothing_else(paper: Settings) -> None:
@@ -77,7 +77,7 @@ def test_the_page_tells_of_the_paper_and_needs_nothing_else(paper: Settings) -> 
 
 def test_every_table_and_every_foreign_key_is_in_the_list(paper: Settings) -> None:
     tables = read_tables(paper.export_data / "sql" / "schema.sql")
-    page = (report.write(paper, NO_DOCKER)).read_text(encoding="utf-8")
+    page = (report.write_report(paper, NO_DOCKER)).read_text(encoding="utf-8")
 
     assert len(tables) == page.count("<tr id=") == 13
     assert sum(len(table.references) for table in tables) == (paper.export_data / "sql" / "schema.sql").read_text(
@@ -128,7 +128,7 @@ def test_results_of_notebooks_are_shown_and_marked_where_they_are_old(paper: Set
 
 
 def test_a_page_changes_nothing_that_copy_files_or_the_images_know(paper: Settings) -> None:
-    report.write(paper, NO_DOCKER)
+    report.write_report(paper, NO_DOCKER)
 
     again = export.copy_files(ROOT / "examples" / "export" / "example", paper.export_data, paper_id="Gu2026")
 
@@ -141,7 +141,7 @@ def test_nothing_to_report_on(paper: Settings) -> None:
     (paper.export_data / "manifest.json").unlink()
 
     with pytest.raises(UserError, match="there is nothing to report on"):
-        report.write(paper, NO_DOCKER)
+        report.write_report(paper, NO_DOCKER)
 
 
 @pytest.mark.parametrize(

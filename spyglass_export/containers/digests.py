@@ -4,18 +4,10 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from spyglass_export.containers.docker import registry_of
 from spyglass_export.errors import UserError
 from spyglass_export.settings import Settings
 
 FILE = "published.json"
-# What docker prints where a registry wants to know who asks.
-LOGIN_SIGNS = (
-    "no basic auth credentials",
-    "unauthorized",
-    "authentication required",
-    "access to the resource is denied",
-)
 
 
 @dataclass(frozen=True)
@@ -64,13 +56,3 @@ def write(root: Path, record: Record) -> None:
     incoming = root / f"{FILE}.tmp"
     incoming.write_text(json.dumps(asdict(record), indent=2) + "\n", encoding="utf-8", newline="\n")
     incoming.replace(root / FILE)
-
-
-def asks_for_login(message: str) -> bool:
-    """Whether docker failed because the registry does not know, or does not let in, who asks."""
-    return any(sign in message.lower() for sign in LOGIN_SIGNS)
-
-
-def login_arguments(image: str) -> tuple[str, ...]:
-    """What docker is called with to log in to an image's registry."""
-    return ("login", *filter(None, (registry_of(image),)))
