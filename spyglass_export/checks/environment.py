@@ -10,6 +10,7 @@ from spyglass_export.changes import Change
 from spyglass_export.checks.check import Check, failed, passed, run_side_by_side, warned
 from spyglass_export.checks.indexes import Found, look_up_requirements, look_up_specs, pip_configuration
 from spyglass_export.environment.installable import FILE, OVERRIDE_FILE, make_installable
+from spyglass_export.environment.kinds import read_text
 from spyglass_export.environment.rules import matches, normalise, requirement_name, spec_name
 from spyglass_export.errors import UserError
 from spyglass_export.settings import Settings
@@ -29,16 +30,15 @@ def read_environment(settings: Settings) -> tuple[list[Check], dict[str, Any]]:
     if not file.is_file():
         hint = "write it with `conda env export > environment.yml` on the machine that the paper was made on"
         return [failed(NAME, UserError(f"there is no {FILE} in {settings.spyglass_paper_dir}", hint))], {}
+    version = file.with_name("spyglass_version")
     try:
         text, changes = make_installable(
-            file.read_text(encoding="utf-8-sig"),
+            read_text(file),
             name=settings.paper_id,
             exclude=settings.env_exclude,
-            override=override.read_text(encoding="utf-8-sig") if override.is_file() else None,
+            override=read_text(override) if override.is_file() else None,
+            spyglass_version=read_text(version).strip() if version.is_file() else "",
         )
-    except UnicodeDecodeError as error:
-        what = f"{FILE} is no UTF-8 text: {error.reason} at byte {error.start}"
-        return [failed(NAME, UserError(what, "save it as UTF-8"))], {}
     except UserError as error:
         return [failed(NAME, error)], {}
     counts = Counter(change.kind for change in changes)

@@ -4,6 +4,7 @@ PyYAML knows where in the text each value stands, so that a change is a splice: 
 in flow style (``dependencies: [numpy, scipy]``) or with anchors cannot be edited so and is written anew.
 """
 
+import re
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,6 +13,7 @@ import yaml
 
 from spyglass_export.changes import Change
 from spyglass_export.environment import rules
+from spyglass_export.environment.kinds import refuse_other_kinds
 from spyglass_export.errors import UserError
 
 _Edit = tuple[int, int, str]
@@ -39,6 +41,22 @@ class Line:
         if after != self.after:
             before, self.after = self.after, after
             self.changes.append(Change(kind, self.name or self.part, before, after, reason))
+
+
+def contradictions(lines: list[Line]) -> list[tuple[Line, Line]]:
+    """Two lines of one part that pin one package at two versions; what else contradicts, a solver finds."""
+    found = []
+    pins: dict[str, tuple[str, Line]] = {}
+    for line in (line for line in lines if line.after):
+        pinned = re.match(r"[\w.-]+(?:\[[^\]]*\])?\s*={1,3}\s*([\w.!+]+)(?=[=\s;]|$)", line.after)
+        # Conda's importlib-metadata and importlib_metadata are two packages.
+        name = line.after.partition("=")[0].strip().lower() if line.part == "conda" else line.name
+        if not pinned or ";" in line.after:
+            continue
+        version, first = pins.setdefault(name, (pinned[1], line))
+        if not f"{version}.".startswith(f"{pinned[1]}.") and not f"{pinned[1]}.".startswith(f"{version}."):
+            found.append((first, line))
+    return found
 
 
 @dataclass
@@ -73,12 +91,19 @@ def read(text: str, file: str) -> Document:
     """Parse a file and check its structure; byte order mark and Windows line ends are gone afterwards."""
     text = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
     text += "" if text.endswith("\n") else "\n"
+    refuse_other_kinds(text, file)
     try:
         root, data = yaml.compose(text, yaml.SafeLoader), yaml.safe_load(text)
     except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
+        # What is no `name: value` is told where it begins; YAML finds it out at the next line.
+        is_key = error.context == "while scanning a simple key"
+        mark = error.context_mark if is_key else error.problem_mark or error.context_mark
         problem = error.problem or error.context or "cannot be read"
-        hint = "indent with spaces: YAML allows no tabs" if r"\t" in problem else "correct the line in your export"
+        hint = "correct the line in your export"
+        if is_key and mark:
+            hint = f"begin it with `- ` or remove it: {text.splitlines()[mark.line].strip()[:60]!r}"
+        elif r"\t" in problem:
+            hint = "indent with spaces: YAML allows no tabs"
         raise UserError(f"{file}{f', line {mark.line + 1}' if mark else ''}: broken YAML: {problem}", hint) from error
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
@@ -122,6 +147,10 @@ def _text(document: Document, node: yaml.Node) -> str:
     if node.tag != "tag:yaml.org,2002:str" or not node.value.strip():
         shown = repr(node.value) if isinstance(node, yaml.ScalarNode) and node.value else "an empty entry"
         raise document.error(node, f"{shown} is no name", "write packages as `name=version`, or remove the line")
+    lines = document.text[node.start_mark.index : node.end_mark.index].splitlines()
+    if len(lines) > 1 and isinstance(node, yaml.ScalarNode) and not node.style:
+        place, text = f"{document.file}, line {node.start_mark.line + 2}", lines[1].strip()
+        raise UserError(f"{place}: '{text}' has no `- ` before it", "begin each package with `- `, below the one above")
     return str(node.value)
 
 

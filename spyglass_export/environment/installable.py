@@ -1,25 +1,47 @@
 """environment.yml, made installable: for the paper, without a GPU and away from the lab's machine.
 
-`environment_file` reads and writes the file, `environment_rules` judges its lines; here the two meet, with what the
+`file` reads and writes it, `rules` judges its lines; here the two meet, with what the
 author wishes (``ENV_EXCLUDE``, environment.override.yml) and what the hub needs.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 from spyglass_export.changes import Change
 from spyglass_export.environment import rules
-from spyglass_export.environment.file import Document, Line, read, write
+from spyglass_export.environment.file import Document, Line, contradictions, read, write
+from spyglass_export.environment.package_lists import BRINGS_TORCH, PYTORCH_CPU_INDEX, PYTORCH_WHEELS
+from spyglass_export.environment.systems import exported_on
+from spyglass_export.environment.variables import left_out
 from spyglass_export.errors import UserError
 
 FILE = "environment.yml"
 OVERRIDE_FILE = "environment.override.yml"
-# `conda env config vars` of the lab's machine that would win over what the hub is given when it starts.
-HUB_VARIABLES = ("spyglass-*", "dj-*", "dandi-api-key")
+
+
+class Evidence(NamedTuple):
+    """What the channels told that could be asked.
+
+    ``absent`` are names that none has for Linux, ``None`` where one did not answer; ``systems`` names a system for
+    each build that is there and not for Linux.
+    """
+
+    absent: frozenset[str] | None
+    systems: tuple[str, ...]
+
+
+NO_EVIDENCE = Evidence(None, ())
 
 
 def make_installable(
-    text: str, *, name: str, exclude: Sequence[str] = (), override: str | None = None
+    text: str,
+    *,
+    name: str,
+    exclude: Sequence[str] = (),
+    override: str | None = None,
+    spyglass_version: str = "",
+    evidence: Evidence = NO_EVIDENCE,
 ) -> tuple[str, list[Change]]:
     """Return an environment.yml that installs on Linux without a GPU, and each change with its reason.
 
@@ -30,6 +52,9 @@ def make_installable(
     and wins over everything above: a package named there takes the place of those of its name in conda's and in pip's
     part, or is added at the end; a list of channels replaces the whole list. A path such as ``-e /home/me/tool`` goes
     by its last part, so ``tool`` replaces it. What the override holds is not changed, only checked for paths.
+
+    ``spyglass_version`` is the export's; Spyglass' own environment files name its folder (``..``) and no version.
+    ``evidence`` is what channels told; without it, short lists decide what cannot exist on Linux.
 
     The text returned has LF line ends. Applied to its own output, the function changes nothing and lists nothing.
 
@@ -46,12 +71,13 @@ def make_installable(
         channels = [node.value for node in wish.channel_nodes] if "channels" in wish.keys else None
         _apply_override(document.conda, wish.conda, wish.pip, "conda")
         _apply_override(document.pip, wish.pip, wish.conda, "pip")
-    around = _surroundings(document, exclude)
+    around = _surroundings(document, exclude, spyglass_version, evidence)
     for line in document.lines:
         _apply_rules(line, around)
+    _apply_hashes(document.pip)
     _add_needed(document, around)
     _check_places(document, channels)
-    variables = _hub_variables(document)
+    variables = left_out(document.data.get("variables"))
     changes = [*_header_changes(document, name, channels, variables)]
     changes += [change for line in document.lines for change in line.changes]
     return write(document, name=name, channels=channels, dropped_variables=variables), changes
@@ -90,14 +116,35 @@ def _apply_override(lines: list[Line], wishes: list[Line], elsewhere: list[Line]
             lines.append(line)
 
 
-def _surroundings(document: Document, exclude: Sequence[str]) -> rules.Surroundings:
-    conda_names = frozenset(line.name for line in document.conda if line.after) - {""}
-    return rules.Surroundings(
-        conda_names=conda_names,
-        pip_names=frozenset(line.name for line in document.pip if line.after) - {""},
-        other_system=rules.other_system(conda_names),
-        exclude=tuple(rules.normalise(pattern.strip()) for pattern in exclude if pattern.strip()),
+def _surroundings(
+    document: Document, exclude: Sequence[str], spyglass_version: str, evidence: Evidence
+) -> rules.Surroundings:
+    packages = [(line.name, *rules.version_and_build(line.before)) for line in document.conda if line.before]
+    prefix = document.data.get("prefix")
+    system = exported_on(
+        ((name, build) for name, _, build in packages), prefix if isinstance(prefix, str) else "", evidence.systems
     )
+    return rules.Surroundings(
+        conda_names=frozenset(line.name for line in document.conda if line.after) - {""},
+        pip_names=frozenset(line.name for line in document.pip if line.after) - {""},
+        other_system=system,
+        exclude=tuple(rules.normalise(pattern.strip()) for pattern in exclude if pattern.strip()),
+        conda_versions={name: version for name, version, _ in packages},
+        spyglass_version=spyglass_version,
+        absent=evidence.absent,
+    )
+
+
+def _apply_hashes(lines: list[Line]) -> None:
+    """Take hashes out where not all packages have one: pip wants them of all or of none."""
+    packages = [line for line in lines if line.after and not line.after.startswith("-")]
+    hashed = [line for line in packages if "--hash=" in line.after]
+    if len(hashed) == len(packages):
+        return
+    for line in hashed:
+        if not line.author:
+            without = re.sub(r"\s+--hash=\S+", "", line.after)
+            line.become("hash", without, "pip wants hashes of all packages or of none, and others here have none")
 
 
 def _apply_rules(line: Line, around: rules.Surroundings) -> None:
@@ -115,12 +162,12 @@ def _add_needed(document: Document, around: rules.Surroundings) -> None:
         line.become(kind, text, reason)
         lines.insert(at, line)
 
-    wheels = [line for line in document.pip if line.after and not line.author and line.name in rules.PYTORCH_WHEELS]
-    gpu_marks = any(rules.matches(name, ("nvidia-*", "triton")) for name in around.pip_names)
+    wheels = [line for line in document.pip if line.after and not line.author and line.name in PYTORCH_WHEELS]
+    brings_torch = [line for line in document.pip if line.after and line.name in BRINGS_TORCH]
     has_index = any("download.pytorch.org/whl/cpu" in line.after for line in document.pip)
-    if wheels and not has_index and (gpu_marks or any(line.changes for line in wheels)):
+    if (wheels or brings_torch) and not has_index:
         reason = "PyPI's torch for Linux is a GPU build; this index has the same versions for a CPU"
-        add(document.pip, 0, rules.PYTORCH_CPU_INDEX, "GPU build", reason)
+        add(document.pip, 0, PYTORCH_CPU_INDEX, "GPU build", reason)
     names = {line.name for line in document.lines if line.after}
     if "pip" not in names and any(line.after for line in document.pip):
         add(document.conda, len(document.conda), "pip", "added", "it installs the `pip:` part")
@@ -129,31 +176,50 @@ def _add_needed(document: Document, around: rules.Surroundings) -> None:
 
 
 def _check_places(document: Document, channels: list[str] | None) -> None:
-    """Refuse what only the lab's machine can install; one error names every such line."""
+    """Refuse what only the lab's machine can install; one error quotes every such line."""
     found: list[tuple[str, str, str]] = []
+    hints: dict[str, None] = {}
     for node in document.channel_nodes if channels is None else ():
         if rules.spec_problem(node.value):
             found.append((document.place(node), f"the channel '{node.value}' {rules.DISK_ONLY}", ""))
+            hints[f"name the channels that everyone can reach under `channels:` in export_data/{OVERRIDE_FILE}"] = None
     for line in document.lines:
         problem = (rules.spec_problem if line.part == "conda" else rules.requirement_problem)(line.after)
         if line.after and problem and not (line.author and problem != rules.DISK_ONLY):
             place = document.place(line.node) if line.node and not line.author else OVERRIDE_FILE
             found.append((place, f"'{line.after}' {problem}", line.name))
+            hints[_way_out(line)] = None
+    for first, second in (*contradictions(document.conda), *contradictions(document.pip)):
+        lines = " and ".join(f"'{one.after}'" for one in (first, second))
+        place = document.place(second.node) if second.node else OVERRIDE_FILE
+        found.append((place, f"{lines} contradict each other", ""))
+        hints[f"keep one of {lines}: write it alone in export_data/{OVERRIDE_FILE}"] = None
     if not found:
         return
-    place, problem, name = found[0]
-    more = f" (and {len(found) - 1} more: {'; '.join(other for other, *_ in found[1:])})" if found[1:] else ""
-    hint = f"name the channels that everyone can reach under `channels:` in export_data/{OVERRIDE_FILE}"
-    if name:
-        hint = (
-            f"write what installs it under `pip:` in export_data/{OVERRIDE_FILE}, a release (`{name}==1.0`) or a public"
-            f" commit (`{name} @ git+https://github.com/OWNER/REPOSITORY@COMMIT`), or leave it out: ENV_EXCLUDE={name}"
-        )
-    raise UserError(f"{place}: {problem}{more}", hint)
+    names = [name for *_, name in found if name]
+    leave_out = [f"leave out what the paper can do without: ENV_EXCLUDE={','.join(names)} in .env"] if names else []
+    what = "; ".join(f"{place}: {problem}" for place, problem, _ in found)
+    raise UserError(what, "; or ".join([*hints, *leave_out]))
+
+
+def _way_out(line: Line) -> str:
+    """What the author can do about a line that no other machine can install, other than leave it out."""
+    if files := re.match(r"(?:-r|--requirement|-c|--constraint)[=\s]*(\S+)", line.after):
+        return f"write the lines of {files[1]} under `pip:` in export_data/{OVERRIDE_FILE}, and leave this one out"
+    if re.match(r"-f|--find-links", line.after):
+        return f"write `--find-links https://…` under `pip:` in export_data/{OVERRIDE_FILE}, and leave this one out"
+    if line.after.startswith("-") and not line.name:
+        return f"take '{line.after}' out of {FILE} in the export's folder"
+    if line.part == "conda":
+        return f"write `{line.name}=VERSION`, a version that a channel has, in export_data/{OVERRIDE_FILE}"
+    return (
+        f"write what installs {line.name} under `pip:` in export_data/{OVERRIDE_FILE}, a release"
+        f" (`{line.name}==VERSION`) or a public commit (`{line.name} @ git+https://github.com/OWNER/REPOSITORY@COMMIT`)"
+    )
 
 
 def _header_changes(
-    document: Document, name: str, channels: list[str] | None, variables: list[str]
+    document: Document, name: str, channels: list[str] | None, variables: Mapping[str, str]
 ) -> Iterator[Change]:
     data = document.data
     if data.get("name") != name:
@@ -164,12 +230,5 @@ def _header_changes(
     if channels is not None and channels != data.get("channels"):
         before = ", ".join(data.get("channels") or ())
         yield Change("override", "channels", before, ", ".join(channels), f"{OVERRIDE_FILE} says so")
-    for variable in variables:
-        reason = "the hub is given its own value when it starts"
+    for variable, reason in variables.items():
         yield Change("variable", variable, "set by the lab's environment", "", reason)
-
-
-def _hub_variables(document: Document) -> list[str]:
-    variables = document.data.get("variables")
-    names = [str(name) for name in variables] if isinstance(variables, dict) else []
-    return [name for name in names if rules.matches(rules.normalise(name), HUB_VARIABLES)]

@@ -5,76 +5,24 @@ A *spec* is a line of conda's part (``jaxlib=0.4.23=cuda120py39h8c47b65_202``), 
 """
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import NamedTuple
 
-PYTORCH_CPU_INDEX = "--extra-index-url https://download.pytorch.org/whl/cpu"
-PYTORCH_WHEELS = frozenset({"torch", "torchaudio", "torchtext", "torchvision"})
-
-# The hub cannot do without these, so no pattern of ENV_EXCLUDE takes them out.
-NEEDED = frozenset({"ipykernel", "pip"})
-
-GPU_ONLY = (
-    *("*-cuda", "*-cuda[0-9]*", "*-cu[0-9][0-9]*", "*-rocm", "cuda*", "cudnn*", "jax-cuda*", "jax-rocm*"),
-    *("cub", "cucim*", "cudf*", "cugraph*", "cuml*", "cupti*", "cupy*", "cuquantum*", "cuspatial*"),
-    *("cusparselt*", "cutensor*", "cuvs*", "dask-cudf*", "flash-attn", "gds-tools"),
-    *("libcublas*", "libcudf*", "libcudnn*", "libcufft*", "libcufile*", "libcuml*", "libcurand*"),
-    *("libcusolver*", "libcusparse*", "libmagma*", "libnpp*", "libnvfatbin*", "libnvjitlink*", "libnvjpeg*"),
-    *("libnvptxcompiler*", "libraft*", "librmm*", "magma", "magma-cuda*", "nccl", "nsight-*", "nvidia-*"),
-    *("nvtx", "pycuda", "pylibcugraph*", "pylibraft*", "pytorch-triton*", "raft-dask*", "rmm", "tensorrt*"),
-    *("torchtriton", "triton"),
+from spyglass_export.environment.package_lists import (
+    CONDA_NAMES,
+    CPU_BUILDS,
+    CPU_BUILDS_ASKED_FOR,
+    CPU_TWINS,
+    GPU_ONLY,
+    NEEDED,
+    NO_LINUX_WHEEL,
+    OTHER_SYSTEMS_ONLY,
+    PYTORCH_WHEELS,
+    REPOSITORIES,
+    SELECTORS,
 )
-# Metapackages that steer the solver to the GPU build of another package.
-SELECTORS = ("*-mutex", "*-mutex-*", "-tflow*select", "ucx-proc")
-CPU_TWINS = {
-    "dgl-cuda*": "dgl",
-    "dgl-cu[0-9]*": "dgl",
-    "faiss-gpu*": "faiss-cpu",
-    "mxnet-cu[0-9]*": "mxnet",
-    "onnxruntime-gpu": "onnxruntime",
-    "paddlepaddle-gpu": "paddlepaddle",
-    "py-xgboost-gpu": "py-xgboost",
-    "pytorch-gpu": "pytorch",
-    "tensorflow-gpu": "tensorflow",
-    "tensorflow-gpu-base": "tensorflow-base",
-    "tensorflow-macos": "tensorflow",
-}
-# Packages whose builds for a CPU say so: `cpu_py39h…`, `cpu_generic_…`, `…_3_cpu`; channel pytorch: `py3.9_cpu_0`.
-CPU_BUILDS = (
-    *("arrow-cpp", "faiss", "jaxlib", "libarrow*", "libfaiss*", "libtensorflow*", "libtorch", "parquet-cpp"),
-    *("pyarrow*", "pytorch", "tensorflow", "tensorflow-base", "tensorflow-estimator"),
-    *("torchaudio", "torchtext", "torchvision"),
-)
-PYTORCH_CONDA = frozenset({"pytorch", "torchaudio", "torchtext", "torchvision"})
-# Builds of the channel pytorch without a build string: one of these beside them tells that a GPU was meant.
-PYTORCH_GPU_MARKS = frozenset({"pytorch-cuda", "cudatoolkit"})
-
-LINUX = frozenset({"-libgcc-mutex", "ld-impl-linux-64", "libgcc-ng", "libstdcxx", "libstdcxx-ng"})
-OTHER_SYSTEMS = {
-    "macOS": ("*-osx-64", "*-osx-arm64", "appnope", "cctools", "ld64", "libcxx", "pyobjc-*", "python-app"),
-    "Windows": ("m2w64-*", "msys2-*", "pywin32", "pywinpty", "ucrt", "vc", "vc14-runtime", "vs2015-runtime", "winpty"),
-    "Linux on ARM": ("*-linux-aarch64",),
-}
-# On macOS and Windows these hold other files at versions of their own; what needs them on Linux brings them.
-RENUMBERED = ("libcxxabi", "libgfortran", "libwinpthread", "menuinst", "sigtool", "tapi")
-OTHER_SYSTEMS_ONLY = (*sum(OTHER_SYSTEMS.values(), ()), *RENUMBERED)
-NO_LINUX_WHEEL = (
-    *("jax-metal", "pyobjc*", "pypiwin32", "pywin32", "pywinpty", "tensorflow-intel", "tensorflow-metal"),
-)
-
-# Where the lab's own packages are developed (their pages on GitHub).
-REPOSITORIES = {
-    "ndx-franklab-novela": "https://github.com/LorenFrankLab/ndx-franklab-novela",
-    "non-local-detector": "https://github.com/LorenFrankLab/non_local_detector",
-    "position-tools": "https://github.com/LorenFrankLab/position_tools",
-    "replay-trajectory-classification": "https://github.com/Eden-Kramer-Lab/replay_trajectory_classification",
-    "ripple-detection": "https://github.com/Eden-Kramer-Lab/ripple_detection",
-    "spectral-connectivity": "https://github.com/Eden-Kramer-Lab/spectral_connectivity",
-    "spyglass-neuro": "https://github.com/LorenFrankLab/spyglass",
-    "track-linearization": "https://github.com/LorenFrankLab/track_linearization",
-    "trodes-to-nwb": "https://github.com/LorenFrankLab/trodes_to_nwb",
-}
 
 CPU_REASON = "the containers have no GPU; same version, built for a CPU"
 PYTORCH_REASON = f"{CPU_REASON}, or PyPI's build (which needs no GPU) where PyTorch's CPU index is out of reach"
@@ -83,10 +31,14 @@ DISK_ONLY = "is on the lab's disk only"
 
 _GPU_BUILD = re.compile(r"(?<!no)(?<!no_)(cuda|cudnn|gpu|rocm)|(?<![a-z])cu\d\d", re.I)
 _HARDWARE = re.compile(r"(^|\.|\d)(cpu|cu\d|cuda|gpu|rocm)", re.I)
-_GPU_EXTRA = re.compile(r"(and-)?cuda|gpu|rocm", re.I)
-_GPU_INDEX = re.compile(r"jax_cuda_releases|pypi\.(ngc\.)?nvidia\.com|pypi\.anaconda\.org/rapidsai", re.I)
-_PYTORCH_GPU_INDEX = re.compile(r"(download\.pytorch\.org/whl)/(?:nightly/)?(?:cu\d+|rocm[\d.]+)", re.I)
+_GPU_EXTRA = re.compile(r"(.*[-_])?(cuda|gpu|rocm)", re.I)
+_GPU_INDEX = re.compile(r"[/.-](cu\d\d|cuda|rocm)|jax_cuda|pypi\.(ngc\.)?nvidia\.com|rapidsai", re.I)
+_PYTORCH_GPU_INDEX = re.compile(r"(download\.pytorch\.org/whl)/(?:(?:nightly|test)/)?(?:cu\d+|rocm[\d.]+)", re.I)
+# https://data.pyg.org/whl/torch-2.3.0+cu121.html has a page +cpu.html beside it.
+_LABELLED_INDEX = re.compile(r"(?<=\+)(cu\d+|rocm[\d.]+)(?=\.html)", re.I)
+_POST_OF_CONDA = re.compile(r"={2,3}\s*(?P<version>[\w.!]+?)\.?post\d+\s*(;.*)?")
 _PYTORCH_INDEX = re.compile(r"download\.pytorch\.org/whl(?=/torch_stable|/?$)", re.I)
+_LOCAL_SPEC = r"file:|[/~.\\]|[A-Za-z]:[\\/]"
 _SPEC = re.compile(r"(?P<channel>[^\s:\[]+::)?(?P<name>[\w.-]+)(?P<rest>.*)", re.S)
 _BUILD = re.compile(r"(?<=[^=<>!~\s])[=\s]+(?P<plain>[^=<>!~\s,|'\]]+)$|build=['\"]?(?P<listed>[^'\",\]]+)")
 _REQUIREMENT = re.compile(
@@ -101,6 +53,13 @@ _OPTION = re.compile(
 )
 _COMMIT = re.compile(r"(?:^|[.\-])g(?P<commit>[0-9a-f]{7,40})(?:[.\-]|$)")
 _SSH = re.compile(r"git\+(?:(?:ssh|git)://(?:[^@/\s]+@)?|[\w.-]+@)(?P<host>[\w.-]+)(?:/|:(?!\d+/))")
+# A folder without a name: the repository that the file lies in, or the one above.
+_DOTS = re.compile(r"\.{1,2}/?(?P<extras>\[[^\]]*\])?")
+# What pip takes in a list of packages: https://pip.pypa.io/en/stable/reference/requirements-file-format/
+_LISTED_OPTION = re.compile(
+    r"-[icefr](?!-)|--(index-url|extra-index-url|no-index|constraint|requirement|editable|find-links|no-binary|only-binary"
+    r"|prefer-binary|require-hashes|pre|trusted-host|use-feature)\b"
+)
 _ARCHIVE = re.compile(r"(?P<name>[\w.-]+?)-(?P<version>\d[^-]*)(?:-.*\.whl|\.tar\.gz|\.zip)")
 # Folders in which conda-forge and Anaconda build their packages; pip freeze quotes them.
 _CONDA_BUILT = re.compile(r"file://.*/(feedstock_root|conda-bld|croots?|build/80754af9|ci_py\w+|Users/ktietz)/")
@@ -122,6 +81,15 @@ class Surroundings:
     pip_names: frozenset[str]
     other_system: str
     exclude: tuple[str, ...]
+    conda_versions: Mapping[str, str] = field(default_factory=dict)
+    spyglass_version: str = ""
+    # Names that no channel has for Linux; ``None`` where not all channels could be asked.
+    absent: frozenset[str] | None = None
+
+    @property
+    def has_gpu_packages(self) -> bool:
+        """Whether the environment was made for a GPU, as packages of conda's part tell."""
+        return any(matches(name, GPU_ONLY) for name in self.conda_names)
 
 
 def normalise(name: str) -> str:
@@ -134,18 +102,19 @@ def matches(name: str, patterns: tuple[str, ...]) -> bool:
     return any(fnmatchcase(name, pattern) for pattern in patterns)
 
 
-def other_system(conda_names: frozenset[str]) -> str:
-    """The system that the environment was exported on where that is surely not Linux on x86, or ``""``."""
-    if conda_names & LINUX:
-        return ""
-    found = (system for system, marks in OTHER_SYSTEMS.items() if any(matches(name, marks) for name in conda_names))
-    return next(found, "")
-
-
 def spec_name(spec: str) -> str:
-    """The normalised name of the package that a conda spec asks for, or ``""``."""
+    """The normalised name of the package that a conda spec asks for, or ``""``; also of one by its file."""
+    if re.match(_LOCAL_SPEC, spec.strip()) or ":/" in spec:
+        file = re.split(r"[/\\]", spec.split("#")[0].strip().rstrip("/\\"))[-1]
+        return normalise(re.sub(r"(-[^-]+-[^-]+)?(\.conda|\.tar\.bz2)$", "", file))
     match = _SPEC.fullmatch(spec.strip())
     return normalise(match["name"]) if match else ""
+
+
+def version_and_build(spec: str) -> tuple[str, str]:
+    """The pinned version and the build string of a conda spec such as `numpy=1.26.4=py39h474f0d3_0`, or ``""``."""
+    pinned = re.fullmatch(r"[^=<>!~\s]+\s*={1,2}\s*([\w.!+]+)(?:[=\s]+([^=\s]+))?", spec.strip())
+    return (pinned[1], pinned[2] or "") if pinned else ("", "")
 
 
 def requirement_name(requirement: str) -> str:
@@ -161,6 +130,8 @@ def requirement_name(requirement: str) -> str:
     option = _OPTION.fullmatch(requirement)
     if not target or (option and option["short"] != "-e" and option["long"] != "--editable" and not is_local(target)):
         return ""
+    if _DOTS.fullmatch(target):
+        return "spyglass-neuro"
     if egg := re.search(r"#(?:.*&)?egg=([\w.-]+)", target):
         return normalise(egg[1])
     last = re.split(r"[/\\]", re.sub(r"\[[^\]]*\]$|[?#].*$", "", target).rstrip("/\\"))[-1]
@@ -179,7 +150,7 @@ def spec_ruling(spec: str, around: Surroundings) -> Ruling | None:
     """The next change that a conda spec needs, or ``None`` when it is fine as it is."""
     match = _SPEC.fullmatch(spec)
     if not match or ":/" in spec:
-        return None
+        return _name_ruling(spec_name(spec), frozenset(), around.exclude)
     name, rest = normalise(match["name"]), match["rest"]
     build = _BUILD.search(rest)
     gpu_build = bool(build and _GPU_BUILD.search(build["plain"] or build["listed"]))
@@ -194,14 +165,28 @@ def spec_ruling(spec: str, around: Surroundings) -> Ruling | None:
     head = spec[: match.start("rest")]
     if gpu_build:
         return Ruling("GPU build", head + _with_build(rest, _cpu_build(name, build)), CPU_REASON)
+    if not build and around.has_gpu_packages and matches(name, CPU_BUILDS_ASKED_FOR) and "[" not in rest:
+        return Ruling("GPU build", f"{head}{_any_version(rest)}*cpu*", "beside GPU packages it is one; " + CPU_REASON)
+    return _system_ruling(name, head, rest, build, around)
+
+
+def _any_version(rest: str) -> str:
+    """The part of a spec after the name, up to where a build string follows."""
     version = re.fullmatch(r"\s*={0,2}\s*([\w.*]*)", rest)
-    if version and name in PYTORCH_CONDA and around.conda_names & PYTORCH_GPU_MARKS:
-        reason = "beside pytorch-cuda or cudatoolkit it is a GPU build; " + CPU_REASON
-        return Ruling("GPU build", f"{head}={version[1] or '*'}=*cpu*", reason)
-    if around.other_system and matches(name, OTHER_SYSTEMS_ONLY):
+    return f"={version[1] or '*'}=" if version else f" {rest.strip()} "
+
+
+def _system_ruling(name: str, head: str, rest: str, build: re.Match[str] | None, around: Surroundings) -> Ruling | None:
+    """The change that a spec needs because of the machine that the environment was exported on."""
+    if name.endswith("-microarch-level") or head.startswith("__"):
+        return Ruling("lab's machine", "", "it describes the processor or the system of the lab's machine")
+    if not around.other_system:
+        return None
+    gone = matches(name, OTHER_SYSTEMS_ONLY) if around.absent is None else name in around.absent
+    if gone:
         reason = f"the environment was exported on {around.other_system}; the containers run Linux, without it"
         return Ruling("other system", "", reason)
-    if around.other_system and build and "*" not in (build["plain"] or build["listed"]):
+    if build and "*" not in (build["plain"] or build["listed"]):
         reason = f"this build is for {around.other_system}, where the environment was exported; same version"
         return Ruling("other system", head + _with_build(rest, ""), reason)
     return None
@@ -216,7 +201,9 @@ def requirement_ruling(requirement: str, around: Surroundings) -> Ruling | None:
         return ruling
     match = _REQUIREMENT.fullmatch(requirement)
     if not match:
-        return None
+        return _folder_ruling(requirement, around)
+    if ruling := _mirror_ruling(name, match["rest"], around):
+        return ruling
     if twin := _twin(name):
         return Ruling("GPU package", twin + requirement[match.end("name") :], TWIN_REASON)
     if matches(name, NO_LINUX_WHEEL):
@@ -227,14 +214,14 @@ def requirement_ruling(requirement: str, around: Surroundings) -> Ruling | None:
     kept = [extra for extra in extras if not _GPU_EXTRA.match(extra)]
     if kept != extras:
         after = f"{match['name']}{'[' + ','.join(kept) + ']' if kept else ''}{match['rest']}"
-        return Ruling("GPU build", after, "this extra only adds GPU packages")
+        gone = ", ".join(extra for extra in extras if extra not in kept)
+        return Ruling("GPU build", after, f"the extra {gone} only adds GPU packages")
     return _label_ruling(name, match)
 
 
 def spec_problem(spec: str) -> str:
     """Why no other machine can install a conda spec, or ``""``."""
-    local = re.match(r"file:|[/~.\\]|[A-Za-z]:[\\/]", spec.strip())
-    return DISK_ONLY if local else ""
+    return DISK_ONLY if re.match(_LOCAL_SPEC, spec.strip()) else ""
 
 
 def requirement_problem(requirement: str) -> str:
@@ -242,6 +229,8 @@ def requirement_problem(requirement: str) -> str:
     target = _target(requirement)
     if target and is_local(target):
         return DISK_ONLY
+    if requirement.startswith("-") and not _LISTED_OPTION.match(requirement):
+        return "is an option that pip does not take in a list of packages"
     if re.search(r"git\+ssh://", requirement):
         return "needs an SSH key that the image does not have"
     pinned = _PINNED.search(requirement)
@@ -279,11 +268,34 @@ def _address_ruling(requirement: str) -> Ruling | None:
     if after != requirement:
         return Ruling("address", after, "the image has no SSH key; https reaches every public repository")
     option = _OPTION.fullmatch(requirement)
-    if option and _GPU_INDEX.search(option["target"]):
-        return Ruling("GPU package", "", "this index has GPU builds only")
+    if not option:
+        return None
     after = _PYTORCH_INDEX.sub(r"\g<0>/cpu", _PYTORCH_GPU_INDEX.sub(r"\g<1>/cpu", requirement))
-    if option and after != requirement:
+    after = _LABELLED_INDEX.sub("cpu", after)
+    if after != requirement:
         return Ruling("GPU build", after, "this index has GPU builds; the same versions for a CPU are beside it")
+    if _GPU_INDEX.search(option["target"]) and "git+" not in requirement:
+        return Ruling("GPU package", "", "this index has GPU builds only")
+    return None
+
+
+def _folder_ruling(requirement: str, around: Surroundings) -> Ruling | None:
+    """`-e .` and `..`: Spyglass' own environment files install the repository that they lie in."""
+    dots = _DOTS.fullmatch(_target(requirement))
+    if not dots or not around.spyglass_version:
+        return None
+    after = f"spyglass-neuro{dots['extras'] or ''}=={around.spyglass_version}"
+    return Ruling(
+        "lab's machine", after, "Spyglass' own environment file installs its folder; this is the export's version"
+    )
+
+
+def _mirror_ruling(name: str, rest: str, around: Surroundings) -> Ruling | None:
+    """`torch==1.11.0.post202` is how pip sees the conda package `pytorch=1.11.0`: no index has it."""
+    mirror = _POST_OF_CONDA.fullmatch(rest)
+    package = next((one for one in (name, CONDA_NAMES.get(name, "")) if one in around.conda_names), "")
+    if mirror and package and around.conda_versions.get(package, "") in ("", mirror["version"]):
+        return Ruling("conda's package", "", f"it is how pip sees conda's {package}, which is installed")
     return None
 
 

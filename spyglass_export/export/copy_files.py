@@ -10,6 +10,7 @@ from spyglass_export.checksum import sha256
 from spyglass_export.dump.clean import CLEANER_FORMAT, clean_to_folder
 from spyglass_export.dump.reading.sources import disk_error, refuse_changed, stamps
 from spyglass_export.environment.installable import FILE, OVERRIDE_FILE, make_installable
+from spyglass_export.environment.kinds import read_text
 from spyglass_export.errors import UserError
 from spyglass_export.export.manifest import ExportedTable, Manifest, SourceFile, read_manifest, seed_id
 from spyglass_export.export.staging import recover, replaced_contents
@@ -90,12 +91,12 @@ def _copy(
     progress: Callable[[int], None] | None,
 ) -> Copied:
     override_path = export_data / OVERRIDE_FILE
-    override = _read_text(override_path) if override_path.is_file() else None
-    environment, changes = make_installable(
-        _read_text(environment_path), name=paper_id, exclude=exclude, override=override
-    )
+    override = read_text(override_path) if override_path.is_file() else None
     version_path = environment_path.with_name(_VERSION)
-    version = _read_text(version_path).strip() if version_path.is_file() else None
+    version = read_text(version_path).strip() if version_path.is_file() else None
+    environment, changes = make_installable(
+        read_text(environment_path), name=paper_id, exclude=exclude, override=override, spyglass_version=version or ""
+    )
     read = [*paths, *(path for path in (environment_path, version_path, override_path) if path.is_file())]
     last = read_manifest(export_data)
     before = stamps(paths)
@@ -134,13 +135,6 @@ def _copy(
             )
             manifest.write(folder)
     return Copied(manifest, changed=True)
-
-
-def _read_text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path} is not written in UTF-8", "save it as UTF-8, or export it again") from error
 
 
 def _sizes(paths: Sequence[Path]) -> list[int]:

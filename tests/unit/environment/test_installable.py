@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spyglass_export.changes import Change
-from spyglass_export.environment.installable import make_installable
+from spyglass_export.environment.installable import Evidence, make_installable
 from spyglass_export.errors import UserError
 
 FIXTURES = Path(__file__).parents[2] / "fixtures" / "environments"
@@ -112,7 +112,8 @@ def test_conda_specs_that_install_on_a_cpu_stay(spec: str) -> None:
         ("pytorch[version='2.3.1', build='*cuda*']", "pytorch[version='2.3.1', build='*cpu*']"),
         ("pytorch 2.3.1 cuda120_py39*", "pytorch 2.3.1 *cpu*"),
         ("pyarrow=14.0.2=py39h6925388_3_cuda", "pyarrow=14.0.2=*cpu*"),
-        ("xgboost=1.7.1=cuda112py39h1111111_0", "xgboost=1.7.1"),
+        ("xgboost=1.7.1=cuda112py39h1111111_0", "xgboost=1.7.1=*cpu*"),
+        ("libhwloc=2.11.0=cuda_h_1000", "libhwloc=2.11.0"),
     ],
 )
 def test_gpu_builds_of_conda_become_cpu_builds_at_the_same_version(spec: str, after: str) -> None:
@@ -198,7 +199,6 @@ def test_pip_requirements_become_what_installs_anywhere(requirement: str, after:
     [
         "datajoint==0.14.2",
         'pandas[excel]>=2,<3 ; python_version < "3.12"',
-        "torch==2.3.1",
         "--index-url https://index.example.org/simple",
         "--find-links=https://example.org/wheels",
         "--pre",
@@ -217,7 +217,7 @@ def test_pip_requirements_that_install_anywhere_stay(requirement: str) -> None:
 
 @pytest.mark.parametrize(
     "wheels",
-    [["torch==2.3.1+cu121"], ["torch==2.3.1+cpu"], ["torch==2.3.1", "nvidia-cublas-cu12==12.1.3.1"]],
+    [["torch==2.3.1+cu121"], ["torch==2.3.1+cpu"], ["torch==2.3.1", "nvidia-cublas-cu12==12.1.3.1"], ["torch==2.3.1"]],
 )
 def test_torch_comes_from_pytorchs_index_of_cpu_builds(wheels: list[str]) -> None:
     assert pip_after("six", *wheels) == [INDEX, "six", "torch==2.3.1"]
@@ -232,7 +232,8 @@ def test_the_index_of_cpu_builds_is_not_named_twice() -> None:
     [
         ("-e /home/jane/src/tool", "tool"),
         ("--editable=/home/jane/src/tool[plots]", "tool"),
-        ("-e .", "-"),
+        ("-e .", "spyglass-neuro"),
+        ("..", "spyglass-neuro"),
         ("-e ${HOME}/tool", "tool"),
         ("file:///home/jane/tool-1.0-py3-none-any.whl", "tool"),
         ("tool @ file:///home/jane/tool", "tool"),
@@ -262,9 +263,108 @@ def test_paths_of_the_lab_are_an_error_until_the_author_decides(requirement: str
 def test_every_path_of_the_lab_is_named_in_one_error() -> None:
     error = refusal(environment(["ipykernel", "pip", "file:///opt/x.conda"], ["-e /a/b", "-e /a/c"]))
     assert error.what == (
-        "environment.yml, line 7: 'file:///opt/x.conda' is on the lab's disk only "
-        "(and 2 more: environment.yml, line 9; environment.yml, line 10)"
+        "environment.yml, line 7: 'file:///opt/x.conda' is on the lab's disk only; "
+        "environment.yml, line 9: '-e /a/b' is on the lab's disk only; "
+        "environment.yml, line 10: '-e /a/c' is on the lab's disk only"
     )
+    assert error.hint.endswith("ENV_EXCLUDE=x,b,c in .env")
+    exported = environment(["ipykernel", "pip", "file:///opt/x.conda"], ["six", "-e /a/b", "-e /a/c"])
+    text, _ = make_installable(exported, name="Gu2026", exclude=["x", "b", "c"])
+    assert (conda_part(text), pip_part(text)) == (["ipykernel", "pip"], ["six"])
+
+
+@pytest.mark.parametrize("folder", ["..", "-e .", "./", ".[test]"])
+def test_the_folder_of_spyglass_own_environment_file_is_the_exports_version(folder: str) -> None:
+    text, [change] = make_installable(environment(pip=[folder]), name="Gu2026", spyglass_version="0.5.5")
+    extra = "[test]" if "[" in folder else ""
+    assert pip_part(text) == [f"spyglass-neuro{extra}==0.5.5"]
+    assert change.before == folder
+
+
+def test_files_of_requirements_are_quoted_line_by_line_with_a_way_out() -> None:
+    text = environment(pip=["-r requirements.txt", "-c constraints.txt", "--no-deps", "six"])
+    error = refusal(text)
+    for line in ("line 8: '-r requirements.txt'", "line 9: '-c constraints.txt'", "line 10: '--no-deps'"):
+        assert line in error.what
+    assert "write the lines of requirements.txt under `pip:` in export_data/environment.override.yml" in error.hint
+    assert "take '--no-deps' out of environment.yml" in error.hint
+    override = "dependencies: [{pip: [numpy==1.26.4]}]"
+    without = text.replace("  - --no-deps\n", "")
+    text, _ = make_installable(
+        without, name="Gu2026", override=override, exclude=["requirements-txt", "constraints-txt"]
+    )
+    assert pip_part(text) == ["six", "numpy==1.26.4"]
+
+
+def test_hashes_stay_where_all_packages_have_one_and_go_where_not() -> None:
+    hashed = [f"{name}==1.0 --hash=sha256:{64 * '0'}" for name in ("six", "attrs")]
+    assert pip_after(*hashed) == hashed
+    assert pip_after(*hashed, "numpy==1.26.4") == ["six==1.0", "attrs==1.0", "numpy==1.26.4"]
+
+
+def test_two_pins_of_one_package_are_told_with_both_lines_and_the_override_decides() -> None:
+    exported = environment(
+        ["ipykernel", "pip", "numpy=1.23.4", "numpy=1.24.0", "importlib-metadata=6.0", "importlib_metadata=6.1"],
+        ["scipy==1.1", "scipy==1.2", "six==1.16", "six==1.16.0"],
+    )
+    error = refusal(exported)
+    assert error.what == (
+        "environment.yml, line 8: 'numpy=1.23.4' and 'numpy=1.24.0' contradict each other; "
+        "environment.yml, line 13: 'scipy==1.1' and 'scipy==1.2' contradict each other"
+    )
+    override = "dependencies: [numpy=1.24.0, {pip: [scipy==1.2]}]"
+    text, _ = make_installable(exported, name="Gu2026", override=override)
+    assert "numpy=1.24.0" in conda_part(text)
+    assert pip_part(text)[0] == "scipy==1.2"
+
+
+@pytest.mark.parametrize(("version", "is_mirror"), [("1.11.0.post202", True), ("1.12.0.post202", False)])
+def test_a_pip_line_that_is_the_metadata_of_a_conda_package_follows_it(version: str, is_mirror: bool) -> None:
+    exported = environment(
+        ["ipykernel", "pip", "pytorch=1.11.0=cuda112py310h51fe464_202"], [f"torch=={version}", "six"]
+    )
+    text, _ = make_installable(exported, name="Gu2026")
+    assert (f"torch=={version}" not in pip_part(text)) == is_mirror
+
+
+@pytest.mark.parametrize(
+    ("requirement", "after"),
+    [
+        (
+            "-f https://data.pyg.org/whl/torch-2.3.0+cu121.html",
+            ["-f https://data.pyg.org/whl/torch-2.3.0+cpu.html", "six"],
+        ),
+        ("--extra-index-url https://download.pytorch.org/whl/test/cu128", [INDEX, "six"]),
+        ("--find-links https://example.org/wheels/cu118/repo.html", ["six"]),
+        ("spikeinterface[full-gpu,extractors]==0.101", ["six", "spikeinterface[extractors]==0.101"]),
+        ("deeplabcut==3.0", [INDEX, "six", "deeplabcut==3.0"]),
+    ],
+)
+def test_indexes_and_extras_for_a_gpu(requirement: str, after: list[str]) -> None:
+    assert sorted(pip_after("six", requirement)) == sorted(after)
+
+
+def test_what_describes_the_labs_processor_and_system_goes() -> None:
+    assert conda_after("_x86_64-microarch-level=4=3_icelake", "__glibc=2.31", "__archspec", "numpy") == ["numpy"]
+
+
+def test_beside_gpu_packages_a_line_without_a_build_asks_for_the_cpu_build() -> None:
+    lines = conda_after("cudnn=8.4", "jaxlib=0.3.22", "pytorch>=1.10,<1.12", "numpy=1.23")
+    assert lines == ["jaxlib=0.3.22=*cpu*", "pytorch >=1.10,<1.12 *cpu*", "numpy=1.23"]
+    assert conda_after(*lines, "cudnn") == lines
+
+
+def test_what_channels_tell_goes_before_the_short_lists() -> None:
+    exported = environment(["ipykernel=6.4.1=py39_1", "pip", "vc=14.2=h21ff451_1", "comtypes=1.1=0", "odd-thing=2=0"])
+    evidence = Evidence(absent=frozenset({"vc", "odd-thing"}), systems=("Windows", "Windows"))
+    text, _ = make_installable(exported, name="Gu2026", evidence=evidence)
+    assert conda_part(text) == ["ipykernel=6.4.1", "pip", "comtypes=1.1"]
+
+
+def test_on_linux_nothing_goes_because_no_channel_has_it() -> None:
+    exported = environment(["ipykernel", "libgcc-ng=13.2=h807b86f_5", "odd-thing=2=0"])
+    evidence = Evidence(absent=frozenset({"odd-thing"}), systems=())
+    assert make_installable(exported, name="Gu2026", evidence=evidence) == (exported, [])
 
 
 @pytest.mark.parametrize("channel", ["file:///home/jane/channel", "/home/jane/miniconda3/conda-bld", "C:/conda-bld"])
@@ -474,7 +574,11 @@ def test_nothing_changes_but_what_is_listed_and_all_of_it_at_once(
     conda: list[str], pip: list[str], pattern: str
 ) -> None:
     exported = environment(conda, pip)
-    text, changes = make_installable(exported, name="Gu2026", exclude=[pattern])
+    try:
+        text, changes = make_installable(exported, name="Gu2026", exclude=[pattern])
+    except UserError as error:
+        assert "contradict each other" in error.what
+        return
     assert make_installable(text, name="Gu2026", exclude=[pattern]) == (text, [])
     lines = expected_lines(exported, changes)
     if pip and not pip_part(text):

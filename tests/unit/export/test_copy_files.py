@@ -148,7 +148,7 @@ def test_the_authors_own_file_is_used_and_stays(paper: Path, export_data: Path) 
         ("cut", "ends within a string"),
         ("twin", "hold the same dump"),
         ("packed twin", "hold the same dump"),
-        ("latin1 environment", "is not written in UTF-8"),
+        ("latin1 environment", "is not UTF-8 text"),
     ],
 )
 def test_a_bad_export_is_refused_and_the_last_one_stays_whole(
