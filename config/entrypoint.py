@@ -10,6 +10,7 @@ import pwd
 import subprocess
 import sys
 from pathlib import Path
+from typing import NoReturn
 
 HOME = Path("/home/jovyan")
 DATA = HOME / "data"
@@ -40,8 +41,24 @@ def name_the_user() -> None:
     try:
         pwd.getpwuid(os.getuid())
     except KeyError:
-        with Path("/etc/passwd").open("a", encoding="utf-8") as passwd:
-            passwd.write(f"author:x:{os.getuid()}:{os.getgid()}::{HOME}:/bin/bash\n")
+        try:
+            with Path("/etc/passwd").open("a", encoding="utf-8") as passwd:
+                passwd.write(f"author:x:{os.getuid()}:{os.getgid()}::{HOME}:/bin/bash\n")
+        except OSError:  # the group 0 may; others have it by these two, which Python heeds
+            os.environ.setdefault("LOGNAME", "author")
+            os.environ.setdefault("USER", "author")
+
+
+def activate_in_terminals() -> None:
+    """Have terminals start with the paper's environment, also where a home is mounted over the image's.
+
+    The home may serve other images too.
+    """
+    file, line = HOME / ".bashrc", "[ ! -f /opt/paper/activate.sh ] || . /opt/paper/activate.sh\n"
+    text = file.read_text(encoding="utf-8", errors="replace") if file.exists() else ""
+    if "/opt/paper/activate.sh" not in text:
+        with file.open("a", encoding="utf-8") as bashrc:
+            bashrc.write(line if text.endswith("\n") or not text else f"\n{line}")
 
 
 def configure_datajoint() -> None:
@@ -96,15 +113,54 @@ def tell_of_emulation() -> None:
         print("this machine's processor is no x86-64: it is emulated, which is slow", flush=True)
 
 
-sudo = os.environ.get("GRANT_SUDO") == "yes"
-# An author who is root needs no sudo to become root.
-if sudo and os.getuid() == 0 and os.environ["NB_UID"] != "0":
-    os.execvp("start.sh", ["start.sh", sys.executable, __file__, *sys.argv[1:]])  # noqa: S606
-name_the_user()
-configure_datajoint()
-if sudo:
-    configure_mysql()
-make_data_folders()
-bring_notebooks()
-tell_of_emulation()
-os.execvp(sys.argv[1], sys.argv[1:])  # noqa: S606
+def fail(what: str, hint: str) -> NoReturn:
+    """End with an error as the commands on the host have it."""
+    sys.exit(f"error: {what}\nhint: {hint}")
+
+
+def check_home() -> None:
+    """End where nothing can be written to the home, or to the notebooks, which a volume may cover."""
+    for folder in (HOME, NOTEBOOKS):
+        folder.mkdir(exist_ok=True)
+        if not os.access(folder, os.W_OK | os.X_OK):
+            groups = ", ".join(map(str, sorted({os.getgid(), *os.getgroups()})))
+            fail(
+                f"{folder} cannot be written by the user {os.getuid()} (groups {groups})",
+                "mount a folder or volume there that this user may write, or none; Kubernetes has `fsGroup` for that",
+            )
+
+
+def prepare(sudo: bool) -> None:
+    """Do all that comes before JupyterLab."""
+    check_home()
+    name_the_user()
+    activate_in_terminals()
+    configure_datajoint()
+    if sudo:
+        configure_mysql()
+    make_data_folders()
+    bring_notebooks()
+    tell_of_emulation()
+
+
+def main(command: list[str]) -> None:
+    """Prepare and become the command; end with one error where a step fails."""
+    sudo = os.environ.get("GRANT_SUDO") == "yes"
+    try:
+        # An author who is root needs no sudo to become root.
+        if sudo and os.getuid() == 0 and os.environ["NB_UID"] != "0":
+            os.execvp("start.sh", ["start.sh", sys.executable, __file__, *command])  # noqa: S606
+        prepare(sudo)
+        os.execvp(command[0], command)  # noqa: S606
+    except KeyError as missing:
+        fail(
+            f"the variable {missing.args[0]} is not set", "start the paper by a file of its bundle, which sets them all"
+        )
+    except OSError as error:
+        fail(f"the hub cannot start: {error}", "see that the disk is not full and that this user may write there")
+    except (ValueError, subprocess.CalledProcessError) as error:
+        fail(f"the hub cannot start: {error}", "the lines above say more; see whether it starts without old volumes")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

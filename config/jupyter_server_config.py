@@ -43,11 +43,11 @@ class PaperNotebooks(AsyncLargeFileManager):  # type: ignore[misc]
 
 c = get_config()
 c.ServerApp.ip = "0.0.0.0"  # noqa: S104 - in the container; compose chooses the host's address
-c.ServerApp.port = 8888
+c.ServerApp.port = int(os.environ.get("JUPYTER_PORT", "8888"))
 c.ServerApp.open_browser = False
 # What the log calls its address: the one outside of the container.
 c.ServerApp.custom_display_url = os.environ.get("DISPLAY_URL", "")
-logging.getLogger("ServerApp").addFilter(lambda record: "127.0.0.1:8888" not in record.getMessage())
+logging.getLogger("ServerApp").addFilter(lambda record: f"127.0.0.1:{c.ServerApp.port}" not in record.getMessage())
 c.ServerApp.root_dir = "/home/jovyan"
 c.ContentsManager.preferred_dir = "notebooks"
 # The author may be root on the host; the container has no privileges to lose.

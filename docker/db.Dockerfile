@@ -19,13 +19,16 @@ RUN --network=none \
     --mount=type=bind,from=empty,source=/opt/empty,target=/empty \
     --mount=type=bind,source=export_data,target=/export \
     --mount=type=bind,source=docker/load_export.sh,target=/load_export.sh \
-    bash /load_export.sh /export /empty /opt/seed && chmod 750 /var/lib/mysql
+    bash /load_export.sh /export /empty /opt/seed \
+  # A new volume gets owner and mode from here; another user id has group 0 on OpenShift.
+  && chown mysql:0 /var/lib/mysql && chmod 770 /var/lib/mysql
 
 COPY --chmod=644 config/mysqld.cnf /etc/mysql/conf.d/spyglass_export.cnf
 COPY --chmod=755 config/entrypoint_db.sh config/healthcheck_db.sh /usr/local/bin/
 
+# By number, which is how Kubernetes sees that it is not root.
 # hadolint ignore=DL3066
-USER mysql
+USER 999:999
 VOLUME /var/lib/mysql
 ENTRYPOINT ["entrypoint_db.sh"]
 CMD []

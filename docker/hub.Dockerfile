@@ -18,9 +18,11 @@ RUN --mount=type=cache,target=/var/cache/apt,sharing=locked \
     && DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends $HUB_APT_PACKAGES; \
   fi
 
-# Any user id may run the container, so that notebooks belong to their author on the host: what the hub
-# writes is the group's (users, 100), as everywhere in the base image.
-RUN install -d -m 2775 -o 1000 -g 100 /opt/paper /opt/paper/packages /home/jovyan/data /home/jovyan/notebooks
+# Any user id may run the container: an author's own, so that notebooks belong to them on the host, or the one that
+# a cluster gives, in whatever group. Nobody else is in there.
+RUN install -d -m 2775 -o 1000 -g 100 /opt/paper /home/jovyan/.cache \
+  && install -d -m 2777 -o 1000 -g 100 /opt/paper/packages /home/jovyan/data /home/jovyan/notebooks \
+  && chmod -R a+rwX /home/jovyan
 
 USER 1000:100
 ARG PAPER_ID
@@ -37,7 +39,7 @@ COPY --chmod=644 config/activate.sh config/.datajoint_config.json config/write_k
   config/sync_notebooks.py config/run_notebook.py config/pin_dandiset.py config/pip.conf /opt/paper/
 COPY --chmod=644 config/jupyter_server_config.py /opt/conda/etc/jupyter/
 COPY --chmod=644 config/jupyterlab_overrides.json /opt/conda/share/jupyter/lab/settings/overrides.json
-COPY --chmod=755 config/entrypoint.py /usr/local/bin/
+COPY --chmod=755 config/entrypoint.py config/healthcheck_hub.py /usr/local/bin/
 RUN /opt/conda/bin/python /opt/paper/write_kernel.py \
   && echo '. /opt/paper/activate.sh' >> /home/jovyan/.bashrc
 
@@ -57,7 +59,4 @@ COPY --chown=1000:100 notebooks /opt/paper/notebooks
 WORKDIR /home/jovyan
 ENTRYPOINT ["tini", "-g", "--", "/opt/conda/bin/python", "/usr/local/bin/entrypoint.py"]
 CMD ["start-notebook.py"]
-# No urllib: it would ask the proxy that Docker may pass to containers.
-HEALTHCHECK --interval=3s --timeout=10s --start-period=120s --retries=3 CMD ["/opt/conda/bin/python", "-c", \
-  "import http.client as h; c = h.HTTPConnection('127.0.0.1', 8888, timeout=5); c.request('GET', '/api'); \
-  assert c.getresponse().status == 200"]
+HEALTHCHECK --interval=3s --timeout=10s --start-period=120s --retries=3 CMD ["healthcheck_hub.py"]

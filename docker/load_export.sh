@@ -222,6 +222,8 @@ client --execute='ALTER INSTANCE ENABLE INNODB REDO_LOG; SET GLOBAL innodb_fast_
 stop_server
 # Every container makes its own identity and keys.
 rm -rf "$seed"/data/{auto.cnf,*.pem,ib_buffer_pool,ibtmp1} "$seed"/data/'#innodb_temp'/*
+# Whatever user id a cluster gives the container copies it. In the layer that it was made in, it is there once.
+chmod -R a+rX "$seed"
 
 rows=0 tables=0
 while IFS=$'\t' read -r _ n _; do ((rows += n, tables += 1)); done <"$seed/tables.tsv"

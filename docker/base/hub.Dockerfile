@@ -36,7 +36,7 @@ RUN --mount=type=secret,id=ca_bundle,mode=0444 \
   python3 -m venv /opt/conda \
   && with_ca_bundle.sh /opt/conda/bin/pip install --quiet uv \
   && with_ca_bundle.sh /opt/conda/bin/uv pip install --quiet --python /opt/conda/bin/python \
-    jupyterlab nbconvert pyyaml requests
+    jupyterhub jupyterlab nbconvert pyyaml requests
 
 USER 0
 COPY --chmod=755 base/mamba.py /opt/conda/bin/mamba
