@@ -13,7 +13,7 @@ from spyglass_export.containers.docker import Docker
 from spyglass_export.containers.image import Image
 from spyglass_export.containers.reader import COMPOSE_FILE, IMAGE_VARIABLES, VOLUME_LABEL, VOLUME_OF, project
 from spyglass_export.errors import UserError
-from spyglass_export.publishing import citation, provenance
+from spyglass_export.publishing import citation, elsewhere, provenance
 from spyglass_export.publishing.secrets import check_no_secret
 from spyglass_export.settings import DECLARED, Settings
 
@@ -76,7 +76,7 @@ def write(
         with zipfile.ZipFile(incoming, "w", zipfile.ZIP_DEFLATED) as file:
             for name, content in sorted(_contents(settings, docker, images, references, start).items()):
                 entry = zipfile.ZipInfo(name, (year, month, day, hour, minute, second))
-                entry.external_attr = 0o644 << 16
+                entry.external_attr = (0o755 if name.endswith(".sh") else 0o644) << 16
                 entry.compress_type = zipfile.ZIP_DEFLATED
                 file.writestr(entry, content)
         incoming.replace(target)
@@ -97,6 +97,7 @@ def _contents(
     finder.run_script(str(root / "bundle" / "tasks.py"))
     files = [getattr(one, "__file__", "") for name, one in finder.modules.items() if name.startswith("spyglass_export")]
     contents = {name: text_of(name) for name in (Path(file).relative_to(root).as_posix() for file in files if file)}
+    contents |= elsewhere.fill(settings, images, references, ports_of(settings.paper_id)[0])
     contents |= {f"environment/{name}": text for name, text in installed(docker, images["hub"]).items()}
     contents |= {
         "environment/environment.yml": text_of("export_data/environment.yml"),
@@ -105,6 +106,7 @@ def _contents(
         "tasks.py": text_of("bundle/tasks.py"),
         "README.md": readme(settings, images, references, start),
         "LICENSE": text_of("LICENSE"),
+        "docs/elsewhere.md": text_of("docs/elsewhere.md"),
         "config/no_ca_bundle.pem": "",
     }
     if (root / "CITATION.cff").is_file():

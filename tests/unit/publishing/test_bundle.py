@@ -58,10 +58,12 @@ elif arguments[0] == "run":
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    for name in (".env", "LICENSE", "docker-compose-collab.yml", "bundle/README.md", "bundle/tasks.py"):
+    files = ("LICENSE", "docker-compose-collab.yml", "bundle/README.md", "bundle/tasks.py", "docs/elsewhere.md")
+    for name in (".env", *files):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text((ROOT / name).read_text(encoding="utf-8") if name != ".env" else AUTHORS)
-    (tmp_path / "spyglass_export").symlink_to(ROOT / "spyglass_export")
+    for folder in ("elsewhere", "spyglass_export"):
+        (tmp_path / folder).symlink_to(ROOT / folder)
     (tmp_path / "export_data").mkdir()
     (tmp_path / "export_data" / "environment.yml").write_text("name: Gu2026\n")
     return load(tmp_path, {})

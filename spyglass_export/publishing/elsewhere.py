@@ -1,0 +1,51 @@
+"""What starts the paper where there is no Docker: the templates of elsewhere/, filled in."""
+
+import json
+import re
+from collections.abc import Mapping
+
+from spyglass_export.containers.docker import registry_of
+from spyglass_export.containers.image import Image
+from spyglass_export.containers.reader import ARCHIVED_IMAGES, VOLUME_LABEL, VOLUME_VARIABLES
+from spyglass_export.publishing import citation
+from spyglass_export.settings import Settings
+
+FOLDER = "elsewhere"
+BLANK = re.compile(r"__([A-Z]+(?:_[A-Z]+)*)__")
+
+
+def fill(
+    settings: Settings, images: Mapping[str, Image], references: Mapping[str, str], hub_port: int
+) -> dict[str, str]:
+    """Give the filled-in files by name, such as `kubernetes/pod.yaml`.
+
+    ``references`` says by service what the images are called. Names are written out in full, with the host of Docker
+    Hub where they have none, as Podman and Kubernetes want them.
+    """
+    values = {
+        "PAPER_ID": settings.paper_id,
+        # A DNS label: https://kubernetes.io/docs/concepts/overview/working-with-objects/names/
+        "NAME": f"spyglass-{settings.paper_id.lower().replace('_', '-')}",
+        # JSON is YAML too, whatever the title holds.
+        "TITLE": json.dumps(citation.read(settings.root, settings.paper_id).title, ensure_ascii=False),
+        "HUB_PORT": str(hub_port),
+        "DANDISET_VERSION": settings.dandiset_version,
+        "ARCHIVED_IMAGES": ARCHIVED_IMAGES,
+    }
+    for service, image in images.items():
+        values[f"{service.upper()}_IMAGE"] = full_name(references[service])
+        values[f"{service.upper()}_ID"] = image.id
+        values[VOLUME_VARIABLES[service]] = image.labels[VOLUME_LABEL]
+    folder = settings.root / FOLDER
+    return {
+        path.relative_to(folder).as_posix(): BLANK.sub(lambda blank: values[blank[1]], path.read_text(encoding="utf-8"))
+        for path in sorted(folder.rglob("*"))
+        if path.suffix in (".yaml", ".py", ".sh", ".sbatch")
+    }
+
+
+def full_name(reference: str) -> str:
+    """Give an image's name with its registry's host, as docker.io/library/mysql:9.7 for mysql:9.7."""
+    if registry_of(reference):
+        return reference
+    return f"docker.io/{reference if '/' in reference else f'library/{reference}'}"
