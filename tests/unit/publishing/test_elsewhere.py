@@ -102,7 +102,8 @@ def test_what_kubespawner_makes_of_the_values_is_a_pod(
     async def make() -> dict[str, Any]:
         spawner = kubespawner.KubeSpawner(_mock=True, user=User(), profile_list=[profile], namespace="default")
         await spawner.load_user_options()
-        made: dict[str, Any] = kubernetes.client.ApiClient().sanitize_for_serialization(await spawner.get_pod_manifest())
+        manifest = await spawner.get_pod_manifest()
+        made: dict[str, Any] = kubernetes.client.ApiClient().sanitize_for_serialization(manifest)
         return made
 
     pod = asyncio.run(make())
