@@ -107,6 +107,7 @@ def clean_sql(context: Context, source: str, output: str = "-") -> None:
 def up(context: Context) -> None:
     """Build both images from the export and start them; prints JupyterLab's URL and password."""
     from spyglass_export.containers.build import build_images
+    from spyglass_export.notebooks.files import tell_left_out
     from spyglass_export.publishing import provenance
 
     settings, docker = _authors_stack(context)
@@ -114,6 +115,8 @@ def up(context: Context) -> None:
     stack.check_folder(settings, docker)
     ports.check_ports(settings, docker)
     _copy_files(settings, docker)
+    if omitted := tell_left_out(settings.notebooks):
+        console.say(omitted)
     docker = stack.authors_docker(settings, dry=docker.dry)
     build_images(ROOT, provenance.add_labels(settings, docker))
     stack.start(settings, docker)

@@ -11,7 +11,7 @@ from spyglass_export.checks.check import Check, failed, passed, run_side_by_side
 from spyglass_export.checks.environment import packages_of
 from spyglass_export.environment.rules import requirement_name, spec_name
 from spyglass_export.errors import UserError
-from spyglass_export.notebooks.files import notebook_files
+from spyglass_export.notebooks.files import notebook_files, tell_left_out
 
 # Every Python of conda needs these, so that a list with all of them was written by `conda env export`, in full.
 COMPLETE = {"bzip2", "libffi", "openssl", "python"}
@@ -25,7 +25,9 @@ def check_notebooks(folder: Path, environment: dict[str, Any]) -> list[Check]:
     specs, requirements = packages_of(environment)
     installed = {*map(spec_name, specs), *map(requirement_name, requirements)} - {""}
     names = {file: f"notebook {file.relative_to(folder).as_posix()}" for file in files}
-    return run_side_by_side(
+    hint = "rename what a notebook needs; the rest may stay where it is"
+    omitted = [warned("notebooks", what, hint)] if (what := tell_left_out(folder)) else []
+    return omitted + run_side_by_side(
         [(name, partial(_check_notebook, name, file, folder, installed)) for file, name in names.items()]
     )
 

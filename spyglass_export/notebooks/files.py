@@ -2,25 +2,68 @@
 
 import difflib
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 from spyglass_export.errors import UserError
+from spyglass_export.notebooks.results import EXECUTED
 from spyglass_export.settings import Settings
 
-# What .dockerignore keeps out of the images' notebooks.
-NOT_NOTEBOOKS = {".env", ".git", ".ipynb_checkpoints", "__pycache__", ".DS_Store"}
+# What no notebook needs and no image gets, by the name of a file or folder at any depth; .dockerignore has the same.
+# Hidden are .env, .git, .ssh, .aws, .netrc, .my.cnf, .datajoint_config.json, histories, checkpoints.
+LITTER = (".DS_Store", ".git*", ".ipynb_checkpoints", "__pycache__", "*.py[co]", "Thumbs.db", "desktop.ini")
+LEFT_OUT = (
+    *LITTER,
+    ".*",
+    *("*~", "#*#", "*.bak", "*.orig", "*.save", "*.sw[op]", "*_history"),
+    *("dj_local_conf*", "datajoint_config*", "datajoint.json"),
+    *("*.env", "env.local", "_netrc", "netrc", "*my.cnf", "my.ini", "credentials", "credentials.*", "client_secret*"),
+    *("id_rsa*", "id_dsa*", "id_ecdsa*", "id_ed25519*", "*.pem", "*.key", "*.ppk", "*.p12", "*.pfx", "*.kdbx"),
+)
+# Hidden files that are data: https://zarr-specs.readthedocs.io/en/latest/v2/v2.0.html, and hdmf-zarr's.
+HIDDEN_DATA = (".zarray", ".zattrs", ".zgroup", ".zmetadata", ".specloc")
+LISTED_AT_MOST = 20
+
+
+def _walk(notebooks: Path) -> Iterator[tuple[Path, bool]]:
+    """Every file and link below the folder with whether it goes into the image; what is left out is not entered."""
+    for parent, folders, files in os.walk(notebooks):
+        top = Path(parent) == notebooks
+        folders[:] = [name for name in folders if not (top and name == EXECUTED)]
+        entered = []
+        for name in sorted([*files, *folders]):
+            path = Path(parent) / name
+            is_kept = name in HIDDEN_DATA or not any(fnmatchcase(name, pattern) for pattern in LEFT_OUT)
+            if is_kept and name in folders and not path.is_symlink():
+                entered.append(name)
+            else:
+                yield path, is_kept
+        folders[:] = entered
 
 
 def notebook_files(notebooks: Path) -> list[Path]:
     """List the files and links below the folder of notebooks that go into the image."""
-    found = []
-    for parent, folders, files in os.walk(notebooks):
-        top = Path(parent) == notebooks
-        links = [name for name in folders if (Path(parent) / name).is_symlink()]
-        folders[:] = [name for name in folders if name not in NOT_NOTEBOOKS and not (top and name == "executed")]
-        found += [Path(parent) / name for name in [*files, *links] if name not in NOT_NOTEBOOKS]
-    return sorted(found)
+    return sorted(path for path, is_kept in _walk(notebooks) if is_kept)
+
+
+def left_out(notebooks: Path, *, litter: bool = False) -> list[str]:
+    """Name the files and folders below the folder of notebooks that do not go into the image.
+
+    Without ``litter`` only those that their author may miss, and not what Jupyter, Python and systems leave behind.
+    """
+    return sorted(
+        path.relative_to(notebooks).as_posix() + "/" * path.is_dir()
+        for path, is_kept in _walk(notebooks)
+        if not is_kept and (litter or not any(fnmatchcase(path.name, pattern) for pattern in LITTER))
+    )
+
+
+def tell_left_out(notebooks: Path) -> str:
+    """Say in one line what does not go into the image; empty where that is nothing to speak of."""
+    names = left_out(notebooks)
+    more = f" and {len(names) - LISTED_AT_MOST} more" if len(names) > LISTED_AT_MOST else ""
+    return f"left out of the image, of notebooks/: {', '.join(names[:LISTED_AT_MOST])}{more}" if names else ""
 
 
 def find(settings: Settings) -> list[str]:

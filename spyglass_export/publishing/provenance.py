@@ -12,7 +12,7 @@ from spyglass_export.checksum import sha256
 from spyglass_export.containers.docker import Docker
 from spyglass_export.containers.image import Image, built_images
 from spyglass_export.errors import UserError
-from spyglass_export.notebooks.files import NOT_NOTEBOOKS, notebook_files
+from spyglass_export.notebooks.files import notebook_files
 from spyglass_export.publishing import citation
 from spyglass_export.settings import Settings
 
@@ -23,6 +23,8 @@ MADE_OF = {
     "notebooks": "notebooks/",
     "recipe": "what it is built by (docker/, config/ or .env)",
 }
+# What .dockerignore leaves out of docker/ and config/.
+NOT_RECIPE = {"base", ".env", ".git", ".ipynb_checkpoints", "__pycache__", ".DS_Store"}
 # Where the hub's image lists what was installed.
 INSTALLED = "/opt/paper/installed"
 
@@ -49,7 +51,7 @@ def ingredients(settings: Settings) -> dict[str, dict[str, str]]:
         path
         for folder in ("config", "docker")
         for path in (root / folder).rglob("*")
-        if path.is_file() and not {"base", *NOT_NOTEBOOKS} & set(path.relative_to(root).parts)
+        if path.is_file() and not NOT_RECIPE & set(path.relative_to(root).parts)
     ]
     sql = [path for path in (export / "sql").rglob("*") if path.is_file()]
     return {

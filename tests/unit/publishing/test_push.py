@@ -9,7 +9,7 @@ import pytest
 from spyglass_export.containers import digests
 from spyglass_export.containers.docker import Docker, login_arguments
 from spyglass_export.errors import UserError
-from spyglass_export.notebooks.files import NOT_NOTEBOOKS
+from spyglass_export.notebooks.files import HIDDEN_DATA, LEFT_OUT
 from spyglass_export.publishing import provenance
 from spyglass_export.publishing import push as publish
 from spyglass_export.publishing.secrets import check_no_secret
@@ -139,7 +139,9 @@ def test_what_the_image_does_not_get_makes_it_no_older(tmp_path: Path, ignored: 
 def test_dockerignore_agrees_on_what_the_image_does_not_get() -> None:
     ignored = (Path(__file__).parents[3] / ".dockerignore").read_text().splitlines()
 
-    assert {f"**/{name}" for name in NOT_NOTEBOOKS} == {line for line in ignored if line.startswith("**/")}
+    assert [f"notebooks/**/{name}" for name in LEFT_OUT] == [one for one in ignored if one.startswith("notebooks/**/")]
+    assert [f"!notebooks/**/{name}" for name in HIDDEN_DATA] == ignored[-len(HIDDEN_DATA) :]
+    assert {f"**/{name}" for name in provenance.NOT_RECIPE - {"base"}} == {x for x in ignored if x.startswith("**/")}
     assert "notebooks/executed" in ignored
 
 
