@@ -65,7 +65,8 @@ def copy_files(context: Context) -> None:
 
 
 def _copy_files(settings: Settings, docker: Docker) -> None:
-    from spyglass_export.export.copy_files import copy_files, sql_files
+    from spyglass_export.export.copy_files import copy_files
+    from spyglass_export.export.folder import sql_files
 
     if docker.dry:
         console.say(f"# copies and cleans {settings.spyglass_paper_dir} to {settings.export_data}")
@@ -79,6 +80,8 @@ def _copy_files(settings: Settings, docker: Docker) -> None:
             exclude=settings.env_exclude,
             progress=advance,
         )
+    for what, fix in copied.warnings:
+        console.warn(f"{what}; {fix}")
     for line in copied.manifest.summary() if copied.changed else [f"export_data/ is up to date with {folder}"]:
         console.say(line)
 

@@ -1,4 +1,4 @@
-"""Checks of the folder that Spyglass' Export wrote, without reading a dump as a whole."""
+"""Checks of the folder that Spyglass' Export wrote, without reading the rows of a dump."""
 
 import gzip
 import os
@@ -8,6 +8,9 @@ from pathlib import Path
 
 from spyglass_export.checks.check import Check, failed, passed, warned
 from spyglass_export.errors import UserError
+from spyglass_export.export.completeness import examine_export
+from spyglass_export.export.folder import VERSION_FILE, sql_files
+from spyglass_export.export.script import find_scripts
 from spyglass_export.settings import Settings
 
 NAME = "export"
@@ -15,24 +18,47 @@ COPY_AGAIN = "copy it again from the machine that wrote the export, or have its 
 EDGE = 1 << 16  # bytes of a dump's beginning and end that are looked at
 # Unpacking 60 MB takes about a second.
 UNPACKED_AT_MOST = 60 * 10**6
+READ_AT_MOST = 4 * 10**9
 # mysqldump and mariadb-dump write these unless they are told --skip-comments.
 HEAD = re.compile(rb"^-- (MySQL|MariaDB) dump ", re.MULTILINE)
 TAIL = re.compile(rb"-- Dump completed( on .*)?\s*")
 
 
 def check_export(settings: Settings) -> list[Check]:
-    """Check that the folder is there and each file in it whole, as far as its two ends tell."""
+    """Check that the folder is there, each file in it whole as far as its ends tell, and nothing of its list lost."""
     folder = settings.spyglass_paper_dir
     if not folder.is_dir():
         what = f"there is no folder {folder}"
         return [failed(NAME, UserError(what, "set SPYGLASS_BASE_DIR and PAPER_ID, or SPYGLASS_PAPER_DIR, in .env"))]
-    files = (file for file in folder.iterdir() if file.is_file() and not file.name.startswith("."))
-    dumps = sorted(file for file in files if file.name.lower().endswith((".sql", ".sql.gz")))
-    if not dumps:
-        scripts = [file.name for file in folder.glob("*.sh")]
-        hint = f"have {scripts[0]} run by the database administrator" if scripts else "export the paper with Spyglass"
-        return [failed(NAME, UserError(f"there is no .sql file in {folder}", f"{hint}; it writes the dump there"))]
-    return [*(_check_dump(dump) for dump in dumps), _check_version(folder / "spyglass_version")]
+    try:
+        dumps = sql_files(folder)
+    except UserError as error:
+        return [failed(NAME, error)]
+    checks = [_check_dump(dump) for dump in dumps]
+    if any(check.status != "ok" for check in checks):
+        return [*checks, *_check_version(_read(folder / VERSION_FILE))]
+    if sum(dump.stat().st_size for dump in dumps) > READ_AT_MOST:
+        what = "the dump is too large to be held against the export's script in a few seconds"
+        checks.append(warned(NAME, what, "`invoke copy_files` does it"))
+        return [*checks, *_check_version(_read(folder / VERSION_FILE))]
+    return [*checks, *_check_completeness(folder, dumps)]
+
+
+def _check_completeness(folder: Path, dumps: list[Path]) -> list[Check]:
+    found = examine_export(folder, dumps, _read(folder / "environment.yml"))
+    checks = [warned(NAME, what, fix) for what, fix in found.warnings]
+    if found.lost:
+        checks.append(failed(NAME, found.lost))
+    elif scripts := find_scripts(folder):
+        checks.append(passed(NAME, f"the dump has all that {' and '.join(path.name for path in scripts)} asks for"))
+    if by_design := {".".join(key.parent) for key in found.absent_parents if key.is_by_design}:
+        what = f"left out by Spyglass, as its Export does: {', '.join(sorted(by_design))}"
+        checks.append(passed(NAME, what))
+    return [*checks, *_check_version(found.version or "")]
+
+
+def _read(file: Path) -> str:
+    return file.read_text(encoding="utf-8", errors="replace").strip() if file.is_file() else ""
 
 
 def _check_dump(dump: Path) -> Check:
@@ -55,7 +81,7 @@ def _check_dump(dump: Path) -> Check:
     if not TAIL.fullmatch(tail.rstrip().rpartition(b"\n")[2] + b"\n"):
         what = f"{dump.name} is cut off: it does not end in `-- Dump completed`"
         return failed(NAME, UserError(what, COPY_AGAIN))
-    return passed(NAME, f"{dump.name}, {size / 1e6:,.1f} MB, is whole from its first line to its last")
+    return passed(NAME, f"{dump.name}, {size / 1e6:,.1f} MB, has its first line and its last; copy_files reads it all")
 
 
 def _edges(dump: Path) -> tuple[bytes, bytes | None]:
@@ -74,10 +100,9 @@ def _edges(dump: Path) -> tuple[bytes, bytes | None]:
         return head, tail
 
 
-def _check_version(file: Path) -> Check:
+def _check_version(version: str) -> list[Check]:
     name = "Spyglass version"
-    version = file.read_text(encoding="utf-8", errors="replace").strip() if file.is_file() else ""
-    if not re.match(r"\d+\.\d+", version):
-        what = f"{file.name} is not in the export" if not version else f"{file.name} says {version[:40]!r}"
-        return warned(name, what, "nothing depends on it; write the version of Spyglass into it, for your readers")
-    return passed(name, version)
+    if re.match(r"\d+\.\d+", version):
+        return [passed(name, version)]
+    what = f"{VERSION_FILE} says {version[:40]!r}" if version else f"{VERSION_FILE} is not in the export"
+    return [warned(name, what, "nothing depends on it; write the version of Spyglass into it, for your readers")]

@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from spyglass_export.checksum import sha256
@@ -12,43 +12,25 @@ from spyglass_export.dump.reading.sources import disk_error, refuse_changed, sta
 from spyglass_export.environment.installable import FILE, OVERRIDE_FILE, make_installable
 from spyglass_export.environment.kinds import read_text
 from spyglass_export.errors import UserError
+from spyglass_export.export.completeness import examine_export
+from spyglass_export.export.folder import VERSION_FILE, sql_files
 from spyglass_export.export.manifest import ExportedTable, Manifest, SourceFile, read_manifest, seed_id
 from spyglass_export.export.staging import recover, replaced_contents
 
-_VERSION = "spyglass_version"
 # In the order in which they are moved into place: the manifest, which vouches for the others, comes last.
 _WRITTEN = ("sql", FILE, "manifest.json")
 
 
 @dataclass(frozen=True)
 class Copied:
-    """What `copy_files` came to; ``changed`` is false where ``export_data`` was up to date already."""
+    """What `copy_files` came to; ``changed`` is false where ``export_data`` was up to date already.
+
+    ``warnings`` are what is doubtful about the export, each with what to do.
+    """
 
     manifest: Manifest
     changed: bool
-
-
-def sql_files(paper_dir: Path) -> list[Path]:
-    """The SQL files of an export, in the order of their names.
-
-    Raises `UserError` where the folder is missing or has none.
-    """
-    if not paper_dir.is_dir():
-        raise UserError(
-            f"the export's folder {paper_dir} does not exist",
-            "set SPYGLASS_PAPER_DIR in .env to the folder that Spyglass' Export wrote",
-        )
-    files = sorted(
-        path
-        for path in paper_dir.iterdir()
-        if path.name.lower().endswith((".sql", ".sql.gz")) and not path.name.startswith(".") and path.is_file()
-    )
-    if not files:
-        raise UserError(
-            f"there is no .sql file in {paper_dir}",
-            "run the .sh script that Spyglass' Export wrote there; it makes the dump",
-        )
-    return files
+    warnings: list[tuple[str, str]] = field(default_factory=list)
 
 
 def copy_files(
@@ -77,7 +59,11 @@ def copy_files(
                 f"there is no {FILE} in {paper_dir}",
                 "Spyglass' Export writes it; or write it with `conda env export`, in the paper's environment",
             )
-        return _copy(paths, environment_path, export_data, paper_id, exclude, progress)
+        found = examine_export(paper_dir, paths, read_text(environment_path))
+        if found.lost:
+            raise found.lost
+        copied = _copy(paths, environment_path, export_data, paper_id, exclude, progress, found.version)
+        return replace(copied, warnings=found.warnings)
     except OSError as error:
         raise disk_error(error, export_data) from error
 
@@ -89,11 +75,11 @@ def _copy(
     paper_id: str,
     exclude: Sequence[str],
     progress: Callable[[int], None] | None,
+    version: str | None,
 ) -> Copied:
     override_path = export_data / OVERRIDE_FILE
     override = read_text(override_path) if override_path.is_file() else None
-    version_path = environment_path.with_name(_VERSION)
-    version = read_text(version_path).strip() if version_path.is_file() else None
+    version_path = environment_path.with_name(VERSION_FILE)
     environment, changes = make_installable(
         read_text(environment_path), name=paper_id, exclude=exclude, override=override, spyglass_version=version or ""
     )

@@ -117,15 +117,30 @@ def test_a_script_that_nobody_ran_yet(settings: Settings) -> None:
     [check] = check_export(settings)
 
     assert check.status == "failure"
-    assert "have _ExportSQL_Gu2026.sh run" in check.fix
+    assert "`invoke dump` writes it" in check.fix
 
 
 @pytest.mark.parametrize("text", ["", "unknown"])
 def test_a_version_that_is_missing_is_no_failure(settings: Settings, text: str) -> None:
-    (settings.spyglass_paper_dir / "_Populate_Gu2026.sql").write_bytes(DUMP)
+    dump = DUMP.replace(b"-- SPYGLASS VERSION: 0.6.0 --\n", b"")
+    (settings.spyglass_paper_dir / "_Populate_Gu2026.sql").write_bytes(dump)
     (settings.spyglass_paper_dir / "spyglass_version").write_text(text)
 
-    assert check_export(settings)[1].status == "warning"
+    assert (check_export(settings)[-1].name, check_export(settings)[-1].status) == ("Spyglass version", "warning")
+
+
+def test_a_dump_that_lacks_a_table_of_its_script(settings: Settings) -> None:
+    (settings.spyglass_paper_dir / "_Populate_Gu2026.sql").write_bytes(DUMP)
+    (settings.spyglass_paper_dir / "_ExportSQL_Gu2026.sh").write_text(
+        'mysqldump --hex-blob common_lab lab --where="1"\n'
+        # As a call that failed leaves no trace.
+        'mysqldump --hex-blob common_lab \\#team --where="1"\n'
+    )
+
+    check = next(check for check in check_export(settings) if check.status == "failure")
+
+    assert "common_lab.#team is missing" in check.what
+    assert "`invoke dump`" in check.fix
 
 
 def test_a_large_dump_is_not_read_as_a_whole(settings: Settings) -> None:

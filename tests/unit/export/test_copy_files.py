@@ -14,7 +14,7 @@ import pytest
 
 from spyglass_export.errors import UserError
 from spyglass_export.export import staging
-from spyglass_export.export.copy_files import copy_files, sql_files
+from spyglass_export.export.copy_files import copy_files
 
 SQL = """-- MySQL dump 10.13  Distrib 9.7.4, for Linux (x86_64)
 CREATE DATABASE IF NOT EXISTS `d`; USE `d`;
@@ -249,11 +249,3 @@ def test_a_killed_run_leaves_the_old_export_whole(paper: Path, export_data: Path
     process.wait()
 
     assert {name: text for name, text in contents(export_data).items() if not name.startswith(".writing")} == old
-
-
-def test_only_sql_files_of_the_folder_itself_are_read(paper: Path) -> None:
-    for name in ("._Populate_Gu2026.sql", "notes.txt", "more.SQL", "z.sql.gz"):
-        (paper / name).touch()
-    (paper / "old.sql").mkdir()
-
-    assert [path.name for path in sql_files(paper)] == ["_Populate_Gu2026.sql", "more.SQL", "z.sql.gz"]

@@ -1,0 +1,167 @@
+"""The dump, held against what the export itself says: its script, its versions, its foreign keys, its folder."""
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from packaging.version import InvalidVersion, Version
+
+from spyglass_export.errors import UserError
+from spyglass_export.export.condition import parts_of, squeezed
+from spyglass_export.export.folder import VERSION_FILE, unread
+from spyglass_export.export.outline import AbsentParent, Name, Outline, Piece, read_outline
+from spyglass_export.export.script import Call, Script, ScriptNotUnderstoodError, find_scripts, read_script
+
+DUMP_AGAIN = "dump it again: `invoke dump` does; or the administrator runs the script and reads what it prints"
+_NAMED_AT_MOST = 5
+_SECOND = 10**9  # files that are copied together are seldom copied in the order of their age
+_PINNED = re.compile(r"^\s*-\s*['\"]?spyglass-neuro\s*={1,3}\s*([^\s;'\"=]+)", re.MULTILINE | re.IGNORECASE)
+
+
+@dataclass
+class Completeness:
+    """What was found: ``version`` is Spyglass' own; a warning has what and what to do."""
+
+    version: str | None = None
+    lost: UserError | None = None
+    warnings: list[tuple[str, str]] = field(default_factory=list)
+    absent_parents: list[AbsentParent] = field(default_factory=list)
+
+
+def examine_export(paper_dir: Path, dumps: Sequence[Path], environment: str) -> Completeness:
+    """Look at all that the export says of itself; ``environment`` is the text of its environment.yml.
+
+    Raises UserError where a dump is empty or its packing broken.
+    """
+    outline = read_outline(dumps)
+    found = Completeness(absent_parents=outline.absent_parents())
+    scripts = _scripts(paper_dir, dumps, found.warnings)
+    if problems := [problem for script in scripts for problem in _held_against(script, outline)]:
+        names = " and ".join(script.path.name for script in scripts)
+        more = f"; and {len(problems) - _NAMED_AT_MOST} more" if len(problems) > _NAMED_AT_MOST else ""
+        found.lost = UserError(
+            f"the dump is not what {names} asks for: {'; '.join(problems[:_NAMED_AT_MOST])}{more}", DUMP_AGAIN
+        )
+    if scripts:
+        _warn_of_extra_tables(scripts, outline, found.warnings)
+    _warn_of_absent_parents(found)
+    found.version = _version(paper_dir, outline, environment, found.warnings)
+    if names_left := unread(paper_dir):
+        what = f"in {paper_dir.name}/ and not read: {_some(names_left)}"
+        found.warnings.append((what, "only .sql and .sql.gz files of the folder itself are read, as one export"))
+    return found
+
+
+def _scripts(paper_dir: Path, dumps: Sequence[Path], warnings: list[tuple[str, str]]) -> list[Script]:
+    scripts = []
+    for path in find_scripts(paper_dir):
+        try:
+            scripts.append(read_script(path))
+        except ScriptNotUnderstoodError as error:
+            what = f"{path.name}, line {error.line}: {error.what}; so nothing tells whether the dump has all tables"
+            warnings.append((what, "compare them by eye, or let Spyglass write the script again"))
+        own = [dump for dump in dumps if dump.name.split(".")[0] == path.stem.replace("_ExportSQL", "_Populate")]
+        if any(path.stat().st_mtime_ns > dump.stat().st_mtime_ns + _SECOND for dump in own):
+            what = f"{path.name} is newer than its dump {own[0].name}"
+            warnings.append((what, "if Spyglass wrote it anew since, dump again: `invoke dump`"))
+    return scripts
+
+
+def _held_against(script: Script, outline: Outline) -> list[str]:
+    """What the dump lacks of a script's calls, and what it has in their place; a sentence for each table."""
+    calls: dict[Name, list[Call]] = {}
+    for call in script.calls:
+        calls.setdefault((call.schema, call.table), []).append(call)
+    known = {(schema.lower(), table.lower()): pieces for (schema, table), pieces in outline.tables.items()}
+    problems = []
+    for (schema, table), asked in calls.items():
+        pieces = known.get((schema.lower(), table.lower()))
+        if pieces is None:
+            too_long = " (no program takes so long a condition)" * any(len(parts_of(call.where)) > 1 for call in asked)
+            problems.append(f"{schema}.{table} is missing{too_long}")
+        elif problem := _difference(asked, pieces):
+            problems.append(f"{schema}.{table} {problem}")
+    return problems
+
+
+def _difference(asked: list[Call], pieces: list[Piece]) -> str:
+    there = Counter(squeezed(piece.where) for piece in pieces)
+    lacking = [call for call in asked if not _taken(there, call)]
+    others = sum(there.values())
+    if not lacking:
+        return f"has {_counted(others, 'piece')} more than the script dumps" if others else ""
+    if len(lacking) > others:
+        lines = ", ".join(str(call.line) for call in lacking[:_NAMED_AT_MOST])
+        return f"has {len(pieces)} of {_counted(len(asked), 'piece')}: nothing of the call on line {lines}"
+    if any(call.is_changed_by_bash for call in lacking):
+        return f"was dumped by another condition: bash changed that of line {lacking[0].line}, which has a $, ` or \\"
+    if not all(piece.where for piece in pieces):
+        return "was dumped whole, without the script's condition"
+    return f"was dumped by another condition than that of line {lacking[0].line}"
+
+
+def _taken(there: Counter[str], call: Call) -> bool:
+    """Whether the call's piece is there, or the pieces that its condition is taken apart into; taken away then."""
+    for wanted in ([call.where], parts_of(call.where)):
+        counted = Counter(map(squeezed, wanted))
+        if all(there[where] >= number for where, number in counted.items()):
+            there.subtract(counted)
+            return True
+    return False
+
+
+def _warn_of_extra_tables(scripts: list[Script], outline: Outline, warnings: list[tuple[str, str]]) -> None:
+    asked = {(call.schema.lower(), call.table.lower()) for script in scripts for call in script.calls}
+    extra = [f"{schema}.{table}" for schema, table in outline.tables if (schema.lower(), table.lower()) not in asked]
+    if extra:
+        warnings.append((f"the script does not ask for {_some(extra)}", "see that the paper needs them: they are kept"))
+
+
+def _warn_of_absent_parents(found: Completeness) -> None:
+    suspect: dict[str, list[str]] = {}
+    for key in found.absent_parents:
+        if not key.is_by_design:
+            suspect.setdefault(".".join(key.parent), []).append(".".join(key.table))
+    for parent, children in suspect.items():
+        what = f"the table {parent} is not in the export, and every row of {_some(children)} refers to it"
+        found.warnings.append((what, "Spyglass exports parents too, so its dump may have failed: dump it again"))
+
+
+def _version(paper_dir: Path, outline: Outline, environment: str, warnings: list[tuple[str, str]]) -> str | None:
+    """Spyglass' version: what the dump says counts, as it is written together with the rows."""
+    file = paper_dir / VERSION_FILE
+    written = file.read_text(encoding="utf-8", errors="replace").strip() if file.is_file() else ""
+    dumped = next((version for version in outline.versions.values() if version != "None"), "")
+    if written and dumped and written != dumped:
+        what = f"the dump was written by Spyglass {dumped}, and {VERSION_FILE} says {written[:40]}"
+        again = (
+            f"the environment may be of the earlier export too: remove {VERSION_FILE} and environment.yml, export again"
+        )
+        warnings.append((what, again))
+    version = dumped or written
+    pinned = _PINNED.search(environment)
+    if version and pinned and not _are_one_release(version, pinned[1]):
+        what = f"the dump was written by Spyglass {version[:40]}, and environment.yml has spyglass-neuro {pinned[1]}"
+        warnings.append((what, "export the environment again, from where the paper's notebooks run"))
+    return version or None
+
+
+def _are_one_release(one: str, other: str) -> bool:
+    """A development version is named after the release that comes next, or the one before."""
+    try:
+        first, second = Version(one), Version(other)
+    except InvalidVersion:
+        return True
+    is_development = first.is_devrelease or second.is_devrelease
+    return first.release[:2] == second.release[:2] if is_development else first.release == second.release
+
+
+def _counted(number: int, thing: str) -> str:
+    return f"{number} {thing}{'s' * (number != 1)}"
+
+
+def _some(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _NAMED_AT_MOST} more" if len(names) > _NAMED_AT_MOST else ""
+    return ", ".join(names[:_NAMED_AT_MOST]) + more

@@ -1,0 +1,80 @@
+"""Conditions of a dump: compared, and taken apart where they are longer than a program can be given."""
+
+import re
+from collections.abc import Iterator
+
+# Linux hands a program no argument of more than 131,072 bytes (MAX_ARG_STRLEN in its binfmts.h).
+LONGEST = 120_000  # bytes
+_TOKEN = re.compile(
+    r"""'(?:[^'\\]|\\.|'')*' | "(?:[^"\\]|\\.|"")*" | `[^`]*` | [()] | \|\| | /\* | -- | \# | \w+""",
+    re.VERBOSE | re.DOTALL,
+)
+_OPENS, _CLOSES = {"(", "CASE"}, {")", "END"}
+_NOT_TAKEN_APART = {"||", "XOR", "/*", "--", "#"}
+_IN_LIST = re.compile(r"\s*([\w.`]+)\s+IN\s*\((.*)\)\s*", re.DOTALL | re.IGNORECASE)
+_VALUES = re.compile(r"\s*('(?:[^'\\]|\\.|'')*'|-?[0-9.]+)\s*(?:,|\Z)", re.DOTALL)
+
+
+def squeezed(where: str) -> str:
+    """A condition for comparison: white space and a backslash before `#` mean nothing."""
+    return "".join(where.replace("\\#", "#").split())
+
+
+def parts_of(where: str) -> list[str]:
+    """The condition itself, or where it is too long for an argument, conditions that are met by the same rows together.
+
+    A row may meet two of them: whoever uses them counts the rows. A condition that cannot be taken apart stays whole.
+    """
+    if len(where.encode()) <= LONGEST:
+        return [where]
+    terms = list(dict.fromkeys(_terms(where)))
+    if len(terms) == 1:
+        return _parts_of_list(terms[0]) or [where]
+    return [" OR ".join(part) for part in _grouped(terms)]
+
+
+def _terms(where: str) -> list[str]:
+    """What stands between the outermost ORs."""
+    depth = start = 0
+    inner_ends = -1  # the end of a first parenthesis that opens the whole
+    terms = []
+    for token in _TOKEN.finditer(where):
+        word = token[0].upper()
+        if word in _NOT_TAKEN_APART:
+            return [where]
+        if word in _OPENS:
+            depth += 1
+        elif word in _CLOSES:
+            depth -= 1
+            if depth == 0 and inner_ends < 0:
+                inner_ends = token.end()
+        elif word == "OR" and depth == 0:
+            terms.append(where[start : token.start()].strip())
+            start = token.end()
+    if not terms and where.strip().startswith("(") and inner_ends == len(where.rstrip()):
+        return _terms(where.strip()[1:-1])
+    return [*terms, where[start:].strip()]
+
+
+def _parts_of_list(term: str) -> list[str]:
+    """`column IN (…)`, with some of the values in each."""
+    found = _IN_LIST.fullmatch(term)
+    values = list(_VALUES.finditer(found[2])) if found else []
+    if not found or sum(len(value[0]) for value in values) != len(found[2]):
+        return []
+    return [f"{found[1]} IN ({','.join(part)})" for part in _grouped(list(dict.fromkeys(v[1] for v in values)))]
+
+
+def _grouped(items: list[str]) -> Iterator[list[str]]:
+    """As many of the items each time as fit."""
+    group: list[str] = []
+    size = 0
+    for item in items:
+        more = len(item.encode()) + len(" OR ")
+        if group and size + more > LONGEST:
+            yield group
+            group, size = [], 0
+        group.append(item)
+        size += more
+    if group:
+        yield group

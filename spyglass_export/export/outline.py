@@ -1,0 +1,115 @@
+"""What an export's SQL files say of themselves in comments and definitions, read at the speed of the disk.
+
+A dump program names database, table and condition before the rows of each call, and writes no line end within a row;
+so the lines that begin in these ways are its own. Rows are not looked at.
+"""
+
+import mmap
+import re
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from spyglass_export.dump.reading.sources import open_source
+from spyglass_export.dump.sql.tokens import shown
+
+_NAME = rb"(?:`(?:[^`\r\n]|``)+`|[^\s`;.,()]+)"
+# A line end first: it is looked for as fast as memory is read.
+_LINE = re.compile(
+    rb"\n(?:-- Host: [^\r\n]*?\bDatabase: (?P<header>[^\r\n]+)|-- Current Database: (?P<current>" + _NAME + rb")"
+    rb"|(?:CREATE DATABASE [^\r\n;]*; )?USE (?P<use>" + _NAME + rb") ?;"
+    rb"|-- Dumping data for table (?P<data>" + _NAME + rb")(?:\r?\n-- *\r?\n-- WHERE: (?P<where>[^\r\n]*))?"
+    rb"|-- SPYGLASS VERSION: (?P<version>\S+) --"
+    rb"|CREATE TABLE (?P<table>" + _NAME + rb") \(\r?\n(?P<body>(?:[^\n)][^\n]*\n)*))"
+)
+_KEY = re.compile(
+    rb"^\s+(?:CONSTRAINT " + _NAME + rb" )?FOREIGN KEY \((?P<columns>[^\n]*?)\) REFERENCES "
+    rb"(?:(?P<schema>" + _NAME + rb")\.)?(?P<parent>" + _NAME + rb") \(",
+    re.MULTILINE,
+)
+_NOT_NULL = re.compile(rb"^\s+(`(?:[^`\n]|``)+`) (?:[^'\n]|'(?:[^'\n]|'')*')* NOT NULL", re.MULTILINE)
+# DataJoint keeps tables such as `~external_raw` for itself; older releases of Export leave them out.
+_DATAJOINTS_OWN = "~"
+
+Name = tuple[str, str]  # schema and table
+
+
+@dataclass(frozen=True)
+class Piece:
+    """The rows of one call, in ``file``; ``where`` is the condition they were dumped by, or empty."""
+
+    file: str
+    where: str
+
+
+@dataclass(frozen=True)
+class AbsentParent:
+    """A foreign key to a table that the export lacks altogether.
+
+    ``is_by_design`` where Export leaves it out: a table of DataJoint's own, or one that no row need refer to.
+    """
+
+    table: Name
+    columns: tuple[str, ...]
+    parent: Name
+    is_by_design: bool
+
+
+@dataclass
+class Outline:
+    """Tables in their order with their pieces; ``versions`` are Spyglass' by file, where it says which."""
+
+    tables: dict[Name, list[Piece]] = field(default_factory=dict)
+    versions: dict[str, str] = field(default_factory=dict)
+    keys: dict[AbsentParent, None] = field(default_factory=dict)  # of every foreign key, absent or not
+
+    def absent_parents(self) -> list[AbsentParent]:
+        """The foreign keys whose parent is not among the tables, by table."""
+        known = {(schema.lower(), table.lower()) for schema, table in self.tables}
+        return [key for key in self.keys if (key.parent[0].lower(), key.parent[1].lower()) not in known]
+
+
+def read_outline(paths: Sequence[Path]) -> Outline:
+    """Read the SQL files of one export, also packed ones. Raises UserError where one is empty or its packing broken."""
+    outline = Outline()
+    with tempfile.TemporaryDirectory(prefix="spyglass-export-") as scratch:
+        for path in paths:
+            plain = open_source(path, path.name, Path(scratch)).path
+            with plain.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+                schema = ""
+                for line in _LINE.finditer(content):
+                    schema = _take(outline, path.name, schema, line)
+    return outline
+
+
+def _take(outline: Outline, file: str, schema: str, line: re.Match[bytes]) -> str:
+    """Note what a line says; gives the database that is in use after it."""
+    if database := line["current"] or line["use"] or line["header"]:
+        return _name(database.strip())
+    if line["version"]:
+        outline.versions.setdefault(file, shown(line["version"]))
+    elif line["data"]:
+        pieces = outline.tables.setdefault((schema, _name(line["data"])), [])
+        pieces.append(Piece(file, shown(line["where"] or b"").strip()))
+    elif line["table"]:
+        table = schema, _name(line["table"])
+        if table not in outline.tables:
+            outline.tables[table] = []
+            _note_keys(outline, table, line["body"])
+    return schema
+
+
+def _note_keys(outline: Outline, table: Name, body: bytes) -> None:
+    keys = list(_KEY.finditer(body))
+    not_null = {_name(name).lower() for name in _NOT_NULL.findall(body)} if keys else set()
+    for key in keys:
+        columns = tuple(_name(name) for name in re.findall(_NAME, key["columns"]))
+        parent = _name(key["schema"]) if key["schema"] else table[0], _name(key["parent"])
+        by_design = parent[1].startswith(_DATAJOINTS_OWN) or any(name.lower() not in not_null for name in columns)
+        outline.keys[AbsentParent(table, columns, parent, by_design)] = None
+
+
+def _name(identifier: bytes) -> str:
+    name = shown(identifier)
+    return name[1:-1].replace("``", "`") if name.startswith("`") else name

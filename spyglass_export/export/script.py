@@ -1,0 +1,186 @@
+"""The script that Spyglass' Export writes: which tables the paper needs, in which calls, under which conditions.
+
+It is read as text and never executed. What bash would do is followed only where Spyglass means it: a backslash at the
+end of a line joins lines, and one before `#` is no part of it. A `$`, a backquote or two backslashes in a condition
+are SQL, though bash would change them. The forms are those of `spyglass/utils/sql_helper_fn.py` in spyglass-neuro
+0.5.4 to 0.6.0, and of `RestrGraph._write_mysqldump` before it.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from spyglass_export.errors import UserError
+
+PATTERN = "_ExportSQL*.sh"
+PROGRAMS = ("mysqldump", "mariadb-dump")
+# What stands beside the calls, and changes nothing about them.
+_HARMLESS = {"echo", "printf", "exec", "set", "export", "cd", "umask", "exit", "true", "date"}
+_WITH_VALUE = {
+    "--user", "--host", "--port", "--socket", "--protocol", "--default-character-set", "--defaults-file",
+    "--defaults-extra-file", "--ssl-mode", "--max-allowed-packet", "-u", "-h", "-P", "-S",
+}  # fmt: skip
+_ANOTHER_DUMP = re.compile(r"--(all-databases|databases|no-data|no-create-info|tab|xml|result-file)\b.*|-[ABdtTXr].*")
+_VERSION = re.compile(r"SPYGLASS VERSION: (\S+) --")
+_TOKEN = re.compile(
+    r"""(?P<blank>(?:[ \t]|\\\r?\n)+) | (?P<end>\r?\n|;|&&|\|\|) | (?P<comment>\#[^\n]*)
+    | (?P<single>'[^']*') | "(?P<double>(?:[^"\\]|\\.)*)" | \\(?P<escaped>.)
+    | (?P<redirect>[0-9]?>>?(?:&[0-9-])?) | (?P<plain>[^\s'"\\;<>|&()\#]+ \#? )""",
+    re.VERBOSE | re.DOTALL,
+)
+_CONTINUED = re.compile(r"\\(\r?\n|[#$`\"])")
+_EXPANDED = re.compile(r"\$[\w{(@*#?$!-]|`|\\\\")
+
+
+class ScriptNotUnderstoodError(Exception):
+    """The script has something that Spyglass does not write; ``line`` is its number."""
+
+    def __init__(self, what: str, line: int) -> None:
+        super().__init__(what)
+        self.what = what
+        self.line = line
+
+
+@dataclass(frozen=True)
+class Call:
+    """One `mysqldump` of one table: ``where`` is its condition, empty where there is none, on ``line`` of the script.
+
+    ``is_changed_by_bash`` says that bash would hand another condition to `mysqldump` than Spyglass has written.
+    """
+
+    schema: str
+    table: str
+    where: str
+    line: int
+    is_changed_by_bash: bool
+
+
+@dataclass(frozen=True)
+class Script:
+    """A script: its file, the version of Spyglass that wrote it, and its calls in their order."""
+
+    path: Path
+    version: str | None
+    calls: tuple[Call, ...]
+
+
+def find_scripts(paper_dir: Path) -> list[Path]:
+    """The scripts of an export, in the order of their names; also that of the DANDI table, ``_dandi.sh``."""
+    return sorted(path for path in paper_dir.glob(PATTERN) if path.is_file())
+
+
+def read_script(path: Path) -> Script:
+    """Read a script. Raises `ScriptNotUnderstoodError` for any line that could mean something else than it seems to."""
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ScriptNotUnderstoodError("it is not written in UTF-8", 1) from error
+    calls: list[Call] = []
+    for line, words in _commands(text):
+        program = next((at for at, word in enumerate(words) if _name(word) in PROGRAMS), None)
+        if program is not None and _name(words[0]) not in _HARMLESS:
+            calls += _calls(words[program + 1 :], line)
+        elif _name(words[0]) not in _HARMLESS:
+            raise ScriptNotUnderstoodError(f"`{words[0][:40]}` is not a command that Spyglass writes", line)
+    if not calls:
+        raise ScriptNotUnderstoodError("it has no call of mysqldump", 1)
+    version = _VERSION.search(text)
+    return Script(path, version[1] if version and version[1] != "None" else None, tuple(calls))
+
+
+def _name(word: str) -> str:
+    return re.split(r"[/\\]", word)[-1].removesuffix(".exe")
+
+
+class _Word(str):
+    """A word of a command as Spyglass means it."""
+
+    is_changed_by_bash = False
+
+
+def _commands(text: str) -> Iterator[tuple[int, list[_Word]]]:
+    """Each command with the number of its first line; redirections are left out."""
+    words: list[_Word] = []
+    word: str | None = None
+    changed = skip = False
+    start = at = 0
+    while at < len(text):
+        found = _TOKEN.match(text, at)
+        kind = found.lastgroup if found else None
+        if found is None or kind is None:
+            raise ScriptNotUnderstoodError(f"{text[at : at + 20].splitlines()[0]!r} is left open", _line(text, at))
+        in_dump = any(_name(one) in PROGRAMS for one in words)
+        if kind == "comment" and (word is not None or (in_dump and not found[kind][1:2].isspace())):
+            # Releases before 0.5.4 wrote lookup tables without the backslash: `mysqldump common_region #brain_region`
+            kind, piece, end = "plain", "#", at + 1
+        else:
+            piece, end = found[kind], found.end()
+        if kind in ("blank", "end", "redirect", "comment"):
+            if word is not None and not skip and not (kind == "redirect" and piece[0].isdigit()):
+                words.append(_Word(word))
+                words[-1].is_changed_by_bash = changed
+            skip = (skip and word is None) or (kind == "redirect" and "&" not in piece)
+            word, changed = None, False
+            if kind == "end":
+                if words:
+                    yield _line(text, start), words
+                words, skip = [], False
+        else:
+            start = at if word is None and not words else start
+            changed = changed or (kind in ("double", "plain") and bool(_EXPANDED.search(piece)))
+            word = (word or "") + _meant(kind, piece)
+        at = end
+    if word is not None and not skip:
+        words.append(_Word(word))
+    if words:
+        yield _line(text, start), words
+
+
+def _meant(kind: str, piece: str) -> str:
+    if kind == "single":
+        return piece[1:-1]
+    return _CONTINUED.sub(lambda found: "" if "\n" in found[1] else found[1], piece) if kind == "double" else piece
+
+
+def _line(text: str, at: int) -> int:
+    return text.count("\n", 0, at) + 1
+
+
+def _calls(arguments: list[_Word], line: int) -> list[Call]:
+    """What follows the program's name: options, the database, its tables."""
+    names: list[str] = []
+    where = _Word("")
+    left = iter(arguments)
+    for word in left:
+        if word in ("--where", "-w"):
+            where = next(left, where)
+        elif word.startswith(("--where=", "-w")):
+            where = _Word(word.removeprefix("--where=") if word.startswith("--") else word[2:])
+            where.is_changed_by_bash = word.is_changed_by_bash
+        elif word in _WITH_VALUE:
+            next(left, None)
+        elif _ANOTHER_DUMP.fullmatch(word):
+            raise ScriptNotUnderstoodError(f"mysqldump has the option {word[:40]}", line)
+        elif not word.startswith("-"):
+            names.append(word)
+    if len(names) < 2:
+        raise ScriptNotUnderstoodError("mysqldump names no table", line)
+    return [Call(names[0], table, where.strip(), line, where.is_changed_by_bash) for table in names[1:]]
+
+
+def require_script(paper_dir: Path) -> list[Script]:
+    """The scripts of an export, to be executed. Raises UserError where there is none, or one is not understood."""
+    paths = find_scripts(paper_dir)
+    if not paths:
+        raise UserError(
+            f"there is no {PATTERN} in {paper_dir}",
+            "Spyglass' Export writes it: run `Export().populate_paper(PAPER_ID)`, or set SPYGLASS_PAPER_DIR in .env",
+        )
+    try:
+        return [read_script(path) for path in paths]
+    except ScriptNotUnderstoodError as error:
+        raise UserError(
+            f"{', '.join(path.name for path in paths)}, line {error.line}: {error.what}",
+            "take out what was added to the script, or have it run by the database administrator",
+        ) from error
