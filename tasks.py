@@ -109,6 +109,7 @@ def clean_sql(context: Context, source: str, output: str = "-") -> None:
 @command(aliases=("build",))
 def up(context: Context) -> None:
     """Build both images from the export and start them; prints JupyterLab's URL and password."""
+    from spyglass_export.containers import seed
     from spyglass_export.containers.build import build_images
     from spyglass_export.notebooks.files import tell_left_out
     from spyglass_export.publishing import provenance
@@ -125,10 +126,10 @@ def up(context: Context) -> None:
     stack.start(settings, docker)
     if docker.dry:
         return
-    tables = stack.loaded_tables(docker)
+    tables = seed.loaded_tables(docker)
     rows, size = sum(table.rows for table in tables), sum(table.bytes for table in tables)
     console.say(f"the database has {len(tables)} tables with {rows:,} rows ({size / 1e6:,.1f} MB)")
-    for one in stack.orphans(docker):
+    for one in seed.orphans(docker):
         console.say(f"  {one.rows:,} rows of {one.table} refer to rows that the export left out of {one.parent}")
     print_url(settings)
 
@@ -141,10 +142,12 @@ def up(context: Context) -> None:
 )
 def clean(context: Context, yes: bool = False, superseded: bool = False) -> None:
     """Remove this paper's containers and volumes: all that was written to the database and to ~/data is gone then."""
+    from spyglass_export.containers.volumes import remove_volumes, volumes_of
+
     settings, docker = _authors_stack(context)
     docker.check()
     stack.check_folder(settings, docker)
-    volumes = stack.volumes_of(docker)
+    volumes = volumes_of(docker)
     if superseded:
         if any(volume.is_current is None for volume in volumes):
             raise UserError(
@@ -164,7 +167,7 @@ def clean(context: Context, yes: bool = False, superseded: bool = False) -> None
         return
     if not superseded:
         stack.down(docker)
-    stack.remove_volumes(docker, volumes)
+    remove_volumes(docker, volumes)
     console.say(f"removed {len(volumes)} volumes")
 
 

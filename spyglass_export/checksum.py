@@ -1,4 +1,4 @@
-"""SHA-256 of files of any size."""
+"""SHA-256, in hexadecimal: of files of any size, and of texts."""
 
 import hashlib
 from pathlib import Path
@@ -14,3 +14,9 @@ def sha256(path: Path) -> str:
         while read := file.readinto(buffer):
             digest.update(memoryview(buffer)[:read])
     return digest.hexdigest()
+
+
+def sha256_of(*parts: str | bytes) -> str:
+    """Hash texts and bytes, told apart; 64 hexadecimal digits. Names of files may be no UTF-8."""
+    encoded = (part if isinstance(part, bytes) else part.encode("utf-8", "surrogateescape") for part in parts)
+    return hashlib.sha256(b"\0".join(encoded)).hexdigest()

@@ -18,6 +18,8 @@ from spyglass_export import console
 from spyglass_export.cli.invoke_patches import wrong_usage
 from spyglass_export.containers import ports, reader, stack
 from spyglass_export.containers.docker import Docker
+from spyglass_export.containers.image import image_rows
+from spyglass_export.containers.volumes import volumes_of
 from spyglass_export.errors import UserError
 from spyglass_export.settings import Settings
 from spyglass_export.settings import load as load_settings
@@ -129,13 +131,13 @@ def status(context: Context) -> None:
     """Show this paper's containers and their health, images and volumes, with their sizes."""
     settings, docker = _this_stack(context)
     containers = stack.containers_of(docker).values()
-    volumes = stack.volumes_of(docker)
+    volumes = volumes_of(docker)
     console.show_table(
         "containers",
         ["service", "state", "health", "answers on"],
         [[one.service, one.state, one.health or "-", one.ports or "-"] for one in containers],
     )
-    console.show_table("images", ["image", "created", "size"], stack.image_rows(settings, docker))
+    console.show_table("images", ["image", "created", "size"], image_rows(settings, docker))
     console.show_table(
         "volumes",
         ["volume", "keeps", "size", ""],

@@ -11,6 +11,7 @@ from spyglass_export import console
 from spyglass_export.containers.docker import Docker
 from spyglass_export.containers.faults import NoSpace, recognise
 from spyglass_export.errors import UserError
+from spyglass_export.files import write_text
 
 LOG_LINES = 15
 # BuildKit's plain progress: "#7 [hub stage-0 2/9] RUN …" opens step 7, "#7 1.234 text" is what it prints.
@@ -36,7 +37,7 @@ def build_images(root: Path, docker: Docker) -> None:
         raise _explain(log) from error
     finally:
         if log:
-            (root / "build.log").write_text("\n".join(log) + "\n", encoding="utf-8", newline="\n")
+            write_text(root / "build.log", "\n".join(log) + "\n")
     for line in log:
         if (output := OUTPUT.match(line)) and output[2].startswith("stand-in: "):
             console.warn(output[2].removeprefix("stand-in: "))

@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from spyglass_export.errors import UserError
+from spyglass_export.files import write_text
 from spyglass_export.settings import Settings
 
 FILE = "published.json"
@@ -53,6 +54,4 @@ def read(settings: Settings) -> Record | None:
 
 def write(root: Path, record: Record) -> None:
     """Replace published.json."""
-    incoming = root / f"{FILE}.tmp"
-    incoming.write_text(json.dumps(asdict(record), indent=2) + "\n", encoding="utf-8", newline="\n")
-    incoming.replace(root / FILE)
+    write_text(root / FILE, json.dumps(asdict(record), indent=2) + "\n")

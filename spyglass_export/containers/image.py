@@ -37,3 +37,12 @@ def built_images(settings: Settings, docker: Docker) -> dict[str, Image]:
     names = {"db": settings.db_image_name, "hub": settings.hub_image_name}
     found = {service: inspect(docker, f"{name}:latest") for service, name in names.items()}
     return {service: image for service, image in found.items() if image}
+
+
+def image_rows(settings: Settings, docker: Docker) -> list[list[str]]:
+    """Give name, time of creation and size of this paper's images, as Docker words them."""
+    lines = []
+    for name in (settings.db_image_name, settings.hub_image_name):
+        listed = docker.ask("image", "ls", "--format", "{{.Repository}}:{{.Tag}}\t{{.CreatedSince}}\t{{.Size}}", name)
+        lines += [line.split("\t") for line in listed.splitlines()]
+    return lines

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from spyglass_export.containers.docker import Docker
 from spyglass_export.errors import UserError
+from spyglass_export.files import write_text
 from spyglass_export.settings import Settings
 
 KEPT = ".ports.json"
@@ -34,7 +35,7 @@ def settle(settings: Settings, *, dry: bool = False) -> Settings:
         taken = {*ports.values(), *others, settings.hub_port, settings.db_port}
         ports[name] = _free_port(settings.bind_address, FIRST[name], taken)
     if kept.get(settings.paper_id) != ports and not dry:
-        file.write_text(json.dumps({**kept, settings.paper_id: ports}, indent=1) + "\n", encoding="utf-8")
+        write_text(file, json.dumps({**kept, settings.paper_id: ports}, indent=1) + "\n")
     return replace(
         settings,
         hub_port=settings.hub_port or ports["hub_port"],

@@ -9,7 +9,7 @@ from dotenv import set_key
 
 from spyglass_export import console
 from spyglass_export.checksum import sha256
-from spyglass_export.containers import digests, stack
+from spyglass_export.containers import digests, labels, stack
 from spyglass_export.containers.docker import Docker, login_arguments
 from spyglass_export.containers.faults import NotAllowed, RateLimited
 from spyglass_export.errors import UserError
@@ -17,8 +17,7 @@ from spyglass_export.settings import Settings, variables
 
 COMPOSE_FILE = "docker-compose-collab.yml"
 IMAGE_VARIABLES = {"db": "DB_IMAGE", "hub": "HUB_IMAGE"}
-# The label of each image that says which volume is its own, and the role of that volume.
-VOLUME_LABEL = "spyglass-export.volume"
+# The role of the volume that each service's image names by its label.
 VOLUME_OF = {"db": "db_data", "hub": "conda"}
 ARCHIVED_IMAGES, CHECKSUMS = "images.tar.zst", "SHA256SUMS"
 
@@ -83,7 +82,7 @@ def images_to_run(settings: Settings, docker: Docker) -> dict[str, str]:
 def _volume_hashes(settings: Settings, docker: Docker) -> dict[str, str]:
     found = {}
     for service, image in images_to_run(settings, docker).items():
-        label = f'{{{{index .Config.Labels "{VOLUME_LABEL}"}}}}'
+        label = f'{{{{index .Config.Labels "{labels.VOLUME}"}}}}'
         if docker.succeeds("image", "inspect", image):
             found[VOLUME_OF[service]] = docker.ask("image", "inspect", "--format", label, image).strip()
     return found
@@ -105,13 +104,13 @@ def load_archive(settings: Settings, folder: Path, *, dry: bool = False) -> None
         loaded = re.findall(r"^Loaded image: (\S+)$", docker.ask("load", "--input", str(images)), re.MULTILINE)
     images_by_service = {}
     for image in loaded:
-        labels = json.loads(docker.ask("image", "inspect", "--format", "{{json .Config.Labels}}", image)) or {}
-        if labels.get("spyglass-export.paper") != settings.paper_id:
+        found = json.loads(docker.ask("image", "inspect", "--format", "{{json .Config.Labels}}", image)) or {}
+        if found.get(labels.PAPER) != settings.paper_id:
             raise UserError(
-                f"{folder} is of the paper {labels.get('spyglass-export.paper')}, not {settings.paper_id}",
+                f"{folder} is of the paper {found.get(labels.PAPER)}, not {settings.paper_id}",
                 "use the bundle that came with it",
             )
-        images_by_service[str(labels.get("spyglass-export.service"))] = image
+        images_by_service[str(found.get(labels.SERVICE))] = image
     if dry:
         return
     if set(images_by_service) != set(IMAGE_VARIABLES):

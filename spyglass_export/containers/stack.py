@@ -1,6 +1,5 @@
 """The two containers: build, start, wait, pause, remove, and tell how they are."""
 
-import hashlib
 import json
 import os
 import sys
@@ -10,7 +9,9 @@ from functools import cache
 from pathlib import Path
 
 from spyglass_export import console
+from spyglass_export.checksum import sha256_of
 from spyglass_export.containers.docker import Docker
+from spyglass_export.containers.volumes import volume_names
 from spyglass_export.errors import UserError
 from spyglass_export.export.manifest import read_manifest
 from spyglass_export.settings import Settings, variables
@@ -20,8 +21,6 @@ HUB_START_SECONDS = 300
 INFO_SECONDS = 10
 LOG_LINES = 15
 SUDO_FILE = "docker/compose.sudo.yml"
-# Where the database's image keeps what was counted when it was loaded; see docs/database.md.
-SEED = "/opt/seed"
 # What to say where a changed export or environment begins with a fresh volume.
 FRESH = {
     "db_data": "the export or its base image has changed: the database begins afresh, and all that was written to the "
@@ -89,12 +88,9 @@ def _volume_hashes(settings: Settings) -> dict[str, str]:
     if not manifest or not environment.is_file():
         return {}
 
-    def short(*parts: bytes) -> str:
-        return hashlib.sha256(b"\0".join(parts)).hexdigest()[:12]
-
     return {
-        "db_data": short(manifest.seed_id.encode(), settings.db_base_image.encode()),
-        "conda": short(environment.read_bytes(), settings.hub_base_image.encode()),
+        "db_data": sha256_of(manifest.seed_id, settings.db_base_image)[:12],
+        "conda": sha256_of(environment.read_bytes(), settings.hub_base_image)[:12],
     }
 
 
@@ -133,7 +129,7 @@ def start(settings: Settings, docker: Docker) -> None:
 
     Raises UserError with a container's last log lines printed above it, and leaves none running.
     """
-    before = _volume_names(docker)
+    before = volume_names(docker)
     docker.ask("compose", "down", "--remove-orphans")
     try:
         with console.status("starting the database and JupyterLab"):
@@ -145,23 +141,10 @@ def start(settings: Settings, docker: Docker) -> None:
     except BaseException:
         docker.succeeds("compose", "down")
         raise
-    after = _volume_names(docker)
+    after = volume_names(docker)
     for role, what in FRESH.items():
         if role in before and before[role] != after.get(role):
             console.say(f"{what} is kept in the volume {', '.join(before[role])}")
-
-
-def _volume_names(docker: Docker) -> dict[str, list[str]]:
-    """The names of this paper's volumes by role, the superseded ones too."""
-    names: dict[str, list[str]] = {}
-    if docker.dry:
-        return names
-    own = f"label=com.docker.compose.project={docker.project}"
-    shown = '{{.Label "com.docker.compose.volume"}}\t{{.Name}}'
-    for line in docker.ask("volume", "ls", "--filter", own, "--format", shown).splitlines():
-        role, _, name = line.partition("\t")
-        names.setdefault(role, []).append(name)
-    return names
 
 
 def _wait_for_hub(docker: Docker) -> None:
@@ -244,43 +227,6 @@ def down(docker: Docker) -> None:
     docker.ask("compose", "down", "--remove-orphans")
 
 
-@dataclass(frozen=True)
-class Volume:
-    """A volume of this paper: its name, what it is for (such as `db_data`) and its size as Docker says it.
-
-    ``is_current`` is None where nothing tells what it belongs to, as before `copy_files` has run.
-    """
-
-    name: str
-    role: str
-    size: str
-    is_current: bool | None
-
-
-def volumes_of(docker: Docker) -> list[Volume]:
-    """Give this paper's volumes, those of an earlier export or environment too."""
-    if docker.dry:
-        return []
-    hashes = {role: docker.volume_hashes.get(role) for role in FRESH}
-    volumes = json.loads(docker.ask("system", "df", "--verbose", "--format", "json"))["Volumes"]
-    found = []
-    for volume in volumes or []:
-        labels = dict(label.partition("=")[::2] for label in volume["Labels"].split(","))
-        if labels.get("com.docker.compose.project") == docker.project:
-            role = labels.get("com.docker.compose.volume", "")
-            known = role not in hashes or hashes[role]
-            is_current = (
-                role not in hashes or volume["Name"] == f"{docker.project}_{role}_{hashes[role]}" if known else None
-            )
-            found.append(Volume(volume["Name"], role, volume["Size"], is_current))
-    return sorted(found, key=lambda volume: (volume.role, not volume.is_current, volume.name))
-
-
-def remove_volumes(docker: Docker, volumes: list[Volume]) -> None:
-    """Remove volumes for good."""
-    docker.ask("volume", "rm", *(volume.name for volume in volumes))
-
-
 def enter(docker: Docker, service: str) -> int:
     """Open a shell in the hub, the paper's environment active, or a `mysql` prompt in the database.
 
@@ -294,49 +240,6 @@ def enter(docker: Docker, service: str) -> int:
         "db": ("bash", "-c", 'MYSQL_PWD="$MYSQL_ROOT_PASSWORD" exec mysql --user=root'),
     }[service]
     return docker.attach("compose", "exec", *options, service, *command)
-
-
-@dataclass(frozen=True)
-class LoadedTable:
-    """A table as it was counted when the database's image was built: rows, and bytes on disk."""
-
-    name: str
-    rows: int
-    bytes: int
-
-
-def loaded_tables(docker: Docker) -> list[LoadedTable]:
-    """Give every table that the running database was loaded with."""
-    return [LoadedTable(name, int(rows), int(size)) for name, rows, size in _counted(docker, "tables.tsv")]
-
-
-@dataclass(frozen=True)
-class Orphans:
-    """Rows of a table whose foreign key refers to rows that the export left out of the parent table."""
-
-    table: str
-    key: str
-    parent: str
-    rows: int
-
-
-def orphans(docker: Docker) -> list[Orphans]:
-    """Give the orphans that were found when the running database was loaded, by table and foreign key."""
-    return [Orphans(table, key, parent, int(rows)) for table, key, parent, rows in _counted(docker, "orphans.tsv")]
-
-
-def _counted(docker: Docker, file: str) -> list[list[str]]:
-    lines = docker.ask("compose", "exec", "--no-TTY", "db", "cat", f"{SEED}/{file}").splitlines()
-    return [line.split("\t") for line in lines]
-
-
-def image_rows(settings: Settings, docker: Docker) -> list[list[str]]:
-    """Give name, time of creation and size of this paper's images, as Docker words them."""
-    lines = []
-    for name in (settings.db_image_name, settings.hub_image_name):
-        listed = docker.ask("image", "ls", "--format", "{{.Repository}}:{{.Tag}}\t{{.CreatedSince}}\t{{.Size}}", name)
-        lines += [line.split("\t") for line in listed.splitlines()]
-    return lines
 
 
 def is_running(docker: Docker, service: str) -> bool:

@@ -1,12 +1,11 @@
 """copy_files: an export's dump and environment, cleaned, into export_data/ with their manifest."""
 
-import hashlib
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from spyglass_export.checksum import sha256
+from spyglass_export.checksum import sha256, sha256_of
 from spyglass_export.dump.clean import CLEANER_FORMAT, clean_to_folder
 from spyglass_export.dump.reading.sources import disk_error, refuse_changed, stamps
 from spyglass_export.environment.installable import FILE, OVERRIDE_FILE, make_installable
@@ -133,7 +132,7 @@ def _fingerprints(paths: Sequence[Path]) -> list[SourceFile]:
 
 def _export_hash(sources: Sequence[SourceFile], environment: str) -> str:
     parts = [str(CLEANER_FORMAT), environment, *(f"{source.name} {source.sha256}" for source in sources)]
-    return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogateescape")).hexdigest()
+    return sha256_of(*parts)
 
 
 def _is_whole(export_data: Path, manifest: Manifest, environment: str) -> bool:

@@ -9,6 +9,7 @@ from typing import Any
 
 from spyglass_export.changes import Change
 from spyglass_export.checksum import sha256
+from spyglass_export.files import write_text
 
 FILE = "manifest.json"
 FORMAT = 2
@@ -65,7 +66,7 @@ class Manifest:
     def write(self, folder: Path) -> None:
         """Write manifest.json into ``folder``."""
         text = json.dumps({"format": FORMAT, **asdict(self)}, indent=1, ensure_ascii=False)
-        (folder / FILE).write_text(text + "\n", encoding="utf-8", errors="replace", newline="\n")
+        write_text(folder / FILE, text.encode("utf-8", "replace").decode() + "\n")
 
 
 def read_manifest(folder: Path) -> Manifest | None:

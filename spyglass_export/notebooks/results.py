@@ -3,6 +3,7 @@
 import json
 from dataclasses import asdict, dataclass
 
+from spyglass_export.files import write_text
 from spyglass_export.settings import Settings
 
 EXECUTED = "executed"
@@ -48,6 +49,4 @@ def keep_result(settings: Settings, result: Result) -> None:
     kept = [asdict(one) for name, one in sorted(results.items()) if (settings.notebooks / name).is_file()]
     folder = settings.notebooks / EXECUTED
     folder.mkdir(exist_ok=True)
-    incoming = folder / f"{FILE}.tmp"
-    incoming.write_text(json.dumps(kept, indent=1, ensure_ascii=False) + "\n", encoding="utf-8", newline="\n")
-    incoming.replace(folder / FILE)
+    write_text(folder / FILE, json.dumps(kept, indent=1, ensure_ascii=False) + "\n")

@@ -1,6 +1,5 @@
 """Run the paper's notebooks in the hub, two at a time, and keep what came of each."""
 
-import hashlib
 import json
 import os
 import subprocess
@@ -12,6 +11,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 from spyglass_export import console
+from spyglass_export.checksum import sha256
 from spyglass_export.containers.docker import Docker
 from spyglass_export.errors import UserError
 from spyglass_export.notebooks.files import notebook_files
@@ -110,7 +110,7 @@ def _run(
     show(name, "starts")
     started, last = time.monotonic(), ""
     found: dict[str, Any] = {}
-    sha256 = hashlib.sha256((settings.notebooks / name).read_bytes()).hexdigest()
+    hashed = sha256(settings.notebooks / name)
     # With GRANT_SUDO the container is root's, and JupyterLab the notebooks' owner's all the same.
     user_id, group_id = docker.owner or (1000, 100)
     user = ("--user", f"{user_id}:{group_id}") if settings.grant_sudo else ()
@@ -138,7 +138,7 @@ def _run(
         error=found.get("error", f"the hub stopped running it, perhaps for want of memory: {last}"),
         seconds=found.get("seconds", round(time.monotonic() - started, 1)),
         wrote=tuple(found.get("wrote", ())),
-        sha256=sha256,
+        sha256=hashed,
         ran=datetime.now(timezone.utc).isoformat(timespec="seconds"),
     )
 

@@ -8,11 +8,12 @@ from modulefinder import ModuleFinder
 from pathlib import Path
 from string import Template
 
-from spyglass_export.containers import digests
+from spyglass_export.containers import digests, labels
 from spyglass_export.containers.docker import Docker
 from spyglass_export.containers.image import Image
-from spyglass_export.containers.reader import COMPOSE_FILE, IMAGE_VARIABLES, VOLUME_LABEL, VOLUME_OF, project
+from spyglass_export.containers.reader import COMPOSE_FILE, IMAGE_VARIABLES, VOLUME_OF, project
 from spyglass_export.errors import UserError
+from spyglass_export.files import replaced
 from spyglass_export.publishing import citation, elsewhere, provenance
 from spyglass_export.publishing.secrets import check_no_secret
 from spyglass_export.settings import DECLARED, Settings
@@ -67,21 +68,16 @@ def write(
     """
     target = folder / f"{settings.paper_id}.zip"
     # 2026-11-22T21:26:37Z
-    created = images["hub"].labels[provenance.CREATED]
+    created = images["hub"].labels[labels.CREATED]
     date, time = created.rstrip("Z").split("T")
     year, month, day = (int(part) for part in date.split("-"))
     hour, minute, second = (int(part) for part in time.split(":"))
-    incoming = target.with_suffix(".zip.tmp")
-    try:
-        with zipfile.ZipFile(incoming, "w", zipfile.ZIP_DEFLATED) as file:
-            for name, content in sorted(_contents(settings, docker, images, references, start).items()):
-                entry = zipfile.ZipInfo(name, (year, month, day, hour, minute, second))
-                entry.external_attr = (0o755 if name.endswith(".sh") else 0o644) << 16
-                entry.compress_type = zipfile.ZIP_DEFLATED
-                file.writestr(entry, content)
-        incoming.replace(target)
-    finally:
-        incoming.unlink(missing_ok=True)
+    with replaced(target) as incoming, zipfile.ZipFile(incoming, "w", zipfile.ZIP_DEFLATED) as file:
+        for name, content in sorted(_contents(settings, docker, images, references, start).items()):
+            entry = zipfile.ZipInfo(name, (year, month, day, hour, minute, second))
+            entry.external_attr = (0o755 if name.endswith(".sh") else 0o644) << 16
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            file.writestr(entry, content)
     return target
 
 
@@ -153,7 +149,7 @@ def _env(settings: Settings, images: Mapping[str, Image]) -> str:
             lines += [f"# {declaration.help}.", f"{name}={values[name]}"]
     lines += ["", "# What docker compose starts, and which volumes belong to these images."]
     lines += [f"COMPOSE_FILE={COMPOSE_FILE}", f"COMPOSE_PROJECT_NAME={project(settings.paper_id)}"]
-    lines += [f"{VOLUME_OF[service].upper()}_HASH={image.labels[VOLUME_LABEL]}" for service, image in images.items()]
+    lines += [f"{VOLUME_OF[service].upper()}_HASH={image.labels[labels.VOLUME]}" for service, image in images.items()]
     return "\n".join(lines) + "\n"
 
 
@@ -161,7 +157,7 @@ def readme(settings: Settings, images: Mapping[str, Image], references: Mapping[
     """Word the reader's README."""
     cited = citation.read(settings.root, settings.paper_id)
     hub_port, db_port = ports_of(settings.paper_id)
-    labels = images["hub"].labels
+    of_hub = images["hub"].labels
     authors = ", ".join(author.name for author in cited.authors)
     doi = f" <https://doi.org/{cited.doi}>" if cited.doi else ""
     template = (settings.root / "bundle" / "README.md").read_text(encoding="utf-8")
@@ -176,7 +172,7 @@ def readme(settings: Settings, images: Mapping[str, Image], references: Mapping[
         password=settings.paper_id,
         db_image=references["db"],
         hub_image=references["hub"],
-        spyglass_version=labels["spyglass-export.spyglass-version"],
-        export_hash=labels["spyglass-export.export-hash"],
-        created=labels[provenance.CREATED],
+        spyglass_version=of_hub[labels.SPYGLASS_VERSION],
+        export_hash=of_hub[labels.EXPORT_HASH],
+        created=of_hub[labels.CREATED],
     )

@@ -1,23 +1,21 @@
 """What an image says of itself: the paper, and hashes of all that it was built of."""
 
-import hashlib
-import json
 import subprocess
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 
-from spyglass_export.checksum import sha256
+from spyglass_export.checksum import sha256, sha256_of
 from spyglass_export.containers.docker import Docker
 from spyglass_export.containers.image import Image, built_images
+from spyglass_export.containers.labels import CREATED, PREFIX, REVISION
 from spyglass_export.errors import UserError
+from spyglass_export.export import manifest
 from spyglass_export.notebooks.files import notebook_files
 from spyglass_export.publishing import citation
 from spyglass_export.settings import Settings
 
-PREFIX = "spyglass-export."
-CREATED, REVISION = "org.opencontainers.image.created", "org.opencontainers.image.revision"
 MADE_OF = {
     "export": "export_data/",
     "notebooks": "notebooks/",
@@ -31,13 +29,11 @@ INSTALLED = "/opt/paper/installed"
 
 def hash_of(root: Path, files: Iterable[Path], *more: str) -> str:
     """Hash the names below `root` and the content of files, and further texts; 16 hex digits."""
-    digest = hashlib.sha256()
+    parts = []
     for file in sorted(files):
         content = f"link to {file.readlink()}" if file.is_symlink() else sha256(file)
-        digest.update(f"{file.relative_to(root).as_posix()}\0{content}\0".encode("utf-8", "surrogateescape"))
-    for text in more:
-        digest.update(text.encode() + b"\0")
-    return digest.hexdigest()[:16]
+        parts += [file.relative_to(root).as_posix(), content]
+    return sha256_of(*parts, *more)[:16]
 
 
 def ingredients(settings: Settings) -> dict[str, dict[str, str]]:
@@ -56,7 +52,7 @@ def ingredients(settings: Settings) -> dict[str, dict[str, str]]:
     sql = [path for path in (export / "sql").rglob("*") if path.is_file()]
     return {
         "db": {
-            "export": hash_of(export, [export / "manifest.json", *sql]),
+            "export": hash_of(export, [export / manifest.FILE, *sql]),
             "recipe": hash_of(root, recipe, settings.db_base_image),
         },
         "hub": {
@@ -77,10 +73,12 @@ def add_labels(settings: Settings, docker: Docker) -> Docker:
     """
     if docker.dry:
         return docker
-    manifest = json.loads((settings.export_data / "manifest.json").read_text(encoding="utf-8"))
+    exported = manifest.read_manifest(settings.export_data)
+    if not exported:
+        raise UserError("export_data/ is empty, so nothing tells what to build", "run `invoke copy_files`")
     labels = {
-        "EXPORT_HASH": manifest["export_hash"],
-        "SPYGLASS_VERSION": manifest["spyglass_version"] or "unknown",
+        "EXPORT_HASH": exported.export_hash,
+        "SPYGLASS_VERSION": exported.spyglass_version or "unknown",
         "LICENCE": citation.read(settings.root, settings.paper_id).licence,
     }
     built = built_images(settings, docker)
@@ -118,7 +116,7 @@ def images_as_tested(settings: Settings, docker: Docker) -> dict[str, Image]:
     missing = [service for service in ("db", "hub") if service not in images]
     if missing:
         raise UserError(f"there is no image of {' and '.join(missing)} yet", "run `invoke build` first")
-    if not (settings.export_data / "manifest.json").is_file():
+    if not (settings.export_data / manifest.FILE).is_file():
         raise UserError("export_data/ is empty, so nothing tells whether the images are of it", "run `invoke build`")
     for service, parts in ingredients(settings).items():
         for part, made_of in MADE_OF.items():

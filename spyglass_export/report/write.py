@@ -7,14 +7,15 @@ from pathlib import Path
 import yaml
 
 from spyglass_export.checksum import sha256
+from spyglass_export.containers import labels, seed
 from spyglass_export.containers.docker import Docker
 from spyglass_export.containers.image import inspect
-from spyglass_export.containers.stack import SEED
 from spyglass_export.errors import UserError
 from spyglass_export.export.manifest import read_manifest
+from spyglass_export.files import write_text
 from spyglass_export.notebooks.files import notebook_files
 from spyglass_export.notebooks.results import read_results
-from spyglass_export.publishing import citation, provenance
+from spyglass_export.publishing import citation
 from spyglass_export.report.page import Contents, Counts, Notebook, render
 from spyglass_export.report.schema import read_tables
 from spyglass_export.settings import Settings
@@ -45,10 +46,8 @@ def write_report(settings: Settings, docker: Docker) -> Path:
         )
     except FileNotFoundError as error:
         raise UserError(f"{error.filename} is missing", "run `invoke copy_files`: it makes it anew") from error
-    page, incoming = folder / FILE, folder / f"{FILE}.tmp"
-    incoming.write_text(render(contents), encoding="utf-8", newline="\n")
-    incoming.replace(page)
-    return page
+    write_text(folder / FILE, render(contents))
+    return folder / FILE
 
 
 def count_rows(settings: Settings, docker: Docker, export_hash: str) -> Counts:
@@ -60,16 +59,12 @@ def count_rows(settings: Settings, docker: Docker, export_hash: str) -> Counts:
         image = inspect(docker, name)
         if not image:
             return Counts({}, {}, "`invoke build` has not made the database yet")
-        if image.labels.get(f"{provenance.PREFIX}export-hash") != export_hash:
+        if image.labels.get(labels.EXPORT_HASH) != export_hash:
             return Counts({}, {}, "the database was built from another export than this one")
-        listed = docker.ask("run", "--rm", "--network", "none", "--entrypoint", "cat", name, f"{SEED}/tables.tsv")
+        tables = seed.tables_of_image(docker, name)
     except UserError as error:
         return Counts({}, {}, error.what)
-    counted = [line.split("\t") for line in listed.splitlines()]
-    return Counts(
-        {table: int(rows) for table, rows, _ in counted},
-        {table: int(size) for table, _, size in counted},
-    )
+    return Counts({table.name: table.rows for table in tables}, {table.name: table.bytes for table in tables})
 
 
 def _notebooks(settings: Settings) -> list[Notebook]:

@@ -11,6 +11,7 @@ import pytest
 
 from spyglass_export.containers import ports, stack
 from spyglass_export.containers.docker import Docker
+from spyglass_export.containers.volumes import volumes_of
 from spyglass_export.errors import UserError
 from spyglass_export.export.manifest import Manifest, seed_id
 from spyglass_export.settings import Settings, load
@@ -135,7 +136,7 @@ def test_a_volume_is_superseded_only_where_it_is_known_what_is_current(tmp_path:
     def states(hashes: dict[str, str]) -> dict[str, bool | None]:
         command = (sys.executable, str(tmp_path / "docker.py"))
         docker = Docker(command, tmp_path, project=settings.project, volume_hashes=hashes)
-        return {volume.name.removeprefix("spyglass-gu2026_"): volume.is_current for volume in stack.volumes_of(docker)}
+        return {volume.name.removeprefix("spyglass-gu2026_"): volume.is_current for volume in volumes_of(docker)}
 
     assert states({"db_data": "new"}) == {"data": True, "db_data_new": True, "db_data_old": False}
     assert states({}) == {"data": True, "db_data_new": None, "db_data_old": None}

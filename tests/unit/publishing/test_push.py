@@ -8,7 +8,9 @@ import pytest
 
 from spyglass_export.containers import digests
 from spyglass_export.containers.docker import Docker, login_arguments
+from spyglass_export.containers.labels import CREATED, REVISION
 from spyglass_export.errors import UserError
+from spyglass_export.export.manifest import Manifest
 from spyglass_export.notebooks.files import HIDDEN_DATA, LEFT_OUT
 from spyglass_export.publishing import provenance
 from spyglass_export.publishing import push as publish
@@ -42,7 +44,7 @@ def project(folder: Path, more: str = "") -> tuple[Settings, Docker]:
         (folder / name).mkdir(parents=True)
     (folder / ".env").write_text(f"PAPER_ID=Gu2026\nDOCKER_HUB_USER=lab\n{more}", encoding="utf-8")
     (folder / "notebooks" / "figure.ipynb").write_text("{}")
-    (folder / "export_data" / "manifest.json").write_text(json.dumps({"export_hash": "e", "spyglass_version": None}))
+    Manifest("Gu2026", None, "e", "s", [], [], {}, []).write(folder / "export_data")
     (folder / "export_data" / "environment.yml").write_text("name: Gu2026\n")
     (folder / "export_data" / "sql" / "schema.sql").write_text("CREATE DATABASE x;\n")
     (folder / "fake" / "docker.py").write_text(DOCKER)
@@ -51,7 +53,7 @@ def project(folder: Path, more: str = "") -> tuple[Settings, Docker]:
     for service, parts in provenance.ingredients(settings).items():
         labels = {f"spyglass-export.{part}": value for part, value in parts.items()}
         name = {"db": settings.db_image_name, "hub": settings.hub_image_name}[service]
-        config = {"Labels": {**labels, provenance.CREATED: "2026-01-02T03:04:05Z", provenance.REVISION: "abc"}}
+        config = {"Labels": {**labels, CREATED: "2026-01-02T03:04:05Z", REVISION: "abc"}}
         images[f"{name}:latest"] = {
             "Id": f"sha256:{service * 20}",
             "Config": config,

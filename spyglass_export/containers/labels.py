@@ -1,0 +1,13 @@
+"""What an image says of itself, by the names of its labels; docker-compose.yml writes them."""
+
+PREFIX = "spyglass-export."
+PAPER = f"{PREFIX}paper"
+SERVICE = f"{PREFIX}service"
+SPYGLASS_VERSION = f"{PREFIX}spyglass-version"
+EXPORT_HASH = f"{PREFIX}export-hash"
+# Which volume is the image's own.
+VOLUME = f"{PREFIX}volume"
+# https://specs.opencontainers.org/image-spec/annotations/
+CREATED = "org.opencontainers.image.created"
+REVISION = "org.opencontainers.image.revision"
+DESCRIPTION = "org.opencontainers.image.description"
