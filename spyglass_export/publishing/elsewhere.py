@@ -4,9 +4,10 @@ import json
 import re
 from collections.abc import Mapping
 
+from spyglass_export.containers import labels
 from spyglass_export.containers.docker import registry_of
 from spyglass_export.containers.image import Image
-from spyglass_export.containers.reader import ARCHIVED_IMAGES, VOLUME_LABEL, VOLUME_OF
+from spyglass_export.containers.reader import ARCHIVED_IMAGES, VOLUME_OF
 from spyglass_export.publishing import citation
 from spyglass_export.settings import Settings
 
@@ -35,7 +36,7 @@ def fill(
     for service, image in images.items():
         values[f"{service.upper()}_IMAGE"] = full_name(references[service])
         values[f"{service.upper()}_ID"] = image.id
-        values[f"{VOLUME_OF[service].upper()}_HASH"] = image.labels[VOLUME_LABEL]
+        values[f"{VOLUME_OF[service].upper()}_HASH"] = image.labels[labels.VOLUME]
     folder = settings.root / FOLDER
     return {
         path.relative_to(folder).as_posix(): BLANK.sub(lambda blank: values[blank[1]], path.read_text(encoding="utf-8"))
