@@ -9,6 +9,7 @@ import yaml
 from spyglass_export.changes import Change
 from spyglass_export.checks.check import Check, failed, passed, run_side_by_side, warned
 from spyglass_export.checks.indexes import Found, look_up_requirements, look_up_specs, pip_configuration
+from spyglass_export.checks.secrets import check_environment_secrets
 from spyglass_export.environment.installable import FILE, OVERRIDE_FILE, make_installable
 from spyglass_export.environment.kinds import read_text
 from spyglass_export.environment.rules import matches, normalise, requirement_name, spec_name
@@ -47,7 +48,8 @@ def read_environment(settings: Settings) -> tuple[list[Check], dict[str, Any]]:
     specs, requirements = packages_of(content)
     packages = [line for line in requirements if not line.startswith("-")]
     what = f"{len(specs)} conda and {len(packages)} pip packages; changes so that they install: {told}"
-    return [passed(NAME, what), *_check_exclude(settings, changes)], content
+    secrets = check_environment_secrets(read_text(file), text)
+    return [passed(NAME, what), *_check_exclude(settings, changes), *secrets], content
 
 
 def _check_exclude(settings: Settings, changes: Sequence[Change]) -> list[Check]:

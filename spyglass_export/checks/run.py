@@ -12,6 +12,7 @@ from spyglass_export.checks.environment import check_packages, read_environment
 from spyglass_export.checks.export_folder import check_export
 from spyglass_export.checks.machine import check_machine
 from spyglass_export.checks.notebooks import check_notebooks
+from spyglass_export.checks.secrets import check_notebooks_secrets
 from spyglass_export.containers import ports
 from spyglass_export.containers.docker import Docker
 from spyglass_export.errors import UserError
@@ -49,7 +50,13 @@ def _check_environment_and_notebooks(settings: Settings) -> list[Check]:
     packages = [("packages", lambda: check_packages(settings, content))] if content else []
     return [
         *checks,
-        *run_side_by_side([*packages, ("notebooks", lambda: check_notebooks(settings.notebooks, content))]),
+        *run_side_by_side(
+            [
+                *packages,
+                ("notebooks", lambda: check_notebooks(settings.notebooks, content)),
+                ("secrets", lambda: check_notebooks_secrets(settings)),
+            ]
+        ),
     ]
 
 

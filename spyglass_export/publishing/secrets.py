@@ -1,36 +1,163 @@
 """What must not get to others: passwords, keys and tokens in what readers are given."""
 
-import re
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
+from spyglass_export.environment.credentials import find_credentials
 from spyglass_export.errors import UserError
 from spyglass_export.notebooks.files import notebook_files
-from spyglass_export.settings import DECLARED, Settings
+from spyglass_export.publishing.own_secrets import names_in, names_in_file, own_secrets
+from spyglass_export.publishing.scanner import find_secrets
+from spyglass_export.settings import Settings
 
-# A user or token before a host; the token of a private channel, as conda writes it. `git@` is everybody.
-CREDENTIAL = re.compile(rb"://(?!git@)[^/\s'\"@]+@[\w.-]+|/t/[^/\s]{6,}/")
+# A cell with this tag holds nothing secret, its author says.
+HARMLESS_TAG = "allowlist-secret"
+# What this file names in notebooks/, a name a line, holds nothing secret either. It is hidden, and in no image.
+HARMLESS_FILES = ".allowlist-secrets"
+# Outputs of these kinds are figures, films and sounds.
+_NO_TEXT = ("image/", "audio/", "video/", "application/pdf", "application/octet-stream")
+_TEXT_AT_ONCE = 1 << 24
+_MORE = 5
+
+
+@dataclass(frozen=True)
+class Find:
+    """A secret: the file below the project's folder, where in it, what it is, and whether it is the author's own."""
+
+    file: str
+    place: str
+    kind: str
+    is_own: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.file}, {self.place}: {self.kind}" if self.place else f"{self.file}: {self.kind}"
 
 
 def check_no_secret(settings: Settings) -> None:
-    """Look through the notebooks and environment.yml.
+    """Raise UserError where readers would get a secret in notebooks, files beside them, environment or rows."""
+    found = [*in_environment(settings), *in_notebooks(settings), *in_rows(settings)]
+    if not found:
+        return
+    own = [find for find in found if find.is_own]
+    more = "; ".join(map(str, (own + [find for find in found if not find.is_own])[1 : _MORE + 1]))
+    rest = f"; and {len(found) - _MORE - 1} more" if len(found) > _MORE + 1 else ""
+    first = (own or found)[0]
+    raise UserError(f"readers would get a secret: {first}{'; ' * bool(more)}{more}{rest}", hint_for(first))
 
-    Raises UserError where a notebook quotes the DANDI key or a password of the author's own, or where an address of
-    the environment has a user or a token in it.
+
+def hint_for(find: Find) -> str:
+    """Say what to do about a find, and how to mark one that is harmless."""
+    if find.file.startswith("export_data/environment"):
+        return (
+            "name a public address in export_data/environment.override.yml, or take the line out of the export's "
+            "environment.yml; then `invoke build`, and try again"
+        )
+    if find.file.startswith("export_data/"):
+        return "choose another password in .env where that is by chance, else take the row out of the export"
+    if find.is_own:
+        return "take it out, or choose another password in .env; then `invoke build`, and try again"
+    return (
+        "take it out, with the cell's output, and `invoke build`; where it is harmless, end its line with "
+        f"`# pragma: allowlist secret`, give the cell the tag `{HARMLESS_TAG}`, or write the file's name into "
+        f"notebooks/{HARMLESS_FILES}"
+    )
+
+
+def in_environment(settings: Settings) -> Iterator[Find]:
+    """Find credentials in the environment that readers get."""
+    file = settings.export_data / "environment.yml"
+    text = file.read_text(encoding="utf-8", errors="replace") if file.is_file() else ""
+    for line, kind in find_credentials(text):
+        yield Find("export_data/environment.yml", f"line {line}", kind)
+
+
+def in_rows(settings: Settings) -> Iterator[Find]:
+    """Find the author's own secrets in the database's rows; what else rows say is data, and is not judged."""
+    secrets = own_secrets(settings)
+    for file in sorted(settings.export_data.glob("sql/**/*.sql")) if secrets else ():
+        for name in names_in_file(file, secrets):
+            yield Find(file.relative_to(settings.root).as_posix(), "", f"the value of {name}", is_own=True)
+
+
+def in_notebooks(settings: Settings) -> Iterator[Find]:
+    """Find secrets in the notebooks, their outputs, and all files beside them that are text.
+
+    The author's own are looked for in all files; archives and compressed files are not unpacked.
     """
-    secrets = {name: str(getattr(settings, name.lower())) for name, one in DECLARED.items() if one.secret}
-    own = {name: value.encode() for name, value in secrets.items() if len(value) > 7 and value != settings.paper_id}
+    secrets = own_secrets(settings)
+    marked = settings.notebooks / HARMLESS_FILES
+    names = marked.read_text(encoding="utf-8").splitlines() if marked.is_file() else []
     for file in notebook_files(settings.notebooks):
-        content = file.read_bytes() if own and file.is_file() else b""
-        for name, value in own.items():
-            if value in content:
-                raise UserError(
-                    f"{file.relative_to(settings.root)} holds the value of {name}, and readers would get it",
-                    "take it out of the notebook and its outputs, run `invoke build`, and try again",
-                )
-    environment = settings.export_data / "environment.yml"
-    lines = environment.read_bytes().splitlines() if environment.is_file() else []
-    for number, line in enumerate(lines, 1):
-        if CREDENTIAL.search(line):
-            raise UserError(
-                f"export_data/environment.yml, line {number}, has a user or a token in an address, for readers to see",
-                "name a public address in export_data/environment.override.yml, run `invoke build`, and try again",
-            )
+        if file.is_file():
+            is_harmless = file.relative_to(settings.notebooks).as_posix() in map(str.strip, names)
+            yield from _in_file(file, settings, secrets, is_harmless)
+
+
+def _in_file(file: Path, settings: Settings, secrets: Mapping[str, str], is_harmless: bool) -> Iterator[Find]:
+    name = file.relative_to(settings.root).as_posix()
+    own: set[str] = set()
+    known = frozenset({settings.paper_id})
+    for place, text, is_marked in _texts(file):
+        for secret in names_in(text, secrets):
+            own.add(secret)
+            yield Find(name, place, f"the value of {secret}", is_own=True)
+        for line, kind in () if is_harmless or is_marked else find_secrets(text, _language(file), known):
+            yield Find(name, f"{place}, line {line}" if place else f"line {line}", kind)
+    for secret in names_in_file(file, secrets):
+        if secret not in own:
+            yield Find(name, "", f"the value of {secret}", is_own=True)
+
+
+def _language(file: Path) -> str:
+    return "cell.py" if file.suffix == ".ipynb" else file.name
+
+
+def _texts(file: Path) -> Iterator[tuple[str, str, bool]]:
+    """The texts of a file: where each stands, what it says, and whether its author marked it as harmless."""
+    with file.open("rb") as content:
+        start = content.read(_TEXT_AT_ONCE)
+    encoding = "utf-16" if start.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8"
+    if b"\0" in start[:8192] and encoding == "utf-8":
+        return  # no text
+    if file.suffix == ".ipynb":
+        try:
+            yield from _notebook_texts(json.loads(file.read_text(encoding="utf-8")))
+            return
+        except (ValueError, KeyError, TypeError, AttributeError):
+            pass  # a broken notebook is a text all the same
+    with file.open(encoding=encoding, errors="replace") as lines:
+        while text := "".join(lines.readlines(_TEXT_AT_ONCE)):
+            yield "", text, False
+
+
+def _notebook_texts(notebook: dict[str, Any]) -> Iterator[tuple[str, str, bool]]:
+    for number, cell in enumerate(notebook["cells"], 1):
+        is_marked = HARMLESS_TAG in cell["metadata"].get("tags", ())
+        yield f"cell {number}", "".join(cell["source"]), is_marked
+        shown = [
+            *_strings(cell.get("outputs", [])),
+            *_strings(cell["metadata"]),
+            *_strings(cell.get("attachments", {})),
+        ]
+        if shown:
+            yield f"output of cell {number}", "\n".join(shown), is_marked
+    yield "its metadata", "\n".join(_strings(notebook["metadata"])), False
+
+
+def _strings(value: Any, key: str = "") -> Iterator[str]:
+    """Every string below a value, with its key in front as JSON has it; figures are none."""
+    match value:
+        case str():
+            yield f'"{key}": {json.dumps(value, ensure_ascii=False)}' if key else value
+        case list() if value and all(isinstance(one, str) for one in value):
+            yield "".join(value)
+        case list():
+            for one in value:
+                yield from _strings(one)
+        case dict():
+            for name, one in value.items():
+                if not name.startswith(_NO_TEXT) or name.startswith("image/svg"):
+                    yield from _strings(one, "" if "/" in name or name == "text" else name)

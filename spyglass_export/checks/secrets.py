@@ -1,0 +1,52 @@
+"""Checks of what readers would get to see: secrets in environment and notebooks, and addresses closed to readers."""
+
+from collections.abc import Sequence
+from itertools import groupby
+
+from spyglass_export.checks.check import Check, passed, warned
+from spyglass_export.environment.credentials import find_credentials, private_addresses
+from spyglass_export.publishing.secrets import Find, hint_for, in_notebooks
+from spyglass_export.settings import Settings
+
+NAME = "secrets"
+NAMED_AT_MOST = 5
+
+
+def check_notebooks_secrets(settings: Settings) -> list[Check]:
+    """Look for what `publish`, `bundle` and `archive` would refuse in notebooks/, a warning for each file."""
+    found = list(in_notebooks(settings))
+    if not found:
+        return [passed(NAME, "none found in notebooks/: cells, outputs, and files of text beside them")]
+    return [_told(list(finds)) for _, finds in groupby(found, lambda find: find.file)]
+
+
+def _told(finds: Sequence[Find]) -> Check:
+    places = "; ".join(f"{find.place}: {find.kind}".removeprefix(": ") for find in finds[:NAMED_AT_MOST])
+    more = f"; and {len(finds) - NAMED_AT_MOST} more" if len(finds) > NAMED_AT_MOST else ""
+    return warned(NAME, f"{finds[0].file} cannot be published: {places}{more}", hint_for(finds[0]))
+
+
+def check_environment_secrets(exported: str, installable: str) -> list[Check]:
+    """Name the lines of environment.yml that hold a credential or an address closed to readers, by number alone.
+
+    ``exported`` is the text as Spyglass wrote it, whose lines its author knows; ``installable`` is what readers get.
+    """
+    lines = exported.splitlines()
+
+    def place(number: int) -> str:
+        text = installable.splitlines()[number - 1]
+        return f"line {lines.index(text) + 1}" if text in lines else f"line {number} of export_data/environment.yml"
+
+    checks = [
+        warned(
+            "environment",
+            f"{place(one.line)} cannot be published: {one.kind}",
+            hint_for(Find("export_data/environment.yml", "", "")),
+        )
+        for one in find_credentials(installable)
+    ]
+    for host, number in private_addresses(installable).items():
+        what = f"{place(number)}: {host} is not among the public channels and indexes; readers may not reach it"
+        hint = "images hold what was installed and run all the same; for readers to build anew, name a public address"
+        checks.append(warned("environment", what, hint))
+    return checks
