@@ -1,5 +1,7 @@
 """The one exception that reaches the user as a sentence instead of a traceback."""
 
+from collections.abc import Sequence
+
 
 class UserError(Exception):
     """A problem that the user can act on.
@@ -12,3 +14,12 @@ class UserError(Exception):
         super().__init__(what)
         self.what = what
         self.hint = hint
+
+
+def spoken(lines: Sequence[str]) -> UserError | None:
+    """Find the first `error:` line that a script of ours printed in a container, and the `hint:` after it."""
+    for index, line in enumerate(lines):
+        if line.startswith("error: "):
+            hint = next((line for line in lines[index:] if line.startswith("hint: ")), "")
+            return UserError(line.removeprefix("error: "), hint.removeprefix("hint: "))
+    return None

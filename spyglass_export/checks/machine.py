@@ -202,7 +202,7 @@ def _check_base_images(docker: Docker, settings: Settings) -> list[Check]:
 def _check_base_image(docker: Docker, name: str, image: str, source: str) -> list[Check]:
     if bootstrap.is_here(docker, image, source):
         return [passed(name, f"{image} is on this machine")]
-    if image in {stand_in for stand_in, _, _ in bootstrap.STAND_INS.values()}:
+    if bootstrap.is_stand_in(image):
         if docker.succeeds("image", "inspect", image):
             return [warned(name, f"the stand-in {image} is of older files than docker/base", "run `invoke bootstrap`")]
         return [failed(name, UserError(f"the stand-in {image} is not built", "run `invoke bootstrap`"))]

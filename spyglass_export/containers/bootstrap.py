@@ -10,9 +10,10 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import NamedTuple
 
 from dotenv import set_key
 
@@ -41,12 +42,22 @@ DOCKERD_LOG = Path("/var/log/dockerd.log")
 
 SYSTEM_CA_BUNDLE = Path("/etc/ssl/certs/ca-certificates.crt")
 REGISTRY_TIMEOUT = 5.0  # seconds for both registries together; an open one answers in a fraction of one
-# A stand-in: its name, the Debian release it is made of, and the setting that it is given to.
-STAND_INS = {
-    "DB_BASE_IMAGE": ("spyglass-export/mysql:9.7", "trixie", "db.Dockerfile"),
-    "HUB_BASE_IMAGE": ("spyglass-export/base-notebook:stand-in", "bookworm", "hub.Dockerfile"),
-}
 SOURCE_LABEL = "spyglass-export.source"
+
+
+class StandIn(NamedTuple):
+    """What takes a base image's place: its name, the Debian release that it is made of, and its Dockerfile."""
+
+    image: str
+    release: str
+    dockerfile: str
+
+
+# By the setting that names the base image.
+STAND_INS = {
+    "DB_BASE_IMAGE": StandIn("spyglass-export/mysql:9.7", "trixie", "db.Dockerfile"),
+    "HUB_BASE_IMAGE": StandIn("spyglass-export/base-notebook:stand-in", "bookworm", "hub.Dockerfile"),
+}
 
 
 def make_env_file(root: Path) -> None:
@@ -85,38 +96,47 @@ def ensure_engine(docker: Docker) -> None:
 
 def ensure_base_images(settings: Settings, docker: Docker) -> None:
     """See that both base images are here or can be pulled; build stand-ins for those that cannot."""
-    wanted = {"DB_BASE_IMAGE": settings.db_base_image, "HUB_BASE_IMAGE": settings.hub_base_image}
     source = source_hash(settings.root / "docker")
+    wanted = {"DB_BASE_IMAGE": settings.db_base_image, "HUB_BASE_IMAGE": settings.hub_base_image}
     missing = {name: image for name, image in wanted.items() if not is_here(docker, image, source)}
-    stand_in_names = {image for image, _, _ in STAND_INS.values()}
-    silent = [
-        name
-        for name, answers in zip(missing, registries_answer([*missing.values()]), strict=True)
-        if missing[name] in stand_in_names or not answers
-    ]
-    if silent and has_own_road(docker):
-        silent = [
-            name for name in silent if missing[name] in stand_in_names or docker.show("pull", missing[name]) is not None
-        ]
-    if not silent:
+    chosen = [name for name, image in missing.items() if is_stand_in(image)]
+    out_of_reach = _out_of_reach(docker, {name: image for name, image in missing.items() if name not in chosen})
+    if not chosen and not out_of_reach:
         return
-    unreachable = sorted({registry(missing[name]) for name in silent if missing[name] not in stand_in_names})
-    if unreachable:
-        console.say(f"no answer from {' and '.join(unreachable)}: stand-ins take the place of the base images")
+    if out_of_reach:
+        registries = sorted({registry(image) for image in out_of_reach.values()})
+        console.say(f"no answer from {' and '.join(registries)}: stand-ins take the place of the base images")
     if not (_debian_release() or "").startswith("debian") or os.geteuid() != 0:
         raise UserError(
-            f"no answer from the registry of {' and '.join(missing[name] for name in silent)}",
+            f"no answer from the registry of {' and '.join(out_of_reach.values())}"
+            if out_of_reach
+            else f"the stand-ins {' and '.join(missing.values())} are built on Debian, as root, and nowhere else",
             "check the network, or set HUB_BASE_IMAGE and DB_BASE_IMAGE in .env to images of a mirror that you reach",
         )
     bundle = settings.ca_bundle or _system_ca_bundle()
-    chosen = {name: STAND_INS[name][0] for name in silent if wanted[name] != STAND_INS[name][0]}
-    for name in (name for name in silent if not is_here(docker, STAND_INS[name][0], source)):
-        _build_stand_in(docker, settings.root / "docker", *STAND_INS[name], source, bundle)
+    for stand_in in (STAND_INS[name] for name in (*chosen, *out_of_reach)):
+        if not is_here(docker, stand_in.image, source):
+            _build_stand_in(docker, settings.root / "docker", stand_in, source, bundle)
+    new = {name: STAND_INS[name].image for name in out_of_reach}
     if bundle and not settings.ca_bundle:
-        chosen["CA_BUNDLE"] = str(bundle)
-    for name, value in chosen.items():
+        new["CA_BUNDLE"] = str(bundle)
+    for name, value in new.items():
         set_key(settings.root / ".env", name, value, quote_mode="auto")
         console.say(f"set {name}={value} in .env")
+
+
+def _out_of_reach(docker: Docker, images: Mapping[str, str]) -> dict[str, str]:
+    """Give the images that cannot be pulled; where Docker has a road of its own, it has to try."""
+    answers = registries_answer([*images.values()])
+    silent = {name: image for (name, image), heard in zip(images.items(), answers, strict=True) if not heard}
+    if silent and has_own_road(docker):
+        return {name: image for name, image in silent.items() if docker.show("pull", image)}
+    return silent
+
+
+def is_stand_in(image: str) -> bool:
+    """Whether an image is one that `bootstrap` builds."""
+    return image in {stand_in.image for stand_in in STAND_INS.values()}
 
 
 def _debian_release() -> str | None:
@@ -210,7 +230,7 @@ def is_here(docker: Docker, image: str, source: str) -> bool:
     """Whether the image is on this machine; a stand-in counts only when it is made of today's files."""
     if not docker.succeeds("image", "inspect", image):
         return False
-    if image not in {name for name, _, _ in STAND_INS.values()}:
+    if not is_stand_in(image):
         return True
     label = docker.ask("image", "inspect", "--format", f'{{{{index .Config.Labels "{SOURCE_LABEL}"}}}}', image)
     return label.strip() == source
@@ -255,13 +275,11 @@ def _system_ca_bundle() -> Path | None:
     return next((path for path in (*(Path(n) for n in named if n), SYSTEM_CA_BUNDLE) if path.is_file()), None)
 
 
-def _build_stand_in(
-    docker: Docker, folder: Path, image: str, release: str, dockerfile: str, source: str, bundle: Path | None
-) -> None:
-    debian = f"spyglass-export/debian:{release}"
+def _build_stand_in(docker: Docker, folder: Path, stand_in: StandIn, source: str, bundle: Path | None) -> None:
+    debian = f"spyglass-export/debian:{stand_in.release}"
     if not docker.succeeds("image", "inspect", debian):
-        _import_debian(docker, release, debian)
-    console.say(f"building {image} (a minute or two)")
+        _import_debian(docker, stand_in.release, debian)
+    console.say(f"building {stand_in.image} (a minute or two)")
     secret = ("--secret", f"id=ca_bundle,src={bundle}") if bundle else ()
     # Without a value these are the environment's, where it has them.
     proxies = [f"--build-arg={name}" for name in PROXY_VARIABLES]
@@ -272,7 +290,7 @@ def _build_stand_in(
         "--label",
         f"{SOURCE_LABEL}={source}",
         "--tag",
-        image,
+        stand_in.image,
     )
     lines: list[str] = []
     try:
@@ -283,13 +301,13 @@ def _build_stand_in(
             *secret,
             *arguments,
             "--file",
-            str(folder / "base" / dockerfile),
+            str(folder / "base" / stand_in.dockerfile),
             str(folder),
         ):
             lines.append(line)
     except subprocess.CalledProcessError as error:
         raise UserError(
-            f"the stand-in {image} cannot be built: {next((x for x in reversed(lines) if x.strip()), '')}",
+            f"the stand-in {stand_in.image} cannot be built: {next((x for x in reversed(lines) if x.strip()), '')}",
             "check that this machine reaches its Debian mirror and PyPI; behind a proxy set CA_BUNDLE in .env",
         ) from error
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from spyglass_export import console
 from spyglass_export.containers.docker import Docker
 from spyglass_export.containers.faults import NoSpace, recognise
-from spyglass_export.errors import UserError
+from spyglass_export.errors import UserError, spoken
 from spyglass_export.files import write_text
 
 LOG_LINES = 15
@@ -68,10 +68,8 @@ def _steps_shown() -> Iterator[Callable[[str], None]]:
 
 def _explain(log: list[str]) -> UserError:
     outputs = [output[2] for line in log if (output := OUTPUT.match(line))]
-    for index, text in enumerate(outputs):
-        if text.startswith("error: "):
-            hint = next((text for text in outputs[index:] if text.startswith("hint: ")), "build.log has the whole log")
-            return UserError(text.removeprefix("error: "), hint.removeprefix("hint: "))
+    if said := spoken(outputs):
+        return UserError(said.what, said.hint or "build.log has the whole log")
     # What a step prints is not Docker's own, except where the disk is full, which it alone may tell.
     if NoSpace.fits("\n".join(outputs)):
         return NoSpace()

@@ -12,7 +12,7 @@ from spyglass_export import console
 from spyglass_export.checksum import sha256_of
 from spyglass_export.containers.docker import Docker
 from spyglass_export.containers.volumes import volume_names
-from spyglass_export.errors import UserError
+from spyglass_export.errors import UserError, spoken
 from spyglass_export.export.manifest import read_manifest
 from spyglass_export.settings import Settings, variables
 
@@ -188,26 +188,26 @@ def containers_of(docker: Docker) -> dict[str, Container]:
 def _why_not_healthy(docker: Docker, *, timed_out: bool = False) -> UserError | None:
     """Find the container that failed, print its last lines and say what happened; None where none has."""
     containers = containers_of(docker)
-    for service in SERVICES:
-        one = containers.get(service)
-        if not one or (one.state in ("running", "created") and one.health != "unhealthy" and not timed_out):
-            continue
-        if timed_out and one.health == "healthy":
-            continue
-        lines = log_of(docker, service, str(LOG_LINES))
-        console.note(f"the last lines of the container {service}:")
-        for line in lines:
-            console.note(f"  {line}")
-        spoken = [line for line in lines if line.startswith("error: ")]
-        hints = [line for line in lines if line.startswith("hint: ")]
-        what = f"the container {service} " + (
-            "does not get healthy" if one.state == "running" else f"stopped right after its start ({one.state})"
-        )
-        return UserError(
-            f"{what}: {spoken[-1].removeprefix('error: ')}" if spoken else what,
-            hints[-1].removeprefix("hint: ") if hints else "the lines above say why",
-        )
-    return None
+    failed = [containers[name] for name in SERVICES if name in containers and _has_failed(containers[name], timed_out)]
+    if not failed:
+        return None
+    one = failed[0]
+    lines = log_of(docker, one.service, str(LOG_LINES))
+    console.note(f"the last lines of the container {one.service}:")
+    for line in lines:
+        console.note(f"  {line}")
+    happened = "does not get healthy" if one.state == "running" else f"stopped right after its start ({one.state})"
+    said = spoken(lines)
+    return UserError(
+        f"the container {one.service} {happened}{f': {said.what}' if said else ''}",
+        said.hint if said and said.hint else "the lines above say why",
+    )
+
+
+def _has_failed(container: Container, timed_out: bool) -> bool:
+    if container.state not in ("running", "created"):
+        return True
+    return container.health == "unhealthy" or (timed_out and container.health != "healthy")
 
 
 def log_of(docker: Docker, service: str, tail: str = "all") -> list[str]:
