@@ -168,7 +168,7 @@ def clean(context: Context, yes: bool = False, superseded: bool = False) -> None
     if not superseded:
         stack.down(docker)
     remove_volumes(docker, volumes)
-    console.say(f"removed {len(volumes)} volumes")
+    console.say(f"removed {len(volumes)} volume{'' if len(volumes) == 1 else 's'}")
 
 
 @command(

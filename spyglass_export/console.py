@@ -5,6 +5,7 @@ Rich is imported where it is used: plain lines do without, so that most commands
 
 import errno
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -104,10 +105,14 @@ def progress(title: str, total: int) -> Iterator[Callable[[int], None]]:
 
 def confirm(question: str) -> bool:
     """Ask a question; anything but `y` or `yes` is a no. Raises UserError where nobody can answer."""
-    if not sys.stdin.isatty():
+    if sys.stdin is None or not sys.stdin.isatty():
         raise UserError(f"nobody is here to answer: {question}", "say --yes to go ahead without being asked")
     print(f"{question} [y/N] ", end="", flush=True)  # input() may ask on standard error
-    return input().strip().lower() in ("y", "yes")
+    try:
+        return input().strip().lower() in ("y", "yes")
+    except EOFError:  # Ctrl-D
+        print()
+        return False
 
 
 @contextmanager
@@ -123,6 +128,9 @@ def errors_as_lines(*, debug: bool = False) -> Iterator[None]:
     except (Exception, KeyboardInterrupt) as error:
         if debug:
             raise
+        if isinstance(error, KeyboardInterrupt):
+            # A second Ctrl-C ends it at once; Python would show where it was.
+            signal.signal(signal.SIGINT, lambda *_: os._exit(1))
         from rich.markup import escape
 
         what, hint = _explain(error)

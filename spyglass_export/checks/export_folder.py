@@ -70,7 +70,7 @@ def _check_dump(dump: Path) -> Check:
     except (OSError, EOFError, zlib.error) as error:
         return failed(NAME, UserError(f"{dump.name} cannot be read: {error}", COPY_AGAIN))
     if b"\0" in head[:2] or head.startswith((b"\x1f\x8b", b"\xff\xfe", b"\xfe\xff")):
-        return failed(NAME, UserError(f"{dump.name} is no text in UTF-8", COPY_AGAIN))
+        return failed(NAME, UserError(f"{dump.name} is not text in UTF-8", COPY_AGAIN))
     if not HEAD.search(head):
         what = f"{dump.name} does not begin as a dump of MySQL"
         return warned(NAME, what, "see that it is what mysqldump wrote, with no --skip-comments")

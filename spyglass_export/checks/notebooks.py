@@ -49,9 +49,9 @@ def _read(file: Path) -> dict[str, Any]:
     try:
         notebook = json.loads(file.read_text(encoding="utf-8"))
     except UnicodeDecodeError as error:
-        raise UserError(f"it is no UTF-8 text, at byte {error.start}", "save it again in Jupyter") from error
+        raise UserError(f"it is not UTF-8 text, at byte {error.start}", "save it again in Jupyter") from error
     except json.JSONDecodeError as error:
-        what = f"it is no valid JSON, in line {error.lineno}: {error.msg}" if error.doc.strip() else "it is empty"
+        what = f"it is not valid JSON, in line {error.lineno}: {error.msg}" if error.doc.strip() else "it is empty"
         raise UserError(what, "take it from a backup; if git merged it, look for <<<<<<< in it") from error
     is_notebook = isinstance(notebook, dict) and isinstance(notebook.get("nbformat"), int)
     if is_notebook and notebook["nbformat"] != 4:

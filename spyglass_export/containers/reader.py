@@ -97,7 +97,7 @@ def load_archive(settings: Settings, folder: Path, *, dry: bool = False) -> None
     docker.check(to_build=False)
     images = folder.resolve() / ARCHIVED_IMAGES
     if not images.is_file():
-        raise UserError(f"{folder} is no archive: it has no {ARCHIVED_IMAGES}", "name a folder of `invoke archive`")
+        raise UserError(f"{folder} is not an archive: it has no {ARCHIVED_IMAGES}", "name a folder of `invoke archive`")
     with console.status(f"checking {images.name}"):
         _check_sums(folder)
     with console.status(f"loading {images.name} into Docker"):

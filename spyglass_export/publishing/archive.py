@@ -30,7 +30,7 @@ def write_archive(settings: Settings, docker: Docker) -> Path:
     """
     folder = settings.root / f"{settings.paper_id}-archive"
     if folder.exists() and not (folder / CRATE).is_file():
-        raise UserError(f"{folder} exists and is no archive", "move it away, and try again")
+        raise UserError(f"{folder} exists and is not an archive", "move it away, and try again")
     images = provenance.images_as_tested(settings, docker)
     check_no_secret(settings)
     _check_engine(docker)

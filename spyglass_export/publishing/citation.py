@@ -47,7 +47,7 @@ def read(root: Path, paper_id: str) -> Citation:
         reason = " ".join(str(error).split())
         raise UserError(f"CITATION.cff cannot be read: {reason}", "check it, for instance with cffconvert") from error
     if not isinstance(found, dict):
-        raise UserError("CITATION.cff is no list of names and values", "check it, for instance with cffconvert")
+        raise UserError("CITATION.cff does not consist of names and values", "check it, for instance with cffconvert")
     licences = found.get("license") or LICENCE
     return Citation(
         title=str(found.get("title") or f"Spyglass paper {paper_id}"),

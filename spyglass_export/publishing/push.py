@@ -42,7 +42,7 @@ def _check_names(settings: Settings) -> None:
     for name in (settings.db_image_name, settings.hub_image_name):
         if "/" not in name:
             raise UserError(
-                f"the image name {name} names no registry and no user to publish under",
+                f"the image name {name} has neither a registry nor a user to publish under",
                 "set DOCKER_HUB_USER in .env, or a registry's host in HUB_IMAGE_NAME and DB_IMAGE_NAME; then "
                 "`invoke build`, which takes seconds, and try again",
             )

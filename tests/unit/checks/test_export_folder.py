@@ -69,7 +69,7 @@ def test_a_dump_that_is_cut_off(settings: Settings, kept: int) -> None:
     ("dump", "status", "what"),
     [
         (b"", "failure", "is empty"),
-        (DUMP.decode().encode("utf-16"), "failure", "is no text in UTF-8"),
+        (DUMP.decode().encode("utf-16"), "failure", "is not text in UTF-8"),
         (b"<html>Sign in</html>", "warning", "does not begin as a dump"),
     ],
 )

@@ -196,7 +196,7 @@ def test_what_only_looks_like_a_path_is_let_be(cell: str) -> None:
     ("content", "what"),
     [
         ("", "it is empty"),
-        ('{"cells": [\n<<<<<<< HEAD\n', "it is no valid JSON, in line 2"),
+        ('{"cells": [\n<<<<<<< HEAD\n', "it is not valid JSON, in line 2"),
         ('{"nbformat": 3, "worksheets": []}', "it is in notebook format 3, and 4 is needed"),
         ('{"a": 1}', "it is JSON, but no notebook"),
         ('{"nbformat": 4, "cells": [{"cell_type": "code"}]}', "it is JSON, but no notebook"),

@@ -273,7 +273,7 @@ def test_a_folder_that_is_no_archive_is_not_replaced(settings: Settings, docker:
     mine.parent.mkdir()
     mine.touch()
 
-    with pytest.raises(UserError, match="exists and is no archive"):
+    with pytest.raises(UserError, match="exists and is not an archive"):
         archive.write_archive(settings, docker)
     assert mine.exists()
 
@@ -305,7 +305,7 @@ def test_an_archive_that_cannot_be_finished_leaves_the_last_one(archived: Path, 
     ("damage", "says"),
     [
         (lambda folder: (folder / "images.tar.zst").write_bytes(b"x"), "is damaged"),
-        (lambda folder: (folder / "images.tar.zst").unlink(), "is no archive"),
+        (lambda folder: (folder / "images.tar.zst").unlink(), "is not an archive"),
         (lambda folder: (folder / "LICENSE").unlink(), "LICENSE is missing"),
         (lambda folder: (folder / "SHA256SUMS").unlink(), "has no SHA256SUMS"),
     ],

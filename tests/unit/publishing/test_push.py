@@ -182,7 +182,7 @@ def test_a_notebook_that_quotes_a_secret_is_not_published(tmp_path: Path, name: 
 def test_a_name_without_registry_or_user_is_refused(tmp_path: Path) -> None:
     settings, docker = project(tmp_path, "DOCKER_HUB_USER=\n")
 
-    with pytest.raises(UserError, match="names no registry and no user") as error:
+    with pytest.raises(UserError, match="has neither a registry nor a user") as error:
         publish.push_images(settings, docker)
 
     assert "DOCKER_HUB_USER" in error.value.hint
