@@ -55,10 +55,13 @@ def activate_in_terminals() -> None:
     The home may serve other images too.
     """
     file, line = HOME / ".bashrc", "[ ! -f /opt/paper/activate.sh ] || . /opt/paper/activate.sh\n"
-    text = file.read_text(encoding="utf-8", errors="replace") if file.exists() else ""
-    if "/opt/paper/activate.sh" not in text:
-        with file.open("a", encoding="utf-8") as bashrc:
-            bashrc.write(line if text.endswith("\n") or not text else f"\n{line}")
+    try:
+        text = file.read_text(encoding="utf-8", errors="replace") if file.exists() else ""
+        if "/opt/paper/activate.sh" not in text:
+            with file.open("a", encoding="utf-8") as bashrc:
+                bashrc.write(line if text.endswith("\n") or not text else f"\n{line}")
+    except OSError as error:
+        print(f"terminals start without the paper's environment: {error}", flush=True)
 
 
 def configure_datajoint() -> None:

@@ -128,6 +128,7 @@ def test_a_variable_that_is_missing_is_one_error(containers: Containers) -> None
 def test_terminals_have_the_papers_environment_in_a_mounted_home(containers: Containers, tmp_path: Path) -> None:
     tmp_path.chmod(0o777)
     (tmp_path / ".bashrc").write_text("# of another image")
+    (tmp_path / ".bashrc").chmod(0o666)
     hub = containers.start("hub", f"--volume={tmp_path}:/home/jovyan")
     wait_until_healthy(hub)
 
