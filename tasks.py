@@ -263,7 +263,7 @@ def lint(context: Context) -> None:
         [sys.executable, "-m", "ruff", "format", "--check"],
         [sys.executable, "-m", "mypy"],
         ["lint-imports", "--no-logo"],
-        ["shellcheck", "--external-sources", *(name for name in files if name.endswith((".sh", ".ci/run")))],
+        ["shellcheck", "--external-sources", *(name for name in files if name.endswith((".sh", ".sbatch", ".ci/run")))],
         ["hadolint", *(name for name in files if name.endswith("Dockerfile"))],
         [sys.executable, "-m", "yamllint", "--strict", *(name for name in files if name.endswith((".yml", ".yaml")))],
     )

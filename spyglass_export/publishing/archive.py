@@ -10,7 +10,7 @@ from spyglass_export.containers.docker import Docker
 from spyglass_export.containers.reader import ARCHIVED_IMAGES, CHECKSUMS
 from spyglass_export.errors import UserError
 from spyglass_export.files import write_text
-from spyglass_export.publishing import bundle, provenance
+from spyglass_export.publishing import bundle, elsewhere, provenance
 from spyglass_export.publishing.ro_crate import CRATE, describe
 from spyglass_export.publishing.secrets import check_no_secret
 from spyglass_export.settings import Settings
@@ -69,7 +69,13 @@ def write_archive(settings: Settings, docker: Docker) -> Path:
         for name in ("LICENSE", "CITATION.cff"):
             if (settings.root / name).is_file():
                 shutil.copyfile(settings.root / name, incoming / name)
-        sums = {path.name: sha256(path) for path in sorted(incoming.iterdir())}
+        scripts = elsewhere.fill(settings, images, references, bundle.ports_of(settings.paper_id)[0])
+        for name in elsewhere.APPTAINER:
+            (incoming / name).parent.mkdir(exist_ok=True)
+            write_text(incoming / name, scripts[name])
+            (incoming / name).chmod(0o755)
+        files = sorted(path for path in incoming.rglob("*") if path.is_file())
+        sums = {path.relative_to(incoming).as_posix(): sha256(path) for path in files}
         crate = json.dumps(describe(settings, images, incoming, sums), indent=2, ensure_ascii=False) + "\n"
         write_text(incoming / CRATE, crate)
         sums[CRATE] = sha256(incoming / CRATE)

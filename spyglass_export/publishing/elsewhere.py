@@ -12,6 +12,7 @@ from spyglass_export.publishing import citation
 from spyglass_export.settings import Settings
 
 FOLDER = "elsewhere"
+APPTAINER = ("apptainer/paper.sbatch", "apptainer/paper.sh")
 BLANK = re.compile(r"__([A-Z]+(?:_[A-Z]+)*)__")
 
 

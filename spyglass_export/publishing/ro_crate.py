@@ -8,7 +8,7 @@ from typing import Any
 from spyglass_export.containers import labels
 from spyglass_export.containers.image import Image
 from spyglass_export.containers.reader import ARCHIVED_IMAGES, CHECKSUMS
-from spyglass_export.publishing import citation
+from spyglass_export.publishing import citation, elsewhere
 from spyglass_export.publishing.citation import Author, Citation
 from spyglass_export.settings import Settings
 
@@ -20,6 +20,7 @@ FILES = {
     "README.md": ("How to start it", "text/markdown"),
     "LICENSE": ("Licence of the software around the images", "text/plain"),
     "CITATION.cff": ("How to cite the paper", "text/yaml"),
+    **dict.fromkeys(elsewhere.APPTAINER, ("How to run it on a cluster with Apptainer", "text/x-shellscript")),
 }
 BUNDLE = ("What a reader unpacks and starts", "application/zip")
 Entity = dict[str, Any]
@@ -28,7 +29,7 @@ Entity = dict[str, Any]
 def describe(settings: Settings, images: Mapping[str, Image], folder: Path, sums: Mapping[str, str]) -> Entity:
     """Describe the files of an archive; ``sums`` are their SHA-256 in ``folder``, in hexadecimal, by name."""
     cited = citation.read(settings.root, settings.paper_id)
-    files = [_file(folder / name, digest) for name, digest in sums.items()]
+    files = [_file(folder, name, digest) for name, digest in sums.items()]
     files.append({"@id": CHECKSUMS, "@type": "File", "name": CHECKSUMS, "encodingFormat": "text/plain"})
     people, institutes = _people(cited.authors)
     licence, article = _licence(cited.licence), _article(cited)
@@ -61,15 +62,15 @@ def _named(entity: Entity) -> dict[str, str]:
     return {"@id": entity["@id"]}
 
 
-def _file(file: Path, digest: str) -> Entity:
-    description, media_type = FILES.get(file.name, BUNDLE)
+def _file(folder: Path, name: str, digest: str) -> Entity:
+    description, media_type = FILES.get(name, BUNDLE)
     return {
-        "@id": file.name,
+        "@id": name,
         "@type": "File",
-        "name": file.name,
+        "name": name,
         "description": description,
         "encodingFormat": media_type,
-        "contentSize": str(file.stat().st_size),
+        "contentSize": str((folder / name).stat().st_size),
         "sha256": digest,
     }
 

@@ -228,11 +228,16 @@ def archived(settings: Settings, docker: Docker, images: dict[str, Image], monke
     return archive.write_archive(settings, docker)
 
 
+def files_of(folder: Path) -> set[str]:
+    return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+
+
 def test_an_archive_is_whole_and_its_checksums_say_so(archived: Path) -> None:
     sums = dict(line.split("  ")[::-1] for line in (archived / "SHA256SUMS").read_text().splitlines())
 
-    assert {path.name for path in archived.iterdir()} == {*sums, "SHA256SUMS"}
+    assert files_of(archived) == {*sums, "SHA256SUMS"}
     assert {"images.tar.zst", "Gu2026.zip", "ro-crate-metadata.json", "CITATION.cff", "README.md"} <= set(sums)
+    assert os.access(archived / "apptainer" / "paper.sh", os.X_OK)
     for name, digest in sums.items():
         assert hashlib.sha256((archived / name).read_bytes()).hexdigest() == digest
     assert not archived.with_name(f"{archived.name}.tmp").exists()
@@ -261,7 +266,7 @@ def test_an_archive_is_an_ro_crate(archived: Path) -> None:
     assert [entities[author["@id"]]["name"] for author in root["author"]] == ["Ada Lovelace", "The Lab"]
     assert entities[entities[root["author"][1]["@id"]]["affiliation"]["@id"]]["name"] == "A University"
     parts = {part["@id"] for part in root["hasPart"]}
-    assert parts == {path.name for path in archived.iterdir()} - {"ro-crate-metadata.json"}
+    assert parts == files_of(archived) - {"ro-crate-metadata.json"}
     for part in parts - {"SHA256SUMS"}:
         assert entities[part]["contentSize"] == str((archived / part).stat().st_size)
     named = [value["@id"] for entity in entities.values() for value in entity.values() if isinstance(value, dict)]
