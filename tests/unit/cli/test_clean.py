@@ -45,9 +45,9 @@ def paper(tmp_path: Path) -> Path:
     project, label = "spyglass-gu2026", "com.docker.compose."
     volumes = [
         {
-            "Name": f"spyglass-gu2026_{name}",
+            "Name": f"{project}_{name}",
             "Size": "1GB",
-            "Labels": f"{label}project=spyglass-gu2026,{label}volume={role}",
+            "Labels": f"{label}project={project},{label}volume={role}",
         }
         for name, role in names.items()
     ]
