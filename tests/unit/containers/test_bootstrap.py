@@ -1,12 +1,14 @@
 """Base images, on a program that answers as Docker does where registries are reached by a mirror or a proxy."""
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from spyglass_export.containers.bootstrap import ensure_base_images
+from spyglass_export.containers.bootstrap import STAND_INS, ensure_base_images, ensure_engine, make_env_file
 from spyglass_export.containers.docker import Docker
+from spyglass_export.containers.faults import NotRunning
 from spyglass_export.errors import UserError
 from spyglass_export.settings import Settings, load
 
@@ -44,3 +46,62 @@ def test_a_registry_that_nobody_reaches(
 
     with pytest.raises(UserError, match=r"no answer from the registry of 127\.0\.0\.1:9/db and 127\.0\.0\.1:9/hub"):
         ensure_base_images(settings, docker)
+
+
+@pytest.mark.parametrize(("platform", "owner_is_written"), [("linux", True), ("darwin", False), ("win32", False)])
+def test_env_names_the_owner_of_notebooks_where_docker_maps_no_ids(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, platform: str, owner_is_written: bool
+) -> None:
+    (tmp_path / "notebooks").mkdir()
+    (tmp_path / "env.example").write_text("PAPER_ID=example\n")
+    monkeypatch.setattr(sys, "platform", platform)
+
+    make_env_file(tmp_path)
+
+    assert (tmp_path / ".env").read_bytes().startswith(b"PAPER_ID=example\n")
+    assert ("HOST_UID=" in (tmp_path / ".env").read_text()) is owner_is_written
+
+
+@pytest.mark.parametrize(
+    ("platform", "hint"),
+    [
+        ("darwin", "install and start Docker Desktop"),
+        ("win32", "install and start Docker Desktop"),
+        ("linux", "install Docker Engine 23 or newer"),
+    ],
+)
+def test_who_has_no_docker_is_told_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, platform: str, hint: str
+) -> None:
+    monkeypatch.setattr(sys, "platform", platform)
+    monkeypatch.setattr("spyglass_export.containers.bootstrap._debian_release", lambda: None)
+
+    with pytest.raises(UserError, match="there is no program `no-such-docker`") as error:
+        ensure_engine(Docker(("no-such-docker",), tmp_path))
+
+    assert error.value.hint.startswith(hint)
+
+
+@pytest.mark.parametrize("platform", ["darwin", "win32"])
+def test_who_has_not_started_docker_desktop_is_not_told_to_install_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, platform: str
+) -> None:
+    monkeypatch.setattr(sys, "platform", platform)
+    monkeypatch.setattr("spyglass_export.containers.bootstrap._debian_release", lambda: None)
+    (tmp_path / "docker.py").write_text(
+        "import sys; sys.exit('Cannot connect to the Docker daemon at unix:///x.sock.')"
+    )
+
+    with pytest.raises(NotRunning) as error:
+        ensure_engine(Docker((sys.executable, str(tmp_path / "docker.py")), tmp_path))
+
+    assert error.value.hint.startswith("start Docker Desktop")
+
+
+def test_a_stand_in_that_only_debian_builds_is_named_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings, docker = engine(tmp_path, own_road="", pulls=False)
+    monkeypatch.setattr("spyglass_export.containers.bootstrap._debian_release", lambda: None)
+    db, hub = (STAND_INS[name].image for name in ("DB_BASE_IMAGE", "HUB_BASE_IMAGE"))
+
+    with pytest.raises(UserError, match=r"the stand-ins .*mysql.* and .*base-notebook.* are built on Debian, as root"):
+        ensure_base_images(replace(settings, db_base_image=db, hub_base_image=hub), docker)

@@ -1,6 +1,7 @@
 """Ports that are chosen for the user, as on a server with several papers."""
 
 import socket
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -61,3 +62,20 @@ def test_a_port_that_was_given_stays(tmp_path: Path) -> None:
     settings = replace(settings_of(tmp_path), hub_port=12345)
 
     assert ports.settle(settings).hub_port == 12345
+
+
+def test_windows_is_asked_to_tell_of_a_port_in_use(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """There a second program may bind a port that is in use, unless the option is set; another stands for it here."""
+    asked: list[int] = []
+
+    class Probe(socket.socket):
+        def setsockopt(self, *arguments: int) -> None:  # type: ignore[override]
+            asked.append(arguments[1])
+
+    monkeypatch.setattr(sys, "platform", "win32")
+    monkeypatch.setattr(socket, "SO_EXCLUSIVEADDRUSE", -5, raising=False)
+    monkeypatch.setattr(socket, "socket", Probe)
+
+    ports.settle(settings_of(tmp_path))
+
+    assert set(asked) == {-5}
