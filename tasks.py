@@ -57,6 +57,28 @@ def check(context: Context, json: bool = False) -> None:
     require_no_failure(found)
 
 
+@command(
+    help={
+        "host": "the lab's server; from DataJoint's configuration or ~/.my.cnf when left out",
+        "port": "its port; 3306 as a rule",
+        "user": "who may read the tables; the password comes from MYSQL_PWD, these files, or is asked for",
+    }
+)
+def dump(context: Context, host: str = "", port: str = "", user: str = "") -> None:
+    """Dump what the export's script asks for, from the lab's server, with a proof of each table's rows."""
+    from spyglass_export.servers.account import find_account
+    from spyglass_export.servers.dump import dump as dump_export
+
+    settings, docker = _authors_stack(context)
+    if docker.dry:
+        console.say(f"# dumps what the script in {settings.spyglass_paper_dir} asks for, into the same folder")
+        return
+    account = find_account(host, port, user, folder=ROOT)
+    written = dump_export(ROOT, settings.spyglass_paper_dir, account, docker, settings.db_base_image)
+    names = " and ".join(file.name for file in written.files)
+    console.say(f"wrote {names} with {written.rows:,} rows of {written.tables} tables, and proof.json beside it")
+
+
 @command()
 def copy_files(context: Context) -> None:
     """Read the export in SPYGLASS_PAPER_DIR, clean it and write export_data/. Loses no row, or says why."""

@@ -132,6 +132,13 @@ class Docker:
         if process.returncode:
             raise subprocess.CalledProcessError(process.returncode, command)
 
+    def start(self, *arguments: str, stdout: IO[bytes], stderr: IO[bytes]) -> "subprocess.Popen[bytes]":
+        """Start docker with a pipe as its input; whoever calls closes that and waits."""
+        command, pipe = self._command(arguments), subprocess.PIPE
+        return subprocess.Popen(
+            command, cwd=self.root, env=self._environment(), stdin=pipe, stdout=stdout, stderr=stderr
+        )
+
     def check(self, *, to_build: bool = True) -> None:
         """Raise DockerError unless Docker Engine answers and has compose v2 and, for builds, buildx."""
         if self.dry:

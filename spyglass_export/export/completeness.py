@@ -1,7 +1,6 @@
 """The dump, held against what the export itself says: its script, its versions, its foreign keys, its folder."""
 
 import re
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,7 +8,7 @@ from pathlib import Path
 from packaging.version import InvalidVersion, Version
 
 from spyglass_export.errors import UserError
-from spyglass_export.export.condition import parts_of, squeezed
+from spyglass_export.export.condition import is_condition_of, parts_of
 from spyglass_export.export.folder import VERSION_FILE, unread
 from spyglass_export.export.outline import AbsentParent, Name, Outline, Piece, read_outline
 from spyglass_export.export.script import Call, Script, ScriptNotUnderstoodError, find_scripts, read_script
@@ -87,12 +86,11 @@ def _held_against(script: Script, outline: Outline) -> list[str]:
 
 
 def _difference(asked: list[Call], pieces: list[Piece]) -> str:
-    there = Counter(squeezed(piece.where) for piece in pieces)
-    lacking = [call for call in asked if not _taken(there, call)]
-    others = sum(there.values())
+    left = [piece.where for piece in pieces]
+    lacking = [call for call in asked if not _taken(left, call)]
     if not lacking:
-        return f"has {_counted(others, 'piece')} more than the script dumps" if others else ""
-    if len(lacking) > others:
+        return f"has {_counted(len(left), 'piece')} more than the script dumps" if left else ""
+    if len(lacking) > len(left):
         lines = ", ".join(str(call.line) for call in lacking[:_NAMED_AT_MOST])
         return f"has {len(pieces)} of {_counted(len(asked), 'piece')}: nothing of the call on line {lines}"
     if any(call.is_changed_by_bash for call in lacking):
@@ -102,12 +100,17 @@ def _difference(asked: list[Call], pieces: list[Piece]) -> str:
     return f"was dumped by another condition than that of line {lacking[0].line}"
 
 
-def _taken(there: Counter[str], call: Call) -> bool:
+def _taken(left: list[str], call: Call) -> bool:
     """Whether the call's piece is there, or the pieces that its condition is taken apart into; taken away then."""
-    for wanted in ([call.where], parts_of(call.where)):
-        counted = Counter(map(squeezed, wanted))
-        if all(there[where] >= number for where, number in counted.items()):
-            there.subtract(counted)
+    for wanted in (parts_of(call.where), [call.where]):
+        found = list(left)
+        for where in wanted:
+            piece = next((one for one in found if is_condition_of(one, where)), None)
+            if piece is None:
+                break
+            found.remove(piece)
+        else:
+            left[:] = found
             return True
     return False
 

@@ -5,6 +5,8 @@ from collections.abc import Iterator
 
 # Linux hands a program no argument of more than 131,072 bytes (MAX_ARG_STRLEN in its binfmts.h).
 LONGEST = 120_000  # bytes
+# `mariadb-dump` ends a comment after 1,023 bytes, `mysqldump` after 2,047.
+_KEPT_OF_COMMENT = 1000  # bytes of a condition, at least
 _TOKEN = re.compile(
     r"""'(?:[^'\\]|\\.|'')*' | "(?:[^"\\]|\\.|"")*" | `[^`]*` | [()] | \|\| | /\* | -- | \# | \w+""",
     re.VERBOSE | re.DOTALL,
@@ -15,8 +17,16 @@ _IN_LIST = re.compile(r"\s*([\w.`]+)\s+IN\s*\((.*)\)\s*", re.DOTALL | re.IGNOREC
 _VALUES = re.compile(r"\s*('(?:[^'\\]|\\.|'')*'|-?[0-9.]+)\s*(?:,|\Z)", re.DOTALL)
 
 
-def squeezed(where: str) -> str:
-    """A condition for comparison: white space and a backslash before `#` mean nothing."""
+def is_condition_of(comment: str, where: str) -> bool:
+    """Whether a dump program wrote this comment for rows of that condition, of which it may keep the beginning only."""
+    written, wanted = _squeezed(comment), _squeezed(where)
+    if len(comment.encode()) < _KEPT_OF_COMMENT:
+        return written == wanted
+    return wanted.startswith(written.removesuffix("\ufffd"))  # half a character
+
+
+def _squeezed(where: str) -> str:
+    """Neither white space nor a backslash before `#` mean anything."""
     return "".join(where.replace("\\#", "#").split())
 
 

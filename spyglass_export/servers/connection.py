@@ -43,6 +43,15 @@ def connect(account: Account) -> Iterator["pymysql.Connection[Any]"]:
         raise explain(error, account) from error
 
 
+@contextmanager
+def snapshot(account: Account) -> Iterator["pymysql.Connection[Any]"]:
+    """A connection that sees all tables as they are at one moment."""
+    with connect(account) as connection:
+        rows_of(connection, "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        rows_of(connection, "START TRANSACTION WITH CONSISTENT SNAPSHOT")
+        yield connection
+
+
 def explain(error: pymysql.MySQLError, account: Account) -> UserError:
     """What went wrong with the account's server, as a sentence."""
     number, said = (*error.args, "")[:2] if error.args else (0, str(error))

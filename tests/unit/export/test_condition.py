@@ -2,11 +2,20 @@
 
 import pytest
 
-from spyglass_export.export.condition import LONGEST, parts_of, squeezed
+from spyglass_export.export.condition import LONGEST, is_condition_of, parts_of
 
 
 def test_white_space_and_escaped_hashes_mean_nothing() -> None:
-    assert squeezed("((a='\\#1') \tAND  b=2)") == squeezed("((a='#1')\nAND b=2)")
+    assert is_condition_of("((a='\\#1') \tAND  b=2)", "((a='#1')\nAND b=2)")
+    assert not is_condition_of("a=1", "a=12")
+
+
+@pytest.mark.parametrize("kept", [1013, 1014, 2037])
+def test_a_dump_keeps_the_beginning_of_a_long_condition(kept: int) -> None:
+    where = " OR ".join(f"name='é{number}'" for number in range(300))
+    comment = where.encode()[:kept].decode(errors="replace")
+    assert is_condition_of(comment, where)
+    assert not is_condition_of(comment, where.replace("é0", "é1"))
 
 
 def test_a_short_condition_stays_whole() -> None:

@@ -1,0 +1,56 @@
+"""proof.json: what the source server itself said of the rows that were dumped, to be held against what is loaded."""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from spyglass_export.errors import UserError
+from spyglass_export.export.folder import PROOF_FILE
+
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class ProvenTable:
+    """Rows of a table and their digest, as `config/digests.sql` makes it."""
+
+    rows: int
+    digest: str
+
+
+@dataclass(frozen=True)
+class Proof:
+    """``server`` is the version that was read, ``dumps`` are SHA-256 by file name, ``tables`` by `schema.table`."""
+
+    server: str
+    dumps: dict[str, str]
+    tables: dict[str, ProvenTable]
+
+    def write(self, folder: Path) -> None:
+        """Write proof.json, whole or not at all."""
+        incoming = folder / f".{PROOF_FILE}.partial"
+        text = json.dumps({"format": FORMAT, **asdict(self)}, indent=1, ensure_ascii=False)
+        incoming.write_text(text + "\n", encoding="utf-8", newline="\n")
+        incoming.replace(folder / PROOF_FILE)
+
+    def is_of(self, name: str, sha256: str) -> bool:
+        """Whether it was written together with this dump."""
+        return self.dumps.get(name) == sha256
+
+
+def read_proof(paper_dir: Path) -> Proof | None:
+    """The proof of an export, if it has one. Raises UserError where it cannot be read."""
+    file = paper_dir / PROOF_FILE
+    if not file.is_file():
+        return None
+    try:
+        values = json.loads(file.read_text(encoding="utf-8"))
+        if values["format"] != FORMAT:
+            raise ValueError
+        tables = {name: ProvenTable(int(one["rows"]), str(one["digest"])) for name, one in values["tables"].items()}
+        return Proof(str(values["server"]), dict(values["dumps"]), tables)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UserError(
+            f"{file} is not what `invoke dump` wrote",
+            "dump again: `invoke dump`; or remove it, and rows are counted only",
+        ) from error
