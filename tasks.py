@@ -87,6 +87,8 @@ def copy_files(context: Context) -> None:
 
 
 def _copy_files(settings: Settings, docker: Docker) -> None:
+    from spyglass_export.containers.solved import solve_environment
+    from spyglass_export.environment import lock
     from spyglass_export.export.copy_files import copy_files
     from spyglass_export.export.folder import sql_files
 
@@ -94,14 +96,18 @@ def _copy_files(settings: Settings, docker: Docker) -> None:
         console.say(f"# copies and cleans {settings.spyglass_paper_dir} to {settings.export_data}")
         return
     folder = settings.spyglass_paper_dir
-    with console.progress("cleaning the export", sum(file.stat().st_size for file in sql_files(folder))) as advance:
+    size = sum(file.stat().st_size for file in sql_files(folder))
+    prepared = solve_environment(settings, docker)
+    with console.progress("cleaning the export", size) as advance:
         copied = copy_files(
             folder,
             settings.export_data,
             paper_id=settings.paper_id,
             exclude=settings.env_exclude,
+            evidence=prepared.evidence,
             progress=advance,
         )
+    lock.write(settings.export_data, prepared.lock)
     for what, fix in copied.warnings:
         console.warn(f"{what}; {fix}")
     for line in copied.manifest.summary() if copied.changed else [f"export_data/ is up to date with {folder}"]:

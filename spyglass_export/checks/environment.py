@@ -1,25 +1,26 @@
-"""Checks of the paper's conda environment: that it can be made installable, and that its packages are there."""
+"""Checks of the paper's conda environment: that it can be made installable, and that its packages go together."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import yaml
 
 from spyglass_export.changes import Change
-from spyglass_export.checks.check import Check, failed, passed, run_side_by_side, warned
-from spyglass_export.checks.indexes import Found, look_up_requirements, look_up_specs, pip_configuration
+from spyglass_export.checks.check import Check, failed, passed, warned
 from spyglass_export.checks.secrets import check_environment_secrets
-from spyglass_export.environment.installable import FILE, OVERRIDE_FILE, make_installable
+from spyglass_export.containers.docker import Docker
+from spyglass_export.containers.image import glibc_of
+from spyglass_export.environment.installable import FILE, OVERRIDE_FILE, make_installable, packages_of
 from spyglass_export.environment.kinds import read_text
-from spyglass_export.environment.rules import matches, normalise, requirement_name, spec_name
+from spyglass_export.environment.lock import FILE as LOCK_FILE
+from spyglass_export.environment.rules import matches, normalise
+from spyglass_export.environment.solving import prepare, vanished
 from spyglass_export.errors import UserError
 from spyglass_export.settings import Settings
 
 NAME = "environment"
-NAMED_AT_MOST = 5
-# The base image's conda looks here too, whatever channels the file names.
-HUB_CHANNEL = "conda-forge"
+PACKAGES = "packages"
 
 
 def read_environment(settings: Settings) -> tuple[list[Check], dict[str, Any]]:
@@ -61,52 +62,26 @@ def _check_exclude(settings: Settings, changes: Sequence[Change]) -> list[Check]
     return [warned(NAME, what, "correct it in .env; it takes names as in the file, and patterns such as jax*")]
 
 
-def packages_of(content: dict[str, Any]) -> tuple[list[str], list[str]]:
-    """The lines of conda's part and of pip's."""
-    dependencies = content.get("dependencies", [])
-    specs = [line for line in dependencies if isinstance(line, str)]
-    return specs, [line for part in dependencies if isinstance(part, dict) for line in part.get("pip") or ()]
-
-
-def check_packages(settings: Settings, content: dict[str, Any]) -> list[Check]:
-    """Look every package of an installable environment up on its channel or index, as far as they answer."""
-    specs, requirements = packages_of(content)
-    channels = list(dict.fromkeys([*(content.get("channels") or ()), HUB_CHANNEL]))
-    bundle = str(settings.ca_bundle) if settings.ca_bundle else None
-
-    def conda() -> list[Check]:
-        return _told("conda packages", look_up_specs(specs, channels, bundle), spec_name)
-
-    def pip() -> list[Check]:
-        if not requirements:
-            return []
-        found = look_up_requirements(requirements, pip_configuration(settings.ca_bundle))
-        return _told("pip packages", found, requirement_name)
-
-    return run_side_by_side([("conda packages", conda), ("pip packages", pip)])
-
-
-def _told(name: str, found: Found, named: Callable[[str], str]) -> list[Check]:
-    checks = []
-    total = len(found.found) + len(found.missing) + len(found.not_looked_up)
-    if found.missing:
-        what = f"{len(found.missing)} of {total} cannot be had: {_some([*found.missing.values()], '; ')}"
-        names = ", ".join(named(line) for line in found.missing)
-        hint = f"name a version that exists in export_data/{OVERRIDE_FILE}, or leave it out: ENV_EXCLUDE={names}"
-        checks.append(failed(name, UserError(what, hint)))
-    if found.unreachable:
-        silent = ", ".join(sorted(found.unreachable))
-        what = f"{len(found.not_looked_up)} of {total} were not looked up: {silent} could not be reached"
-        checks.append(warned(name, what, "check the network; behind a proxy set HTTPS_PROXY and CA_BUNDLE"))
-    elif found.not_looked_up and not found.missing:
-        # What the solver chooses, what comes from an address, and what there was no time for.
-        what = f"{len(found.found)} of {total} are there; {len(found.not_looked_up)} were not looked up"
-        checks.append(passed(name, f"{what}: {_some(found.not_looked_up, ', ')}"))
-    elif not found.missing:
-        checks.append(passed(name, f"all {total} are there"))
+def check_packages(settings: Settings, docker: Docker) -> list[Check]:
+    """Solve both parts of the environment for the image, as far as channels and indexes answer."""
+    prepared = prepare(settings, glibc_of(docker, settings.hub_base_image))
+    checks = [failed(PACKAGES, UserError(one.what, one.advice)) for one in prepared.problems]
+    if prepared.unreachable:
+        silent = "; ".join(f"{place} ({why})" for place, why in sorted(prepared.unreachable.items()))
+        told = f"; {len(prepared.unknown)} conda packages were not looked up" if prepared.unknown else ""
+        fix = "check the network; behind a proxy set HTTPS_PROXY and CA_BUNDLE"
+        checks.append(warned(PACKAGES, f"could not look at {silent}{told}", fix))
+    lost = vanished(prepared.lock, settings.ca_bundle) if prepared.lock and not prepared.is_new else []
+    if lost:
+        what = f"{LOCK_FILE} names what its channels no longer have: {', '.join(lost)}"
+        hint = f"delete export_data/{LOCK_FILE}, then `invoke check` says what takes their place"
+        checks.append(failed(PACKAGES, UserError(what, hint)))
+    notes = "".join(f"; {note}" for note in prepared.notes)
+    if prepared.lock and not lost:
+        size = f"{len(prepared.lock.conda)} conda and {len(prepared.lock.pip)} pip packages"
+        how = "are there together" if prepared.is_new else f"are there, as {LOCK_FILE} has them"
+        checks.append(passed(PACKAGES, f"{size} {how}, for Python {prepared.lock.python}{notes}"))
+    elif not prepared.problems and not prepared.unreachable:
+        what = "all can be had together, and nothing is locked: an address holds a user or a token"
+        checks.append(warned(PACKAGES, what, "name public channels and indexes: readers cannot build from these"))
     return checks
-
-
-def _some(texts: Sequence[str], between: str) -> str:
-    more = len(texts) - NAMED_AT_MOST
-    return between.join(texts[:NAMED_AT_MOST]) + (f"{between}and {more} more" if more > 0 else "")

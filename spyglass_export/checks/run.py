@@ -39,15 +39,15 @@ def run_checks(root: Path, environment: Mapping[str, str], *, dry: bool = False)
             [
                 ("Docker", lambda: check_machine(docker, settings)),
                 ("export", lambda: check_export(settings)),
-                ("environment", lambda: _check_environment_and_notebooks(settings)),
+                ("environment", lambda: _check_environment_and_notebooks(settings, docker)),
             ]
         ),
     ]
 
 
-def _check_environment_and_notebooks(settings: Settings) -> list[Check]:
+def _check_environment_and_notebooks(settings: Settings, docker: Docker) -> list[Check]:
     checks, content = read_environment(settings)
-    packages = [("packages", lambda: check_packages(settings, content))] if content else []
+    packages = [("packages", lambda: check_packages(settings, docker))] if content else []
     return [
         *checks,
         *run_side_by_side(

@@ -1,9 +1,11 @@
 """Images on this machine: what they are called, and what they say of themselves."""
 
 import json
+import re
 from dataclasses import dataclass
 
 from spyglass_export.containers.docker import Docker
+from spyglass_export.errors import UserError
 from spyglass_export.settings import Settings
 
 
@@ -46,3 +48,17 @@ def image_rows(settings: Settings, docker: Docker) -> list[list[str]]:
         listed = docker.ask("image", "ls", "--format", "{{.Repository}}:{{.Tag}}\t{{.CreatedSince}}\t{{.Size}}", name)
         lines += [line.split("\t") for line in listed.splitlines()]
     return lines
+
+
+def glibc_of(docker: Docker, image: str) -> str | None:
+    """The version of glibc in an image such as `2.39`; None where the image is not here yet, or has another libc."""
+    if docker.dry:
+        return None
+    try:
+        if not docker.succeeds("image", "inspect", image):
+            return None
+        told = docker.ask("run", "--rm", "--network", "none", "--entrypoint", "ldd", image, "--version")
+    except (UserError, OSError):
+        return None
+    found = re.search(r"\b2\.\d+$", told.splitlines()[0].strip()) if told.strip() else None
+    return found[0] if found else None

@@ -6,7 +6,7 @@ author wishes (``ENV_EXCLUDE``, environment.override.yml) and what the hub needs
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from spyglass_export.changes import Change
 from spyglass_export.environment import rules
@@ -81,6 +81,13 @@ def make_installable(
     changes = [*_header_changes(document, name, channels, variables)]
     changes += [change for line in document.lines for change in line.changes]
     return write(document, name=name, channels=channels, dropped_variables=variables), changes
+
+
+def packages_of(content: Mapping[str, Any]) -> tuple[list[str], list[str]]:
+    """The lines of conda's part and of pip's."""
+    dependencies = content.get("dependencies", [])
+    specs = [line for line in dependencies if isinstance(line, str)]
+    return specs, [line for part in dependencies if isinstance(part, dict) for line in part.get("pip") or ()]
 
 
 def _check_override(wish: Document) -> None:

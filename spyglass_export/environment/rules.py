@@ -102,6 +102,11 @@ def matches(name: str, patterns: tuple[str, ...]) -> bool:
     return any(fnmatchcase(name, pattern) for pattern in patterns)
 
 
+def is_gpu_build(build: str) -> bool:
+    """Whether a build string says that a package was built for a GPU."""
+    return bool(_GPU_BUILD.search(build))
+
+
 def spec_name(spec: str) -> str:
     """The normalised name of the package that a conda spec asks for, or ``""``; also of one by its file."""
     if re.match(_LOCAL_SPEC, spec.strip()) or ":/" in spec:
@@ -153,7 +158,7 @@ def spec_ruling(spec: str, around: Surroundings) -> Ruling | None:
         return _name_ruling(spec_name(spec), frozenset(), around.exclude)
     name, rest = normalise(match["name"]), match["rest"]
     build = _BUILD.search(rest)
-    gpu_build = bool(build and _GPU_BUILD.search(build["plain"] or build["listed"]))
+    gpu_build = bool(build and is_gpu_build(build["plain"] or build["listed"]))
     if ruling := _name_ruling(name, around.conda_names, around.exclude):
         return ruling
     if twin := _twin(name):

@@ -8,7 +8,7 @@ from pathlib import Path
 from spyglass_export.checksum import sha256, sha256_of
 from spyglass_export.dump.clean import CLEANER_FORMAT, clean_to_folder
 from spyglass_export.dump.reading.sources import disk_error, refuse_changed, stamps
-from spyglass_export.environment.installable import FILE, OVERRIDE_FILE, make_installable
+from spyglass_export.environment.installable import FILE, NO_EVIDENCE, OVERRIDE_FILE, Evidence, make_installable
 from spyglass_export.environment.kinds import read_text
 from spyglass_export.errors import UserError
 from spyglass_export.export.completeness import examine_export
@@ -38,12 +38,14 @@ def copy_files(
     *,
     paper_id: str,
     exclude: Sequence[str] = (),
+    evidence: Evidence = NO_EVIDENCE,
     progress: Callable[[int], None] | None = None,
 ) -> Copied:
     """Turn an export into ``export_data``: environment.yml, sql/ and manifest.json.
 
-    ``exclude`` are packages to leave out of the environment. ``progress`` is called with the bytes of the SQL
-    files that were read since the last call. Nothing is done where sources and results are what they were.
+    ``exclude`` are packages to leave out of the environment, ``evidence`` is what channels told of it. ``progress``
+    is called with the bytes of the SQL files that were read since the last call. Nothing is done where sources and
+    results are what they were.
 
     Raises `UserError` for an export that is missing, damaged or cannot be kept without loss; ``export_data``
     is then as it was.
@@ -61,7 +63,7 @@ def copy_files(
         found = examine_export(paper_dir, paths, read_text(environment_path))
         if found.lost:
             raise found.lost
-        copied = _copy(paths, environment_path, export_data, paper_id, exclude, progress, found.version)
+        copied = _copy(paths, environment_path, export_data, paper_id, exclude, evidence, progress, found.version)
         return replace(copied, warnings=found.warnings)
     except OSError as error:
         raise disk_error(error, export_data) from error
@@ -73,6 +75,7 @@ def _copy(
     export_data: Path,
     paper_id: str,
     exclude: Sequence[str],
+    evidence: Evidence,
     progress: Callable[[int], None] | None,
     version: str | None,
 ) -> Copied:
@@ -80,7 +83,12 @@ def _copy(
     override = read_text(override_path) if override_path.is_file() else None
     version_path = environment_path.with_name(VERSION_FILE)
     environment, changes = make_installable(
-        read_text(environment_path), name=paper_id, exclude=exclude, override=override, spyglass_version=version or ""
+        read_text(environment_path),
+        name=paper_id,
+        exclude=exclude,
+        override=override,
+        spyglass_version=version or "",
+        evidence=evidence,
     )
     read = [*paths, *(path for path in (environment_path, version_path, override_path) if path.is_file())]
     last = read_manifest(export_data)

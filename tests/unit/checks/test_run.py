@@ -11,8 +11,10 @@ import pytest
 from spyglass_export.checks import run as checks
 from spyglass_export.checks.check import Check, failed, passed, run_side_by_side, warned
 from spyglass_export.checks.environment import check_packages, read_environment
+from spyglass_export.containers.docker import Docker
 from spyglass_export.errors import UserError
 from spyglass_export.settings import load
+from tests.unit.environment.packages import served, write_wheel
 
 ROOT = Path(__file__).resolve().parents[3]
 NOBODY = "http://127.0.0.1:1"
@@ -213,22 +215,21 @@ def test_what_the_author_overrides_counts(project: Path) -> None:
     assert "tool==1.0" in str(content)
 
 
-def test_packages_that_do_not_exist_are_a_failure_with_their_override(
+def test_packages_that_do_not_exist_are_a_failure_with_what_to_write(
     project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    index = tmp_path / "index" / "datajoint"
-    index.mkdir(parents=True)
-    (index / "index.html").write_text('<a href="datajoint-0.14.1.tar.gz">datajoint-0.14.1.tar.gz</a>')
-    monkeypatch.setenv("PIP_INDEX_URL", index.parent.as_uri())
-    monkeypatch.setenv("PIP_FIND_LINKS", "")
+    write_wheel(tmp_path / "index", "datajoint", "0.14.1")
     write_environment(project, ENVIRONMENT)
     settings = load(project, {})
+    with served(tmp_path) as server:
+        monkeypatch.setenv("PIP_INDEX_URL", f"{server.address}/index")
+        monkeypatch.setenv("PIP_FIND_LINKS", "")
+        missing, silent = check_packages(settings, Docker(("no-such-docker",), project))
 
-    conda, pip = check_packages(settings, read_environment(settings)[1])
-
-    assert pip.status == "failure"
-    assert pip.what == "1 of 1 cannot be had: the index has no datajoint 0.14.2; its newest is 0.14.1"
-    assert "environment.override.yml" in pip.fix
-    assert "ENV_EXCLUDE=datajoint" in pip.fix
-    assert conda.status == "warning"
-    assert conda.what == "3 of 3 were not looked up: 127.0.0.1 could not be reached"
+    assert missing.status == "failure"
+    assert missing.what.startswith("'datajoint==0.14.2' cannot be installed: ")
+    assert "write `datajoint==0.14.1` in export_data/environment.override.yml" in missing.fix
+    assert "ENV_EXCLUDE=datajoint" in missing.fix
+    assert silent.status == "warning"
+    assert silent.what.startswith("could not look at http://127.0.0.1:1/conda-forge (")
+    assert silent.what.endswith("; 3 conda packages were not looked up")

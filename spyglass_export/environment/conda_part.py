@@ -1,0 +1,166 @@
+"""The conda part of an environment, solved with py-rattler for the image: Linux on x86-64 without a GPU."""
+
+import re
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from rattler import RepoDataRecord, Version
+from rattler.exceptions import InvalidMatchSpecError, SolverError
+
+from spyglass_export.environment.installable import OVERRIDE_FILE
+from spyglass_export.environment.package_lists import GPU_ONLY
+from spyglass_export.environment.problems import Problem, smallest
+from spyglass_export.environment.repodata import Channels, plain_name
+from spyglass_export.environment.rules import is_gpu_build, matches, normalise, spec_name, version_and_build
+
+SECONDS = 90.0  # after that, no further contradiction is looked for
+SHOWN_LINES = 6
+
+
+@dataclass(frozen=True)
+class CondaPackage:
+    """A package that was picked: where its file is, and the file's hashes in hexadecimal."""
+
+    name: str
+    version: str
+    build: str
+    url: str
+    sha256: str
+    md5: str
+    is_python: bool
+
+
+@dataclass(frozen=True)
+class CondaPart:
+    """What became of the conda part: the packages that were picked, or what keeps them from it.
+
+    ``unknown`` are specs that a channel may have which did not answer.
+    """
+
+    packages: tuple[CondaPackage, ...] = ()
+    problems: tuple[Problem, ...] = ()
+    unknown: tuple[str, ...] = ()
+
+
+def solve(channels: Channels, specs: Sequence[str], glibc: str) -> CondaPart:
+    """Solve the specs; where that cannot be done, find every line that is missing or contradicts others."""
+    names = channels.names()
+    problems, wanted, unknown = _missing(channels, specs, names)
+    gpu = any(matches(spec_name(spec), GPU_ONLY) or is_gpu_build(version_and_build(spec)[1]) for spec in specs)
+    excluded = [] if gpu else sorted(name for name in names if matches(normalise(name), GPU_ONLY))
+    pick = partial(channels.solve, excluded=excluded, glibc=glibc)
+    deadline = time.monotonic() + SECONDS
+
+    def reason(some: Sequence[str]) -> str:
+        try:
+            pick(some)
+        except SolverError as error:
+            return str(error)
+        return ""
+
+    while wanted and (why := reason(wanted)):
+        if time.monotonic() > deadline:
+            problems.append(Problem((), "there may be more: the search was ended after a minute", ""))
+            break
+        named = [spec for spec in wanted if re.search(rf"(?<![\w.-]){re.escape(plain_name(spec))}(?![\w-])", why)]
+        core = smallest(named if named and reason(named) else wanted, lambda some: bool(reason(some)))
+        out = next((spec for spec in reversed(core) if plain_name(spec) != "python"), core[-1])
+        needed = re.findall(r"([\w.-]+) [^\n]*for which no candidates were found", reason(core))
+        if channels.unreachable and any(name not in names and not name.startswith("__") for name in needed):
+            unknown.append(out)
+        else:
+            problems.append(_contradiction(core, out, reason, pick))
+        wanted.remove(out)
+    if problems or unknown:
+        return CondaPart(problems=tuple(problems), unknown=tuple(unknown))
+    records = pick(wanted)
+    for record in records:
+        if not gpu and is_gpu_build(str(record.build)):
+            name = record.name.normalized
+            what = f"{name} {record.version} can be had as a GPU build only ({record.build})"
+            problems.append(Problem((name,), what, f"leave it out: ENV_EXCLUDE={name}, or name a version for a CPU"))
+    return CondaPart(tuple(_package(record) for record in records), tuple(problems))
+
+
+def _package(record: RepoDataRecord) -> CondaPackage:
+    return CondaPackage(
+        record.name.normalized,
+        str(record.version),
+        str(record.build),
+        record.url,
+        record.sha256.hex() if record.sha256 else "",
+        record.md5.hex() if record.md5 else "",
+        any(depends.split()[0] == "python" for depends in record.depends),
+    )
+
+
+def _missing(
+    channels: Channels, specs: Sequence[str], names: frozenset[str]
+) -> tuple[list[Problem], list[str], list[str]]:
+    """The specs that no channel can serve, each with what there is; the others; and those nobody can tell of."""
+    problems, wanted, unknown = [], [], []
+    builds: dict[str, list[RepoDataRecord]] = {}
+    for record in channels.records([plain_name(spec) for spec in specs if ":/" not in spec]):
+        builds.setdefault(record.name.normalized, []).append(record)
+    for spec in specs:
+        try:
+            read = channels.spec(spec)
+        except InvalidMatchSpecError as error:
+            problems.append(Problem((spec,), f"'{spec}' cannot be read: {error}", "write it as `name=version`"))
+            continue
+        there = builds.get(plain_name(spec), [])
+        if ":/" in spec or any(record.matches(read) for record in there):
+            wanted.append(spec)
+        elif not there and channels.unreachable:
+            unknown.append(spec)
+        else:
+            problems.append(_lack(spec, there))
+    return problems, wanted, unknown
+
+
+def _lack(spec: str, there: Sequence[RepoDataRecord]) -> Problem:
+    name, (version, build) = plain_name(spec), version_and_build(spec)
+    leave_out = f"leave it out: ENV_EXCLUDE={name}"
+    if not there:
+        return Problem((spec,), f"no channel has {name} for Linux ('{spec}')", leave_out)
+    same = sorted({str(record.build) for record in there if str(record.version) == version})
+    if build and same:
+        what = f"no channel has {name} {version} in build {build} any more ('{spec}')"
+        return Problem(
+            (spec,), what, f"write `{name}={version}` in export_data/{OVERRIDE_FILE}; its builds are {_some(same)}"
+        )
+    versions = sorted({str(record.version) for record in there}, key=Version)
+    near = versions[-1]
+    if version:
+        older = [one for one in versions if Version(one) < Version(version)]
+        near = older[-1] if older else versions[0]
+    what = f"no channel has '{spec}': there are {_some(versions[::-1])}"
+    return Problem((spec,), what, f"write `{name}={near}` in export_data/{OVERRIDE_FILE}, or {leave_out}")
+
+
+def _contradiction(
+    core: Sequence[str], out: str, reason: Callable[[Sequence[str]], str], pick: Callable[..., list[RepoDataRecord]]
+) -> Problem:
+    """Word a contradiction: its lines, the solver's reason, and a version of one line that fits the others."""
+    why = reason(core).removeprefix("Cannot solve the request because of: ")
+    lines = [line.strip(" │├└─\t") for line in why.splitlines() if line.strip()]
+    told = "; ".join(lines[:SHOWN_LINES]) + (
+        f"; and {len(lines) - SHOWN_LINES} lines more" if lines[SHOWN_LINES:] else ""
+    )
+    quoted = " and ".join(f"'{line}'" for line in core)
+    verb = "contradict each other" if len(core) > 1 else "cannot be installed"
+    name = plain_name(out)
+    leave_out = f"leave it out: ENV_EXCLUDE={name}"
+    others = [spec for spec in core if spec != out]
+    if others and not reason([*others, name]):
+        fits = next(r for r in pick([*others, name]) if r.name.normalized == name)
+        advice = f"write `{name}={fits.version}` in export_data/{OVERRIDE_FILE}, which fits the others, or {leave_out}"
+    else:
+        advice = leave_out
+    return Problem(tuple(core), f"{quoted} {verb}: {told}", advice)
+
+
+def _some(texts: Sequence[str]) -> str:
+    return ", ".join(texts[:5]) + (f" and {len(texts) - 5} more" if len(texts) > 5 else "")

@@ -1,0 +1,276 @@
+"""The pip part of an environment, solved with uv's resolver against what conda brings, for the image's Python."""
+
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
+import zipfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from packaging.version import InvalidVersion, Version
+from uv import find_uv_bin
+
+from spyglass_export.environment.channels import shown, unreachable
+from spyglass_export.environment.installable import OVERRIDE_FILE
+from spyglass_export.environment.package_lists import CONDA_NAMES, GPU_ONLY, PYTORCH_CPU_INDEX
+from spyglass_export.environment.pip_indexes import PipConfiguration
+from spyglass_export.environment.problems import Problem, smallest
+from spyglass_export.environment.rules import matches, normalise, requirement_name
+
+# The newest glibc that uv knows a name for; an image with a newer one takes all that this one takes.
+MANYLINUX = (17, 28, *range(31, 41))
+SECONDS = 90.0  # after that, no further contradiction is looked for
+# The local version by which a package of conda is told from an index's.
+OF_CONDA = "+of.conda"
+_ADDRESS = re.compile(r"https?://[^\s'\"#;`)]+")
+_OPTION = re.compile(r"(-i|-f|--index-url|--extra-index-url|--find-links)[=\s]\s*(\S+)")
+
+
+@dataclass(frozen=True)
+class PipPackage:
+    """A package that was picked: `name==version` or `name @ address`, and the SHA-256 of its files."""
+
+    requirement: str
+    sha256: tuple[str, ...]
+
+
+@dataclass
+class PipPart:
+    """What became of the pip part: ``options`` are its indexes, ``unreachable`` what did not answer and why."""
+
+    packages: list[PipPackage] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    options: list[str] = field(default_factory=list)
+    unreachable: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class _Resolver:
+    """A call of uv for one Python, with the packages that conda brings as files in ``wheels``."""
+
+    python: str
+    platform: str
+    pip: PipConfiguration
+    wheels: Path
+    options: tuple[str, ...]
+
+    def resolve(self, requirements: Sequence[str], brought: Sequence[str]) -> subprocess.CompletedProcess[str]:
+        """Resolve requirements, with conda's packages (`name==version`) as they are."""
+        with tempfile.TemporaryDirectory() as scratch:
+            listed, constraints = Path(scratch) / "requirements.txt", Path(scratch) / "constraints.txt"
+            options = [line for line in self.options if _OPTION.fullmatch(line) or "binary" in line]
+            listed.write_text("".join(f"{line}\n" for line in [*options, *requirements]), encoding="utf-8")
+            constraints.write_text("".join(f"{line}\n" for line in brought), encoding="utf-8")
+            index, *more = self.pip.indexes
+            places = [f"--index-url={index}", *(f"--extra-index-url={one}" for one in more)]
+            places += [f"--find-links={place}" for place in (*self.pip.find_links, str(self.wheels))]
+            places += [f"--allow-insecure-host={host}" for host in self.pip.trusted_hosts]
+            places += [f"--constraints={constraints}"] if brought else []
+            certificates = {"SSL_CERT_FILE": self.pip.ca_bundle} if self.pip.ca_bundle else {}
+            return subprocess.run(
+                [
+                    *(find_uv_bin(), "pip", "compile", str(listed), *places),
+                    *("--python", sys.executable, "--python-version", self.python, "--python-platform", self.platform),
+                    *("--index-strategy", "unsafe-best-match", "--no-config", "--no-python-downloads"),
+                    *("--generate-hashes", "--no-annotate", "--no-header", "--no-strip-extras", "--color", "never"),
+                    *(("--prerelease", "allow") if "--pre" in self.options else ()),
+                ],
+                env={**os.environ, "UV_HTTP_RETRIES": "1", "GIT_TERMINAL_PROMPT": "0", **certificates},
+                capture_output=True,
+                text=True,
+                encoding="utf-8",
+                errors="replace",
+                check=False,
+            )
+
+
+def solve(
+    lines: Sequence[str],
+    brought: Mapping[str, str],
+    named: Sequence[str],
+    *,
+    python: str,
+    glibc: str,
+    pip: PipConfiguration,
+) -> PipPart:
+    """Solve the lines of a `pip:` part.
+
+    ``brought`` are versions of conda's Python packages by their name there, ``named`` those of them that
+    environment.yml names itself: these must stay, while pip may replace what only came along.
+    """
+    part = PipPart()
+    options = [line for line in lines if line.startswith("-") and not line.startswith(("-e", "--editable"))]
+    requirements = [_not_editable(line) for line in lines if line not in options]
+    silent = unreachable([found[2] for line in options if (found := _OPTION.fullmatch(line))], _file(pip.ca_bundle))
+    part.unreachable |= {shown(address): why for address, why in silent.items()}
+    part.options = [line for line in options if not any(address in line for address in silent)]
+    main = unreachable([one for one in pip.indexes if one], _file(pip.ca_bundle))
+    if main or not pip.indexes[0]:
+        part.unreachable |= {shown(address): why for address, why in main.items()} or {"pip's index": "there is none"}
+        return part
+    pinned = {requirement_name(line) for line in requirements if re.search(r"={2,3}|@", line)}
+    pins = {name: version for name, version in _python_names(brought).items() if name not in pinned}
+    with tempfile.TemporaryDirectory() as folder:
+        for name, version in pins.items():
+            _write_wheel(Path(folder), name, version)
+        minor = max((one for one in MANYLINUX if one <= int(glibc.split(".")[1])), default=MANYLINUX[0])
+        resolver = _Resolver(python, f"x86_64-manylinux_2_{minor}", pip, Path(folder), tuple(part.options))
+        _solve(part, resolver, requirements, pins, {normalise(name) for name in named})
+    return part
+
+
+def _solve(part: PipPart, resolver: _Resolver, requirements: list[str], pins: dict[str, str], named: set[str]) -> None:
+    """Resolve; take out what fails, one after the other, until the rest resolves."""
+    deadline = time.monotonic() + SECONDS
+
+    def constraints() -> list[str]:
+        return [f"{name}=={version}{OF_CONDA}" for name, version in pins.items()]
+
+    while requirements and (done := resolver.resolve(requirements, constraints())).returncode:
+        why = _reason(done.stderr)
+        if time.monotonic() > deadline:
+            part.problems.append(Problem((), "there may be more: the search was ended after a minute", ""))
+            return
+        if "No solution found" not in done.stderr:
+            _set_aside(part, requirements, done.stderr)
+            continue
+        items = [*requirements, *constraints()]
+
+        def fails(some: Sequence[str]) -> bool:
+            tried = [one for one in some if not one.endswith(OF_CONDA)]
+            return "No solution found" in resolver.resolve(tried, [one for one in some if one not in tried]).stderr
+
+        told = [one for one in items if re.search(rf"(?<![\w-]){re.escape(_name(one))}(?![\w-])", normalise(why))]
+        core = smallest(told if fails(told) else items, fails)
+        replaced = [one for one in core if one.endswith(OF_CONDA) and _name(one) not in named]
+        if replaced:
+            del pins[_name(replaced[0])]
+            part.notes.append(f"pip replaces conda's {replaced[0].removesuffix(OF_CONDA).replace('==', ' ')}")
+            continue
+        out = next(one for one in reversed(core) if not one.endswith(OF_CONDA))
+        part.problems.append(_contradiction(resolver, core, out, _reason(resolver.resolve(*_split(core)).stderr)))
+        requirements.remove(out)
+    if requirements and not part.problems:
+        _take(part, resolver, requirements, constraints(), done.stdout)
+
+
+def _take(part: PipPart, resolver: _Resolver, requirements: list[str], constraints: list[str], resolved: str) -> None:
+    """Take what was resolved; torch from PyTorch's index of CPU builds, whoever brought it."""
+    packages = _packages(resolved)
+    names = {requirement_name(package.requirement) for package in packages}
+    index = PYTORCH_CPU_INDEX.split()[1]
+    if "torch" in names and any(matches(name, GPU_ONLY) for name in names) and PYTORCH_CPU_INDEX not in part.options:
+        if trouble := unreachable([index], _file(resolver.pip.ca_bundle)):
+            part.unreachable |= trouble
+        else:
+            part.options.append(PYTORCH_CPU_INDEX)
+            options = (*resolver.options, PYTORCH_CPU_INDEX)
+            again = replace(resolver, options=options).resolve(requirements, constraints)
+            packages = packages if again.returncode else _packages(again.stdout)
+            part.notes.append("torch comes from PyTorch's index of CPU builds")
+    cpu = [package for package in packages if not matches(requirement_name(package.requirement), GPU_ONLY)]
+    if len(cpu) < len(packages) and not any(re.match(r"torch==[\d.]+$", one.requirement) for one in packages):
+        part.notes.append(f"left out, since they serve a GPU only: {len(packages) - len(cpu)} packages")
+        packages = cpu
+    part.packages = packages
+
+
+def _set_aside(part: PipPart, requirements: list[str], error: str) -> None:
+    """Take the requirement out that could not be looked at: its server is silent, or it must be built first."""
+    quoted = re.search(r"`([^`]+)`", error)
+    name = requirement_name(quoted[1]) if quoted else ""
+    line = next((one for one in requirements if name and requirement_name(one) == name), None)
+    address = _ADDRESS.search(error)
+    is_network = re.search(r"dns error|sending request|resolve host|unable to access|timed out|HTTP status", error)
+    if is_network and address:
+        part.unreachable[shown("/".join(address[0].split("/")[:3]))] = "it does not answer"
+    elif line or not is_network:
+        what = line or (quoted[1] if quoted else "pip's part")
+        part.unreachable[what] = _reason(error)[:300]
+    if line:
+        requirements.remove(line)
+    else:
+        requirements.clear()
+
+
+def _contradiction(resolver: _Resolver, core: Sequence[str], out: str, why: str) -> Problem:
+    """Word a contradiction: its lines, uv's reason, and a version of one line that fits the others."""
+    quoted = [f"conda's {one.removesuffix(OF_CONDA)}" if one.endswith(OF_CONDA) else f"'{one}'" for one in core]
+    if "Python" in why:
+        quoted.append(f"Python {resolver.python}")
+    verb = "contradict each other" if len(quoted) > 1 else "cannot be installed"
+    name = _name(out)
+    leave_out = f"leave it out: ENV_EXCLUDE={name}"
+    others, brought = _split([one for one in core if one != out])
+    again = resolver.resolve([*others, name], brought)
+    fits = re.search(rf"^{re.escape(name)}==([^\s\\]+)", again.stdout, re.MULTILINE)
+    if not again.returncode and fits and f"=={fits[1]}" not in out:
+        leave_out = f"write `{name}=={fits[1]}` in export_data/{OVERRIDE_FILE}, which fits the others, or {leave_out}"
+    return Problem(tuple(core), f"{' and '.join(quoted)} {verb}: {why}", leave_out)
+
+
+def _split(items: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Requirements, and the constraints that stand for conda's packages."""
+    return [one for one in items if not one.endswith(OF_CONDA)], [one for one in items if one.endswith(OF_CONDA)]
+
+
+def _name(item: str) -> str:
+    return normalise(item.partition("==")[0]) if item.endswith(OF_CONDA) else requirement_name(item)
+
+
+def _reason(error: str) -> str:
+    """What uv says is wrong, on one line, without warnings and hints."""
+    told = [line for line in error.partition("\nhint:")[0].splitlines() if not line.startswith("warning:")]
+    text = " ".join(" ".join(told).replace("cause: ", "").replace("error: ", "").split()).replace(OF_CONDA, " of conda")
+    text = text.removeprefix("No solution found when resolving dependencies ")
+    return re.sub(r",? (?:and )?we can conclude that your requirements are unsatisfiable\.$", "", text)
+
+
+def _packages(resolved: str) -> list[PipPackage]:
+    """Read what `uv pip compile --generate-hashes` printed, without what conda brings."""
+    packages = []
+    for line in resolved.replace("\\\n", " ").splitlines():
+        requirement, *hashes = re.split(r"\s+--hash=sha256:", line.strip())
+        if requirement and not requirement.startswith(("#", "-")) and OF_CONDA not in requirement:
+            packages.append(PipPackage(requirement, tuple(one.strip() for one in hashes)))
+    return packages
+
+
+def _python_names(brought: Mapping[str, str]) -> dict[str, str]:
+    """Versions of conda's Python packages by the names that pip has for them, as far as pip can read them."""
+    names = {conda: python for python, conda in CONDA_NAMES.items()}
+    found = {}
+    for name, version in brought.items():
+        try:
+            public = str(Version(version))
+        except InvalidVersion:
+            continue
+        if "+" not in public and re.match(r"\w", name) and not name.startswith("_"):
+            found[names.get(normalise(name), normalise(name))] = public
+    return found
+
+
+def _write_wheel(folder: Path, name: str, version: str) -> None:
+    """Stand in for a package that conda brings: its name and version, and no needs of its own."""
+    stem = f"{name.replace('-', '_')}-{version}{OF_CONDA}"
+    with zipfile.ZipFile(folder / f"{stem}-py3-none-any.whl", "w") as wheel:
+        metadata = f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}{OF_CONDA}\n"
+        wheel.writestr(f"{stem}.dist-info/METADATA", metadata)
+        wheel.writestr(f"{stem}.dist-info/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        wheel.writestr(f"{stem}.dist-info/RECORD", "")
+
+
+def _not_editable(line: str) -> str:
+    """`-e git+https://…#egg=name` as `name @ git+https://…`: an image installs it, and nobody edits it there."""
+    target = re.sub(r"^(-e|--editable)[=\s]\s*", "", line)
+    egg = re.search(r"#(?:.*&)?egg=([\w.-]+)", target)
+    return f"{egg[1]} @ {target.partition('#')[0]}" if egg and target != line else target
+
+
+def _file(path: str | None) -> Path | None:
+    return Path(path) if path else None

@@ -1,0 +1,30 @@
+"""What keeps an environment from being solved, and the smallest set of its lines that does."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Lines of environment.yml that cannot be had together, or one that cannot be had; and what to do about it."""
+
+    lines: tuple[str, ...]
+    what: str
+    advice: str
+
+
+def smallest(lines: Sequence[str], fails: Callable[[list[str]], bool]) -> list[str]:
+    """The lines that fail together and no longer do when any of them is left out; ``lines`` are known to fail."""
+    kept = list(lines)
+    step = max(len(kept) // 2, 1)
+    while True:
+        start = 0
+        while start < len(kept):
+            fewer = kept[:start] + kept[start + step :]
+            if fewer and fails(fewer):
+                kept = fewer
+            else:
+                start += step
+        if step == 1:
+            return kept
+        step = max(step // 2, 1)

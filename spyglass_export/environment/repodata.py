@@ -1,0 +1,130 @@
+"""What channels have, asked by py-rattler: names, builds, and what can be picked for the image."""
+
+import asyncio
+import os
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+import rattler
+from rattler.exceptions import GatewayError, SolverError
+
+from spyglass_export.environment.channels import shown, unreachable
+from spyglass_export.environment.installable import NO_EVIDENCE, Evidence
+from spyglass_export.environment.rules import normalise, spec_name, version_and_build
+
+Platform = Literal["linux-64", "noarch", "osx-64", "osx-arm64", "win-64", "linux-aarch64"]
+PLATFORMS: tuple[Platform, ...] = ("linux-64", "noarch")
+# Which system a build is for that Linux does not have.
+OTHER_PLATFORMS: dict[Platform, str] = {
+    "osx-64": "macOS",
+    "osx-arm64": "macOS",
+    "win-64": "Windows",
+    "linux-aarch64": "Linux on ARM",
+}
+LINUX_KERNEL = "5.10"
+
+
+class Channels:
+    """The channels that answer, in the order of their priority, and what py-rattler keeps of them."""
+
+    def __init__(self, addresses: Sequence[str], cache: Path, ca_bundle: Path | None) -> None:
+        probes = {address: f"{address}/noarch/repodata.json" for address in addresses}
+        silent = unreachable([*probes.values()], ca_bundle)
+        self.unreachable = {shown(one): silent[probe] for one, probe in probes.items() if probe in silent}
+        self.addresses = [address for address, probe in probes.items() if probe not in silent]
+        if ca_bundle:
+            os.environ.setdefault("SSL_CERT_FILE", str(ca_bundle))  # where py-rattler looks
+        self._gateway = rattler.Gateway(cache_dir=cache, client=rattler.Client.default_client(max_retries=1))
+        self._sources = [rattler.Channel(address) for address in self.addresses]
+
+    def missing(self) -> list[str]:
+        """Take out, and give, the addresses where a server answers and has no channel."""
+        lost = []
+        for address, source in zip(list(self.addresses), list(self._sources), strict=True):
+            try:
+                asyncio.run(self._gateway.names([source], ["noarch"]))
+            except GatewayError:
+                lost.append(shown(address))
+                self.addresses.remove(address)
+                self._sources.remove(source)
+        return lost
+
+    def names(self) -> frozenset[str]:
+        """The names of all packages for Linux, as the channels write them."""
+        return frozenset(name.normalized for name in asyncio.run(self._gateway.names(self._sources, PLATFORMS)))
+
+    def records(self, names: Sequence[str], platforms: Sequence[Platform] = PLATFORMS) -> list[rattler.RepoDataRecord]:
+        """All builds of the packages of these names."""
+        try:
+            found = asyncio.run(self._gateway.query(self._sources, platforms, names, recursive=False))
+        except GatewayError:
+            return []
+        return [record for records in found for record in records]
+
+    def spec(self, text: str) -> rattler.MatchSpec:
+        """Read a line of environment.yml; a channel named in it is the one of that name that answers."""
+        channel, double_colon, rest = text.rpartition("::")
+        if double_colon:
+            name = re.sub(r"/(linux-64|noarch)/?$", "", channel).rstrip("/")
+            text = next((f"{one}::{rest}" for one in self.addresses if f"/{one}".endswith(f"/{name}")), text)
+        return rattler.MatchSpec(text)
+
+    def solve(self, specs: Sequence[str], excluded: Sequence[str], glibc: str) -> list[rattler.RepoDataRecord]:
+        """Pick packages for the specs and none that is excluded by name.
+
+        :raises rattler.exceptions.SolverError: where there is no solution, with the reason.
+        """
+        # No __cuda and no __archspec: what needs a GPU or a certain processor cannot be picked.
+        virtual = [
+            rattler.GenericVirtualPackage(rattler.PackageName(name), rattler.Version(version), rattler.BuildString("0"))
+            for name, version in (("__unix", "0"), ("__linux", LINUX_KERNEL), ("__glibc", glibc))
+        ]
+
+        def attempt(priority: rattler.ChannelPriority) -> list[rattler.RepoDataRecord]:
+            return asyncio.run(
+                rattler.solve(
+                    self._sources,
+                    [self.spec(spec) for spec in specs],
+                    gateway=self._gateway,
+                    platforms=PLATFORMS,
+                    virtual_packages=virtual,
+                    constraints=[f"{name} <0a0" for name in excluded],
+                    channel_priority=priority,
+                )
+            )
+
+        try:
+            return attempt(rattler.ChannelPriority.Strict)
+        except SolverError:
+            if len(self._sources) < 2:
+                raise
+        # The base image's conda has flexible priority: a later channel serves where an earlier one cannot.
+        return attempt(rattler.ChannelPriority.Disabled)
+
+
+def gather_evidence(channels: Channels, specs: Sequence[str]) -> Evidence:
+    """Ask the channels which packages Linux does not have, and for which system the builds are that it lacks."""
+    if not channels.addresses:
+        return NO_EVIDENCE
+    there = {normalise(name) for name in channels.names()}
+    absent = frozenset(spec_name(spec) for spec in specs) - there - {""}
+    builds = {spec: one for spec in specs if all(one := (spec_name(spec), *version_and_build(spec)))}
+    found = {_identity(record) for record in channels.records([plain_name(spec) for spec in builds])}
+    lacking = {spec: one for spec, one in builds.items() if one not in found}
+    systems: list[str] = []
+    for platform, system in OTHER_PLATFORMS.items() if lacking else ():
+        elsewhere = {_identity(record) for record in channels.records([plain_name(s) for s in lacking], [platform])}
+        systems += [system for one in lacking.values() if one in elsewhere]
+    systems += ["Linux"] * (len(builds) - len(lacking))
+    return Evidence(None if channels.unreachable else absent, tuple(systems))
+
+
+def _identity(record: rattler.RepoDataRecord) -> tuple[str, str, str]:
+    return normalise(record.name.normalized), str(record.version), str(record.build)
+
+
+def plain_name(spec: str) -> str:
+    """The name in a spec as channels write it."""
+    return re.split(r"[\s=<>!~\[]", spec.rpartition("::")[2].strip())[0].lower()

@@ -1,0 +1,149 @@
+"""The conda part, solved for Linux without a GPU; what cannot be had is told, all of it, with what to do."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from spyglass_export.environment.conda_part import CondaPart, solve
+from spyglass_export.environment.repodata import Channels, gather_evidence
+from tests.unit.environment.packages import Server, package, served, write_channel
+
+PY310, PY311 = "python >=3.10,<3.11.0a0", "python >=3.11,<3.12.0a0"
+PACKAGES = [
+    package("python", "3.10.6", "h1_cpython"),
+    package("python", "3.11.2", "h2_cpython"),
+    package("numpy", "1.23.4", "py310h1_0", PY310),
+    package("numpy", "1.23.4", "py310h9_1", PY310),
+    package("numpy", "1.26.4", "py310h2_0", PY310),
+    package("scipy", "1.9.0", "py310h1_0", PY310, "numpy >=1.24"),
+    package("scipy", "1.8.0", "py310h1_0", PY310, "numpy >=1.20"),
+    package("pandas", "2.0.0", "py311_0", PY311),
+    package("pytorch", "2.3.1", "cuda120_py310_300", PY310, "__cuda") | {"build_number": 300},
+    package("pytorch", "2.3.1", "cuda112_py310_200", PY310, "cudatoolkit 11.2.*") | {"build_number": 200},
+    package("pytorch", "2.3.1", "cpu_py310_0", PY310),
+    package("jaxlib", "0.4.1", "cuda112_py310_0", PY310),
+    package("cudatoolkit", "11.2.2"),
+    package("fast", "1.0", "0", "__archspec 1 skylake"),
+    package("newer", "1.0", "0", "__glibc >=2.99"),
+    package("win-tool", "1.0", "h1_0", subdir="win-64"),
+    package("numpy", "1.23.4", "py310hwin_0", subdir="win-64"),
+]
+
+
+@pytest.fixture
+def channel(tmp_path: Path) -> Iterator[Server]:
+    write_channel(tmp_path / "channels" / "lab", PACKAGES)
+    with served(tmp_path / "channels") as server:
+        yield server
+
+
+@pytest.fixture
+def channels(channel: Server, tmp_path: Path) -> Channels:
+    return Channels([f"{channel.address}/lab"], tmp_path / "cache", None)
+
+
+def picked(part: CondaPart) -> list[str]:
+    assert part.problems == ()
+    return sorted(f"{one.name}={one.version}={one.build}" for one in part.packages)
+
+
+def test_what_goes_together_is_picked_with_address_and_hashes(channels: Channels) -> None:
+    part = solve(channels, ["python=3.10.6", "numpy=1.23.4=py310h1_0"], "2.35")
+    assert picked(part) == ["numpy=1.23.4=py310h1_0", "python=3.10.6=h1_cpython"]
+    [numpy] = [one for one in part.packages if one.name == "numpy"]
+    assert numpy.url == f"{channels.addresses[0]}/linux-64/numpy-1.23.4-py310h1_0.conda"
+    assert (len(numpy.sha256), len(numpy.md5), numpy.is_python) == (64, 32, True)
+
+
+def test_no_gpu_build_is_picked_where_nothing_asks_for_one(channels: Channels) -> None:
+    assert "pytorch=2.3.1=cpu_py310_0" in picked(solve(channels, ["pytorch"], "2.35"))
+
+
+def test_a_package_that_has_gpu_builds_alone_is_told(channels: Channels) -> None:
+    [problem] = solve(channels, ["jaxlib"], "2.35").problems
+    assert "jaxlib 0.4.1 can be had as a GPU build only" in problem.what
+
+
+def test_the_author_may_ask_for_a_gpu_build(channels: Channels) -> None:
+    part = solve(channels, ["pytorch=2.3.1=cuda112_py310_200"], "2.35")
+    assert "cudatoolkit=11.2.2=0" in picked(part)
+
+
+@pytest.mark.parametrize(("spec", "needs"), [("fast", "__archspec"), ("newer", "__glibc >=2.99")])
+def test_what_needs_another_processor_or_system_is_told(channels: Channels, spec: str, needs: str) -> None:
+    [problem] = solve(channels, [spec, "python"], "2.35").problems
+    assert problem.what.startswith(f"'{spec}' cannot be installed:")
+    assert needs in problem.what
+
+
+def test_all_that_is_missing_or_contradicts_is_told_at_once(channels: Channels) -> None:
+    specs = ["python=3.10.6", "numpy=1.23.4", "scipy=1.9.0", "pandas=2.0", "gone=1.0", "numpy=1.23.4=py310hff_0"]
+    problems = solve(channels, specs, "2.35").problems
+    assert [problem.lines for problem in problems] == [
+        ("gone=1.0",),
+        ("numpy=1.23.4=py310hff_0",),
+        ("python=3.10.6", "pandas=2.0"),
+        ("numpy=1.23.4", "scipy=1.9.0"),
+    ]
+    missing, build, python, numpy = problems
+    assert missing.what == "no channel has gone for Linux ('gone=1.0')"
+    assert build.what == "no channel has numpy 1.23.4 in build py310hff_0 any more ('numpy=1.23.4=py310hff_0')"
+    assert "write `numpy=1.23.4`" in build.advice
+    assert python.advice == "leave it out: ENV_EXCLUDE=pandas"
+    assert numpy.what.startswith("'numpy=1.23.4' and 'scipy=1.9.0' contradict each other: ")
+    assert "write `scipy=1.8.0`" in numpy.advice
+
+
+def test_advice_is_followed_by_a_solution(channels: Channels) -> None:
+    assert picked(solve(channels, ["python=3.10.6", "numpy=1.23.4", "scipy=1.8.0"], "2.35"))
+
+
+@pytest.mark.parametrize(
+    ("spec", "near"), [("numpy=1.25.0", "1.23.4"), ("numpy=1.2", "1.23.4"), ("numpy>=2", "1.26.4")]
+)
+def test_a_version_that_is_not_there_is_told_with_the_nearest(channels: Channels, spec: str, near: str) -> None:
+    [problem] = solve(channels, [spec], "2.35").problems
+    assert problem.what == f"no channel has '{spec}': there are 1.26.4, 1.23.4"
+    assert f"write `numpy={near}`" in problem.advice
+
+
+def test_a_line_that_is_no_spec_is_told(channels: Channels) -> None:
+    [problem] = solve(channels, ["numpy=>=1"], "2.35").problems
+    assert problem.what.startswith("'numpy=>=1' cannot be read:")
+
+
+def test_a_later_channel_serves_where_an_earlier_cannot(channel: Server, tmp_path: Path) -> None:
+    write_channel(tmp_path / "channels" / "old", [package("numpy", "1.19.0", "py310h0_0")])
+    channels = Channels([f"{channel.address}/lab", f"{channel.address}/old"], tmp_path / "cache", None)
+    assert picked(solve(channels, ["numpy=1.19.0"], "2.35")) == ["numpy=1.19.0=py310h0_0"]
+    assert picked(solve(channels, ["old::numpy"], "2.35")) == ["numpy=1.19.0=py310h0_0"]
+
+
+def test_a_silent_channel_is_named_and_what_it_may_have_is_no_problem(channel: Server, tmp_path: Path) -> None:
+    silent = "http://ada:secret@127.0.0.1:1/forge"
+    channels = Channels([silent, f"{channel.address}/lab"], tmp_path / "cache", None)
+    part = solve(channels, ["python=3.10.6", "elsewhere=1.0", "numpy=1.23.5", "numpy=1.23.4", "scipy=1.9.0"], "2.35")
+    assert [*channels.unreachable] == ["http://127.0.0.1:1/forge"]
+    assert part.unknown == ("elsewhere=1.0",)
+    assert [problem.lines for problem in part.problems] == [("numpy=1.23.5",), ("numpy=1.23.4", "scipy=1.9.0")]
+
+
+def test_an_address_without_a_channel_is_given(channel: Server, tmp_path: Path) -> None:
+    channels = Channels([f"{channel.address}/lab", f"{channel.address}/nobody"], tmp_path / "cache", None)
+    assert channels.missing() == [f"{channel.address}/nobody"]
+    assert channels.addresses == [f"{channel.address}/lab"]
+
+
+def test_evidence_is_what_linux_lacks_and_where_it_is(channels: Channels) -> None:
+    evidence = gather_evidence(channels, ["win-tool=1.0=h1_0", "numpy=1.23.4=py310hwin_0", "python=3.10.6=h1_cpython"])
+    assert evidence.absent == frozenset({"win-tool"})
+    assert sorted(evidence.systems) == ["Linux", "Windows", "Windows"]
+
+
+def test_what_a_channel_has_is_fetched_once(channel: Server, tmp_path: Path) -> None:
+    for _ in range(2):
+        channels = Channels([f"{channel.address}/lab"], tmp_path / "cache", None)
+        assert solve(channels, ["numpy"], "2.35").packages
+    fetched = [line for line in channel.asked if line == "/lab/linux-64/repodata.json"]
+    assert len(fetched) <= 2  # the second asks whether it has changed
