@@ -12,13 +12,14 @@ from invoke.context import Context
 from invoke.exceptions import Exit
 
 from spyglass_export import console
-from spyglass_export.cli.commands import command, print_url, start_if_down
+from spyglass_export.cli.commands import command, print_url
 from spyglass_export.cli.commands import down as down
 from spyglass_export.cli.commands import enter as enter
 from spyglass_export.cli.commands import logs as logs
 from spyglass_export.cli.commands import run as run
 from spyglass_export.cli.commands import status as status
 from spyglass_export.cli.commands import stop as stop
+from spyglass_export.cli.commands import test_notebooks as test_notebooks
 from spyglass_export.cli.commands import url as url
 from spyglass_export.cli.invoke_patches import wrong_usage
 from spyglass_export.containers import ports, stack
@@ -197,27 +198,6 @@ def clean(context: Context, yes: bool = False, superseded: bool = False) -> None
         stack.down(docker)
     remove_volumes(docker, volumes)
     console.say(f"removed {len(volumes)} volume{'' if len(volumes) == 1 else 's'}")
-
-
-@command(
-    iterable=["names"],
-    help={
-        "names": "notebooks to run, as words after the command or one by one; all when left out",
-        "timeout": "seconds that each may take",
-    },
-)
-def test_notebooks(context: Context, names: list[str], timeout: str = "600") -> None:
-    """Run the notebooks in the hub on the paper's kernel, in copies: what failed, in which cell, and why."""
-    from spyglass_export.notebooks.files import select
-    from spyglass_export.notebooks.run import run_notebooks
-
-    if not (timeout.isascii() and timeout.isdigit() and int(timeout)):
-        raise wrong_usage(f"--timeout {timeout!r} is not a number", "it is how many seconds each may take, such as 600")
-    settings, docker = _authors_stack(context)
-    selected = select(settings, names)
-    docker.check()
-    start_if_down(settings, docker, "hub")
-    run_notebooks(settings, docker, selected, int(timeout))
 
 
 @command()

@@ -6,4 +6,5 @@ from spyglass_export.cli.commands import logs as logs
 from spyglass_export.cli.commands import run as run
 from spyglass_export.cli.commands import status as status
 from spyglass_export.cli.commands import stop as stop
+from spyglass_export.cli.commands import test_notebooks as test_notebooks
 from spyglass_export.cli.commands import url as url

@@ -1,17 +1,21 @@
-"""Run one notebook on the paper's kernel, in a copy of its own, and keep what came of it.
+"""Run one notebook on the paper's kernel, in a copy of its own, and hold what it shows against what was saved.
 
 usage: run_notebook.py NOTEBOOK SECONDS < A_PIPE
+       run_notebook.py --list
 
 NOTEBOOK is relative to the notebooks' folder; SECONDS are counted from when its kernel is ready. Prints one JSON
 object a line: {"cell", "cells"} as each cell starts, at the end {"status", "cell", "error", "seconds", "wrote",
-"notes"}. `status` is passed, failed, timed out or kernel died; `cell` counts all cells from 1. When standard input
-ends, whoever asked is gone: kernel and process end too.
+"notes", "shown", "differences"}. `status` is passed, failed, timed out or kernel died; `cell` counts all cells from 1;
+`shown` counts verdicts on cells, figures, tables and texts, and `differences` says where and why. When standard input
+ends, whoever asked is gone: kernel and process end too. `--list` prints the names of the notebooks as one JSON list.
 
 The notebook runs in a copy of the notebooks' folder, so that what it reads beside it is there, and what it
-writes replaces nothing. What it wrote is kept in executed/, beside its executed copy.
+writes replaces nothing. What it wrote is kept in executed/, beside its executed copy and the comparison. A reader's
+are the notebooks as they were published, whatever the reader did to them since.
 """
 
 import asyncio
+import copy
 import json
 import os
 import re
@@ -23,10 +27,12 @@ import tempfile
 import threading
 import time
 from contextlib import suppress
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import nbformat
+from compare import outputs, page
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, DeadKernelError
 from nbconvert import HTMLExporter
@@ -34,8 +40,8 @@ from nbconvert import HTMLExporter
 HOME = Path("/home/jovyan")
 NOTEBOOKS = HOME / "notebooks"
 EXECUTED = NOTEBOOKS / "executed"
+SOURCE = Path("/opt/paper/notebooks") if os.environ.get("READER") == "yes" else NOTEBOOKS
 NOT_COPIED = shutil.ignore_patterns(".git", ".ipynb_checkpoints", "__pycache__")
-SKIP = "skip-test"
 KERNEL_START_SECONDS = 120
 # Characters kept of what a cell prints, and of all else that it shows: a page has to open in a browser.
 PRINTED_LIMIT, SHOWN_LIMIT, ERROR_LIMIT = 1_000_000, 50_000_000, 500
@@ -48,7 +54,7 @@ def say(**what: Any) -> None:
 
 
 class Runner(NotebookClient):  # type: ignore[misc] # nbclient is on the hub, where no type checker runs
-    """Runs the cells, says which one, leaves out those tagged `skip-test` and cuts endless output."""
+    """Runs the cells, says which one, leaves out those that a tag says to skip, and cuts endless output."""
 
     timer: threading.Timer
     at: int | None = None
@@ -65,7 +71,7 @@ class Runner(NotebookClient):  # type: ignore[misc] # nbclient is on the hub, wh
 
     async def async_execute_cell(self, cell: Any, cell_index: int, *arguments: Any, **options: Any) -> Any:
         """Run one cell; see nbclient."""
-        if cell.cell_type != "code" or SKIP in cell.metadata.get("tags", []):
+        if cell.cell_type != "code" or outputs.SKIP_TAGS & outputs.tags_of(cell):
             return cell
         self.at, self.printed, self.shown = cell_index + 1, 0, 0
         say(cell=self.at, cells=len(self.nb.cells))
@@ -120,8 +126,8 @@ def as_shown(text: str) -> str:
     return "\n".join(line.rstrip("\r").rpartition("\r")[2] for line in text.split("\n"))
 
 
-def read(file: Path, paper_id: str) -> Any:
-    """Read a notebook, without its outputs and for the paper's kernel; raise ValueError where it is none."""
+def read(file: Path) -> Any:
+    """Read a notebook as its author saved it; raise ValueError where it is none."""
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
     except UnicodeDecodeError as error:
@@ -135,25 +141,34 @@ def read(file: Path, paper_id: str) -> Any:
         nbformat.validate(notebook)
     except Exception as error:
         raise ValueError(f"it is no notebook that Jupyter can read: {str(error).splitlines()[0]}") from error
+    return notebook
+
+
+def without_outputs(saved: Any, paper_id: str) -> Any:
+    """Copy a notebook, without its outputs and for the paper's kernel."""
+    notebook = copy.deepcopy(saved)
     for cell in notebook.cells:
         if cell.cell_type == "code":
             cell.outputs, cell.execution_count = [], None
+            if outputs.RAISES_TAG in outputs.tags_of(cell):
+                cell.metadata["tags"] = sorted({*cell.metadata.get("tags", []), outputs.RAISES_TAG})
     notebook.metadata["kernelspec"] = {"name": paper_id.lower(), "display_name": paper_id, "language": "python"}
+    notebook.metadata.pop("widgets", None)
     return notebook
 
 
 def copy_home(scratch: Path) -> list[str]:
     """Make `scratch` look like the home, with a copy of the notebooks; return what could not be copied."""
     for entry in HOME.iterdir():
-        if entry != NOTEBOOKS:
+        if entry.name != NOTEBOOKS.name:
             (scratch / entry.name).symlink_to(entry)
     executed = {EXECUTED.name}
     try:
         shutil.copytree(
-            NOTEBOOKS,
+            SOURCE,
             scratch / NOTEBOOKS.name,
             symlinks=True,
-            ignore=lambda folder, names: {*NOT_COPIED(folder, names), *(executed if Path(folder) == NOTEBOOKS else ())},
+            ignore=lambda folder, names: {*NOT_COPIED(folder, names), *(executed if Path(folder) == SOURCE else ())},
         )
     except shutil.Error as error:
         return [f"{source} was not there for the notebook: {reason}" for source, _, reason in error.args[0]]
@@ -199,10 +214,27 @@ def why_dead(runner: Runner, log: Path) -> str:
     status = runner.kernel.poll() if runner.kernel else None
     if status is not None and status < 0:
         name = signal.Signals(-status).name
+        if name == "SIGBUS":
+            megabytes = shutil.disk_usage("/dev/shm").total // 10**6  # noqa: S108
+            return f"ended by SIGBUS: its shared memory of {megabytes} MB is full; HUB_SHM_SIZE in .env gives it more"
+        if name == "SIGKILL" and kills_for_memory() > KILLS_BEFORE:
+            return "the memory is full: Docker needs more of it, or the notebook less"
         return f"ended by {name}" + (", as when the memory is full" if name == "SIGKILL" else "")
     complaints = log.read_bytes()[-5000:].decode("utf-8", "replace").strip().splitlines()
     said = f": {ANSI.sub('', complaints[-1]).strip()}" if complaints and status else ""
     return "" if status is None else f"ended with exit status {status}{said}"
+
+
+def kills_for_memory() -> int:
+    """Count the processes of this container that the kernel killed for want of memory: `memory.events` of cgroup v2."""
+    try:
+        events = Path("/sys/fs/cgroup/memory.events").read_text(encoding="utf-8")
+    except OSError:
+        return 0
+    return sum(int(line.split()[1]) for line in events.splitlines() if line.startswith("oom_kill "))
+
+
+KILLS_BEFORE = kills_for_memory()
 
 
 def replace(file: Path, content: str) -> None:
@@ -213,8 +245,8 @@ def replace(file: Path, content: str) -> None:
     incoming.replace(file)
 
 
-def keep(notebook: Any, name: Path, folder: Path, wrote: list[str]) -> list[str]:
-    """Put the executed copy, its HTML and what it wrote into executed/; return what could not be kept."""
+def keep(notebook: Any, name: Path, folder: Path, wrote: list[str], cells: list[dict[str, Any]]) -> list[str]:
+    """Put executed copy, HTML, comparison and what it wrote into executed/; return what could not be kept."""
     target, notes = EXECUTED / name, []
     resources = {"metadata": {"name": name.stem, "path": str((folder / name).parent)}}
     try:
@@ -224,21 +256,45 @@ def keep(notebook: Any, name: Path, folder: Path, wrote: list[str]) -> list[str]
         for file in wrote:
             (kept / file).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(folder / file, kept / file, follow_symlinks=False)
-        page, _ = HTMLExporter(embed_images=True).from_notebook_node(notebook, resources)
-        replace(target.with_suffix(".html"), page)
+        figures = [
+            item | {"cell": cell["cell"]} for cell in cells for item in cell["items"] if item["kind"] == "figure"
+        ]
+        replace(target.with_suffix(".figures.json"), json.dumps(figures))
+        ran = datetime.now().strftime("%Y-%m-%d %H:%M")
+        replace(target.with_suffix(".compared.html"), page.render(str(name), outputs.count(cells), cells, ran))
+        exporter = HTMLExporter(embed_images=True, html_manager_semver_range=html_manager(notebook))
+        text, _ = exporter.from_notebook_node(with_pictures_of_widgets(notebook), resources)
+        replace(target.with_suffix(".html"), text)
     except Exception as error:
         notes.append(f"not all of it could be kept in {EXECUTED.name}/: {type(error).__name__}: {error}")
     return notes
+
+
+def html_manager(notebook: Any) -> str:
+    """Which version of @jupyter-widgets/html-manager shows the widgets: ipywidgets 7 has models of major version 1."""
+    models = [model for state in notebook.metadata.get("widgets", {}).values() for model in state["state"].values()]
+    return "^0.20" if any(model["model_module_version"].startswith("1.") for model in models) else "^1"
+
+
+def with_pictures_of_widgets(notebook: Any) -> Any:
+    """Copy a notebook, with a picture in place of each widget that has one: it is seen without a network."""
+    notebook = copy.deepcopy(notebook)
+    for cell in notebook.cells:
+        for output in cell.get("outputs", ()):
+            if "image/png" in output.get("data", {}):
+                output.data.pop(outputs.WIDGET, None)
+    return notebook
 
 
 def main(name: Path, seconds: float, scratch: Path) -> dict[str, Any]:
     """Run a notebook and keep what came of it; return its result."""
     paper_id, started = os.environ["PAPER_ID"], time.monotonic()
     try:
-        notebook = read(NOTEBOOKS / name, paper_id)
+        saved = read(SOURCE / name)
     except (OSError, ValueError) as trouble:
         why = (isinstance(trouble, OSError) and trouble.strerror) or str(trouble)
-        return {"status": "failed", "cell": None, "error": why, "seconds": 0, "wrote": [], "notes": []}
+        return {"status": "failed", "cell": None, "error": why, "seconds": 0, "wrote": [], "notes": [], "shown": {}}
+    notebook = without_outputs(saved, paper_id)
     tempfile.tempdir = str(scratch)  # where the kernel's connection file goes
     folder = scratch / NOTEBOOKS.name
     runner = Runner(
@@ -255,7 +311,9 @@ def main(name: Path, seconds: float, scratch: Path) -> dict[str, Any]:
     status, error = run(runner, seconds, scratch / "kernel.log")
     took = time.monotonic() - started
     wrote = sorted(file for file, state in snapshot(folder).items() if before.get(file) != state)
-    notes += keep(notebook, name, folder, wrote)
+    stopped_at = None if status == "passed" else runner.at or 0
+    cells = outputs.compare(saved, notebook, stopped_at, datetime.now())
+    notes += keep(notebook, name, folder, wrote, cells)
     return {
         "status": status,
         "cell": None if status == "passed" else runner.at,
@@ -263,7 +321,22 @@ def main(name: Path, seconds: float, scratch: Path) -> dict[str, Any]:
         "seconds": round(took, 1),
         "wrote": wrote,
         "notes": notes,
+        "shown": outputs.count(cells),
+        "differences": [
+            f"cell {cell['cell']}: {item['kind']} differs: {item['why']}"
+            for cell in cells
+            for item in cell["items"]
+            if item["verdict"] == outputs.DIFFERS
+        ],
     }
+
+
+def names() -> list[str]:
+    """Name every notebook, as paths relative to their folder."""
+    found = (file.relative_to(SOURCE) for file in SOURCE.rglob("*.ipynb"))
+    return sorted(
+        name.as_posix() for name in found if name.parts[0] != EXECUTED.name and ".ipynb_checkpoints" not in name.parts
+    )
 
 
 def end_with_standard_input(runner: Runner, scratch: Path) -> None:
@@ -279,5 +352,8 @@ def end_with_standard_input(runner: Runner, scratch: Path) -> None:
 
 
 if __name__ == "__main__":
+    if sys.argv[1] == "--list":
+        print(json.dumps(names()))
+        sys.exit()
     with tempfile.TemporaryDirectory(prefix="run-notebook-", ignore_cleanup_errors=True) as scratch_name:
         say(**main(Path(sys.argv[1]), float(sys.argv[2]), Path(scratch_name)))

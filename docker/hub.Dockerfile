@@ -25,9 +25,16 @@ RUN install -d -m 2775 -o 1000 -g 100 /opt/paper /home/jovyan/.cache \
   && chmod -R a+rwX /home/jovyan
 
 USER 1000:100
-ARG PAPER_ID
 # With modes of their own: a clone made under a strict umask has files that only its owner may read.
-COPY --chmod=644 docker/with_ca_bundle.sh export_data/environment.yml /opt/paper/
+COPY --chmod=644 docker/with_ca_bundle.sh /opt/paper/
+# Pillow compares figures, also for readers, and whatever the paper's own environment has.
+RUN --mount=type=secret,id=ca_bundle,mode=0444 \
+    --mount=type=cache,target=/home/jovyan/.cache,uid=1000,gid=100,sharing=locked \
+  umask 002 \
+  && bash /opt/paper/with_ca_bundle.sh /opt/conda/bin/python -m pip install --quiet 'pillow>=10.3'
+
+ARG PAPER_ID
+COPY --chmod=644 export_data/environment.yml /opt/paper/
 RUN --mount=type=secret,id=ca_bundle,mode=0444 \
     --mount=type=cache,target=/opt/conda/pkgs,uid=1000,gid=100,sharing=locked \
     --mount=type=cache,target=/home/jovyan/.cache,uid=1000,gid=100,sharing=locked \
@@ -37,6 +44,7 @@ RUN --mount=type=secret,id=ca_bundle,mode=0444 \
 ENV PAPER_ID=${PAPER_ID}
 COPY --chmod=644 config/activate.sh config/.datajoint_config.json config/write_kernel.py \
   config/sync_notebooks.py config/run_notebook.py config/pin_dandiset.py config/pip.conf /opt/paper/
+COPY --chmod=755 config/compare /opt/paper/compare
 COPY --chmod=644 config/jupyter_server_config.py /opt/conda/etc/jupyter/
 COPY --chmod=644 config/jupyterlab_overrides.json /opt/conda/share/jupyter/lab/settings/overrides.json
 COPY --chmod=755 config/entrypoint.py config/healthcheck_hub.py /usr/local/bin/
@@ -53,10 +61,11 @@ RUN install -d /opt/paper/installed \
       > /opt/paper/installed/conda-explicit.txt; \
   fi
 
-# Readers have them in a volume, which entrypoint.py keeps up to date; over the author's own are mounted.
+WORKDIR /home/jovyan
+# Readers have them in a volume, which entrypoint.py keeps up to date; over the author's own are mounted. The last
+# layer, without which two images are the same software (`fingerprint` in notebooks/last_test.py).
 COPY --chown=1000:100 notebooks /opt/paper/notebooks
 
-WORKDIR /home/jovyan
 ENTRYPOINT ["tini", "-g", "--", "/opt/conda/bin/python", "/usr/local/bin/entrypoint.py"]
 CMD ["start-notebook.py"]
 HEALTHCHECK --interval=3s --timeout=10s --start-period=120s --retries=3 CMD ["healthcheck_hub.py"]

@@ -167,3 +167,27 @@ def url(context: Context) -> None:
     if not docker.dry and not stack.is_running(docker, "hub"):
         raise UserError("JupyterLab is not running", "start it with `invoke build`, or as a reader with `invoke run`")
     print_url(settings)
+
+
+@command(
+    iterable=["names"],
+    help={
+        "names": "notebooks to run, as words after the command or one by one; all when left out",
+        "timeout": "seconds that each may take",
+        "strict": "end with status 1 where a cell shows something else than was saved, too",
+    },
+)
+def test_notebooks(context: Context, names: list[str], timeout: str = "600", strict: bool = False) -> None:
+    """Run the notebooks in the hub, in copies: what failed and why, and whether each cell shows what was saved."""
+    from spyglass_export.notebooks.files import find, select
+    from spyglass_export.notebooks.run import published_notebooks, run_notebooks
+
+    if not (timeout.isascii() and timeout.isdigit() and int(timeout)):
+        raise wrong_usage(f"--timeout {timeout!r} is not a number", "it is how many seconds each may take, such as 600")
+    settings, docker = _this_stack(context)
+    is_authors = stack.is_authors(settings, docker)
+    if is_authors:
+        select(settings, find(settings), names)  # before anything starts
+    start_if_down(settings, docker, "hub")
+    selected = select(settings, find(settings) if is_authors else published_notebooks(docker), names)
+    run_notebooks(settings, docker, selected, int(timeout), strict=strict, keep=is_authors)

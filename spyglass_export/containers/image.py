@@ -34,6 +34,14 @@ def inspect(docker: Docker, reference: str) -> Image | None:
     return Image(name, one["Id"], one["Config"].get("Labels") or {}, f"{one['Os']}/{one['Architecture']}")
 
 
+def layers(docker: Docker, reference: str) -> list[str]:
+    """Give the digests of an image's layers; none where it is not on this machine."""
+    if docker.dry or not reference or not docker.succeeds("image", "inspect", reference):
+        return []
+    found: list[str] = json.loads(docker.ask("image", "inspect", "--format", "{{json .RootFS.Layers}}", reference))
+    return found
+
+
 def built_images(settings: Settings, docker: Docker) -> dict[str, Image]:
     """Give the images that `invoke build` made, by service, as far as they are here."""
     names = {"db": settings.db_image_name, "hub": settings.hub_image_name}

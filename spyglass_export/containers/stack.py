@@ -94,12 +94,17 @@ def _volume_hashes(settings: Settings) -> dict[str, str]:
     }
 
 
+def is_authors(settings: Settings, docker: Docker) -> bool:
+    """Whether a stack is the author's; a reader's has another name."""
+    return docker.project == settings.project
+
+
 def check_folder(settings: Settings, docker: Docker) -> None:
     """Raise UserError where an author's containers of this name are those of another folder.
 
     A reader has each new version of a paper in a folder of its own, and they are of one stack.
     """
-    if docker.project != settings.project:
+    if not is_authors(settings, docker):
         return
     label = "com.docker.compose.project"
     listed = docker.ask(

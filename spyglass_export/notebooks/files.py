@@ -79,12 +79,11 @@ def find(settings: Settings) -> list[str]:
     return [file.as_posix() for file in found]
 
 
-def select(settings: Settings, names: Sequence[str]) -> list[str]:
-    """Find the notebooks that were named, with or without `notebooks/` and `.ipynb`; all where none was.
+def select(settings: Settings, known: Sequence[str], names: Sequence[str]) -> list[str]:
+    """Find the notebooks that were named, with or without `notebooks/` and `.ipynb`; all ``known`` where none was.
 
     Raises UserError for a name that none has, with the nearest one.
     """
-    known = find(settings)
     selected = []
     for name in names:
         path = Path(name)
@@ -98,6 +97,6 @@ def select(settings: Settings, names: Sequence[str]) -> list[str]:
             stems = {one.removesuffix(".ipynb"): one for one in known}
             near = difflib.get_close_matches(candidates[-1].removesuffix(".ipynb"), stems, n=1)
             hint = f"did you mean {stems[near[0]]}?" if near else f"there are: {', '.join(known)}"
-            raise UserError(f"there is no notebook {name} in {settings.notebooks}", hint)
+            raise UserError(f"there is no notebook {name} among the paper's", hint)
         selected.append(match)
-    return list(dict.fromkeys(selected)) or known
+    return list(dict.fromkeys(selected)) or list(known)

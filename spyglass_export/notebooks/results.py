@@ -1,13 +1,18 @@
 """notebooks/executed/results.json: what came of each notebook when it ran last."""
 
 import json
-from dataclasses import asdict, dataclass
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
 
 from spyglass_export.files import write_text
 from spyglass_export.settings import Settings
 
 EXECUTED = "executed"
 FILE = "results.json"
+# What a notebook shows, in the words of config/compare/, and what to call many of it.
+KINDS = {"figure": "figures", "table": "tables", "text": "other outputs"}
+NOTHING_TO_COMPARE = "no figure, table or text was saved in the notebooks that this could be compared with"
 
 
 @dataclass(frozen=True)
@@ -16,7 +21,9 @@ class Result:
 
     ``status`` is `passed`, `failed`, `timed out` or `kernel died`; ``cell`` is the one that did not pass, counted
     over all cells from 1, and ``error`` its error's last line. ``wrote`` are the files that it wrote, kept in
-    `executed/`; ``sha256`` is the notebook's as it was run, and ``ran`` when, in UTC.
+    `executed/`; ``sha256`` is the notebook's as it was run, ``tested_in`` tells in which images (`fingerprint`), and
+    ``ran`` when, in UTC. ``shown`` counts the verdicts on its cells, figures, tables and texts; ``differences`` says
+    of each that differs where and why.
     """
 
     name: str
@@ -27,18 +34,26 @@ class Result:
     wrote: tuple[str, ...]
     sha256: str
     ran: str
+    tested_in: str = ""
+    shown: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    differences: tuple[str, ...] = ()
 
     @property
     def why(self) -> str:
         """Where the notebook stopped, and why, in one line; empty where it passed."""
         return f"cell {self.cell}: {self.error}" if self.cell else self.error
 
+    def count(self, kind: str, verdict: str) -> int:
+        """How many cells, figures, tables or texts got a verdict."""
+        return self.shown.get(kind, {}).get(verdict, 0)
+
 
 def read_results(settings: Settings) -> dict[str, Result]:
     """Give the last result of each notebook that ran, by name; none where no result can be read."""
     try:
         found = json.loads((settings.notebooks / EXECUTED / FILE).read_text(encoding="utf-8"))
-        return {one["name"]: Result(**{**one, "wrote": tuple(one["wrote"])}) for one in found}
+        lists = ("wrote", "differences")
+        return {one["name"]: Result(**one | {name: tuple(one.get(name, ())) for name in lists}) for one in found}
     except (OSError, ValueError, TypeError, KeyError):
         return {}
 
@@ -50,3 +65,18 @@ def keep_result(settings: Settings, result: Result) -> None:
     folder = settings.notebooks / EXECUTED
     folder.mkdir(exist_ok=True)
     write_text(folder / FILE, json.dumps(kept, indent=1, ensure_ascii=False) + "\n")
+
+
+def sentence(results: Iterable[Result]) -> str:
+    """Say in one line how much of what was saved came out the same: a reviewer may quote it."""
+    total: dict[str, Counter[str]] = {kind: Counter() for kind in KINDS}
+    for result in results:
+        for kind, counts in total.items():
+            counts.update(result.shown.get(kind, {}))
+    parts: list[str] = []
+    for kind, counts in total.items():
+        same, close = counts["same"], counts["close"]
+        if compared := same + close + counts["differs"]:
+            are = "" if parts else " are the same"
+            parts.append(f"{same} of {compared} {KINDS[kind]}{are}{f' ({close} more close)' if close else ''}")
+    return ", ".join(parts) or NOTHING_TO_COMPARE

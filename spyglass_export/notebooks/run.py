@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime, timezone
 from typing import Any
 
@@ -15,43 +16,95 @@ from spyglass_export.checksum import sha256
 from spyglass_export.containers.docker import Docker
 from spyglass_export.errors import UserError
 from spyglass_export.notebooks.files import notebook_files
-from spyglass_export.notebooks.results import EXECUTED, Result, keep_result
+from spyglass_export.notebooks.last_test import fingerprint
+from spyglass_export.notebooks.results import EXECUTED, Result, keep_result, sentence
 from spyglass_export.settings import Settings
 
 SCRIPT = "/opt/paper/run_notebook.py"
 AT_A_TIME = 2
 FIX = "notebooks/executed/ has a copy of each with its error; `--timeout` gives them more seconds"
+COUNTED = ("same", "close", "differs", "nothing saved")
+DIFFERENCES_SHOWN = 5
 
 
-def run_notebooks(settings: Settings, docker: Docker, names: Sequence[str], seconds: float) -> None:
-    """Run notebooks on the paper's kernel in the running hub, each for at most ``seconds``; show and keep the results.
+def published_notebooks(docker: Docker) -> list[str]:
+    """Name the notebooks that the running hub's image holds, as paths relative to their folder.
 
-    Each runs in a copy of notebooks/, so that what it writes there replaces nothing. Raises UserError where one
-    does not pass.
+    Raises UserError where it was published before readers could test notebooks.
+    """
+    if docker.dry:
+        return []
+    try:
+        listed = docker.ask("compose", "exec", "--no-TTY", "hub", "/opt/conda/bin/python", SCRIPT, "--list")
+        found: list[str] = json.loads(listed)
+    except (UserError, ValueError) as error:
+        what = "the hub that runs cannot test its notebooks: it was published before that was possible"
+        raise UserError(what, "run them in JupyterLab") from error
+    return found
+
+
+def run_notebooks(
+    settings: Settings, docker: Docker, names: Sequence[str], seconds: float, *, strict: bool, keep: bool
+) -> None:
+    """Run notebooks on the paper's kernel in the running hub, each for at most ``seconds``, and show what came of each.
+
+    Each runs in a copy of its folder, so that what it writes there replaces nothing. With ``keep`` the results are
+    kept in notebooks/ of this folder. Raises UserError where one does not pass, or with ``strict`` where a cell shows
+    something else than was saved.
     """
     if not docker.dry and not docker.succeeds("compose", "exec", "--no-TTY", "hub", "test", "-f", SCRIPT):
         raise UserError("the hub that runs was built before notebooks could be tested", "run `invoke build`")
     before = _snapshot(settings)
+    tested_in = "" if docker.dry else fingerprint(settings, docker, *(_image_of(docker, one) for one in ("db", "hub")))
     results = []
     with _progress(len(names)) as show:
         for result in _run_all(settings, docker, names, seconds, show):
-            results.append(result)
-            keep_result(settings, result)
+            results.append(replace(result, tested_in=tested_in))
+            if keep:
+                keep_result(settings, results[-1])
     if docker.dry:
         return
     results.sort(key=lambda result: names.index(result.name))
-    rows = [[one.name, one.status, f"{one.seconds:.1f}", one.why] for one in results]
-    console.show_table("notebooks", ["notebook", "result", "seconds", "why"], rows)
-    for one in results:
-        if one.wrote:
-            console.say(f"{one.name} wrote {', '.join(one.wrote)}: kept in {files_of(one.name)}/")
+    _show(results)
     if changed := sorted({file for file, _ in before ^ _snapshot(settings)}):
         console.warn(
             f"changed in notebooks/ meanwhile, by you or by an absolute path in one of them: {', '.join(changed)}"
         )
-    if troubled := [one.name for one in results if one.status != "passed"]:
+    troubled = [one.name for one in results if one.status != "passed"]
+    where = "" if keep else ", to be opened in JupyterLab"
+    console.say(
+        f"{len(results) - len(troubled)} of {len(results)} passed; notebooks/{EXECUTED}/ has their executed copies, "
+        f"and in NAME.compared.html saved and new side by side{where}"
+    )
+    console.say(sentence(results))
+    if troubled:
         raise UserError(f"{len(troubled)} of {len(results)} notebooks did not pass: {', '.join(troubled)}", FIX)
-    console.say("all passed; the executed copies are in notebooks/executed/")
+    if strict and (different := [one.name for one in results if one.count("cell", "differs")]):
+        what = (
+            f"{len(different)} of {len(results)} notebooks show something else than was saved: {', '.join(different)}"
+        )
+        raise UserError(what, "a cell whose output always changes can have the tag nbval-ignore-output")
+
+
+def _show(results: Sequence[Result]) -> None:
+    counts = [[str(one.count("cell", verdict)) for verdict in COUNTED] for one in results]
+    rows = [
+        [one.name, one.status, f"{one.seconds:.1f}", *cells, one.why]
+        for one, cells in zip(results, counts, strict=True)
+    ]
+    console.show_table("notebooks, and what their cells show", ["notebook", "result", "seconds", *COUNTED, "why"], rows)
+    for one in results:
+        for difference in one.differences[:DIFFERENCES_SHOWN]:
+            console.say(f"{one.name}, {difference}")
+        if more := one.differences[DIFFERENCES_SHOWN:]:
+            console.say(f"{one.name}, and {len(more)} more")
+        if one.wrote:
+            console.say(f"{one.name} wrote {', '.join(one.wrote)}: kept in {files_of(one.name)}/")
+
+
+def _image_of(docker: Docker, service: str) -> str:
+    container = docker.ask("compose", "ps", "--quiet", service).strip()
+    return docker.ask("inspect", "--format", "{{.Image}}", container).strip() if container else ""
 
 
 def files_of(name: str) -> str:
@@ -110,7 +163,8 @@ def _run(
     show(name, "starts")
     started, last = time.monotonic(), ""
     found: dict[str, Any] = {}
-    hashed = sha256(settings.notebooks / name)
+    file = settings.notebooks / name
+    hashed = sha256(file) if file.is_file() else ""
     # With GRANT_SUDO the container is root's, and JupyterLab the notebooks' owner's all the same.
     user_id, group_id = docker.owner or (1000, 100)
     user = ("--user", f"{user_id}:{group_id}") if settings.grant_sudo else ()
@@ -140,6 +194,8 @@ def _run(
         wrote=tuple(found.get("wrote", ())),
         sha256=hashed,
         ran=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        shown=found.get("shown", {}),
+        differences=tuple(found.get("differences", ())),
     )
 
 

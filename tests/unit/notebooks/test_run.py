@@ -2,6 +2,7 @@
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,8 +14,8 @@ import tasks
 from spyglass_export.containers.docker import Docker
 from spyglass_export.errors import UserError
 from spyglass_export.notebooks import run as notebooks
-from spyglass_export.notebooks.files import select
-from spyglass_export.notebooks.results import Result, keep_result, read_results
+from spyglass_export.notebooks.files import find, select
+from spyglass_export.notebooks.results import Result, keep_result, read_results, sentence
 from spyglass_export.settings import Settings, load
 
 PASSED = Result("a.ipynb", "passed", None, "", 1.5, (), "0" * 64, "2026-01-01T00:00:00+00:00")
@@ -31,13 +32,16 @@ def paper(tmp_path: Path) -> Settings:
 
 
 def test_all_notebooks_but_copies_are_meant_where_none_is_named(paper: Settings) -> None:
-    assert select(paper, []) == ["a.ipynb", "figures/b c.ipynb"]
+    assert select(paper, find(paper), []) == ["a.ipynb", "figures/b c.ipynb"]
 
 
 @pytest.mark.parametrize("name", ["figures/b c", "figures/b c.ipynb", "notebooks/figures/b c.ipynb"])
 def test_a_notebook_is_named_as_it_is_typed(paper: Settings, name: str) -> None:
-    assert select(paper, [name]) == ["figures/b c.ipynb"]
-    assert select(paper, [str(paper.notebooks / "a.ipynb"), name, name]) == ["a.ipynb", "figures/b c.ipynb"]
+    assert select(paper, find(paper), [name]) == ["figures/b c.ipynb"]
+    assert select(paper, find(paper), [str(paper.notebooks / "a.ipynb"), name, name]) == [
+        "a.ipynb",
+        "figures/b c.ipynb",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -46,7 +50,7 @@ def test_a_notebook_is_named_as_it_is_typed(paper: Settings, name: str) -> None:
 )
 def test_a_name_that_no_notebook_has(paper: Settings, name: str, hint: str) -> None:
     with pytest.raises(UserError, match=f"there is no notebook {name}") as error:
-        select(paper, [name])
+        select(paper, find(paper), [name])
     assert error.value.hint == hint
 
 
@@ -55,7 +59,7 @@ def test_no_notebook_at_all(paper: Settings) -> None:
         file.unlink()
 
     with pytest.raises(UserError, match="there is no notebook in"):
-        select(paper, [])
+        select(paper, find(paper), [])
 
 
 def test_words_after_the_command_are_notebooks() -> None:
@@ -63,7 +67,7 @@ def test_words_after_the_command_are_notebooks() -> None:
 
     _, one, other = parser.parse_argv(["test_notebooks", "a.ipynb", "figures/b c", "--timeout", "60", "c", "report"])
 
-    assert one.as_kwargs == {"names": ["a.ipynb", "figures/b c", "c"], "timeout": "60"}
+    assert one.as_kwargs == {"names": ["a.ipynb", "figures/b c", "c"], "timeout": "60", "strict": False}
     assert other.name == "report"
     _, named = parser.parse_argv(["test-notebooks", "--names", "a", "--names", "b"])
     assert named.as_kwargs["names"] == ["a", "b"]
@@ -90,9 +94,8 @@ def test_damaged_results_are_no_results(paper: Settings, damaged: str) -> None:
 def hub_that_prints(folder: Path, *lines: str, status: int = 0) -> Docker:
     """A `docker` that prints these lines, whatever it is asked."""
     program = folder / "docker.py"
-    program.write_text(
-        f"import sys\nprint({chr(10).join(lines)!r})\nsys.exit({status} if 'test' not in sys.argv else 0)"
-    )
+    answer = f"print({chr(10).join(lines)!r}); sys.exit({status} if 'test' not in sys.argv else 0)"
+    program.write_text(f"import sys\nif 'exec' in sys.argv:\n    {answer}\n")
 
     return Docker((sys.executable, str(program)), folder)
 
@@ -103,7 +106,7 @@ def test_a_hub_that_stops_in_the_midst_is_a_failure_with_its_last_words(
     docker = hub_that_prints(tmp_path, '{"cell": 1, "cells": 2}', "Killed", status=137)
 
     with pytest.raises(UserError, match=r"1 of 1 notebooks did not pass: a\.ipynb"):
-        notebooks.run_notebooks(paper, docker, ["a.ipynb"], 10)
+        notebooks.run_notebooks(paper, docker, ["a.ipynb"], 10, strict=False, keep=True)
 
     assert "the hub stopped running it, perhaps for want of memory: Killed" in " ".join(capsys.readouterr().out.split())
     assert read_results(paper)["a.ipynb"].status == "failed"
@@ -115,10 +118,40 @@ def test_what_the_hub_reports_is_shown_and_kept(
     report = {"status": "passed", "cell": None, "error": "", "seconds": 2.5, "wrote": ["fig.png"], "notes": ["no HTML"]}
     docker = hub_that_prints(tmp_path, "[1, 2]", '{"cell": 1, "cells": 2}', json.dumps(report))
 
-    notebooks.run_notebooks(paper, docker, ["a.ipynb"], 10)
+    notebooks.run_notebooks(paper, docker, ["a.ipynb"], 10, strict=False, keep=True)
 
     printed = capsys.readouterr()
     assert "passed: a.ipynb, 2.5 s" in printed.out
     assert "a.ipynb wrote fig.png: kept in notebooks/executed/a_files/" in printed.out
     assert "a.ipynb: no HTML" in printed.err
     assert read_results(paper)["a.ipynb"].wrote == ("fig.png",)
+
+
+def test_what_was_saved_and_came_out_the_same_is_one_line_to_quote() -> None:
+    shown = {"figure": {"same": 12}, "table": {"same": 30, "close": 1, "differs": 2}, "text": {"nothing saved": 3}}
+
+    assert sentence([replace(PASSED, shown=shown)]) == "12 of 12 figures are the same, 30 of 33 tables (1 more close)"
+    assert sentence([replace(PASSED, shown=shown), replace(PASSED, shown={"figure": {"differs": 1}})]).startswith(
+        "12 of 13 figures are the same, "
+    )
+    assert sentence([PASSED]).startswith("no figure, table or text was saved")
+
+
+def test_with_strict_a_difference_is_an_error_and_the_line_to_quote_comes_last(
+    paper: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    report = {
+        **{"status": "passed", "cell": None, "error": "", "seconds": 2.5, "wrote": [], "notes": []},
+        "shown": {"cell": {"same": 1, "differs": 1}, "figure": {"same": 1, "differs": 1}},
+        "differences": ["cell 3: figure differs: another size"],
+    }
+    docker = hub_that_prints(tmp_path, json.dumps(report))
+
+    notebooks.run_notebooks(paper, docker, ["a.ipynb"], 10, strict=False, keep=True)
+    with pytest.raises(UserError, match=r"1 of 1 notebooks show something else than was saved: a\.ipynb"):
+        notebooks.run_notebooks(paper, docker, ["a.ipynb"], 10, strict=True, keep=True)
+
+    printed = capsys.readouterr().out.splitlines()
+    assert "a.ipynb, cell 3: figure differs: another size" in printed
+    assert printed[-1] == "1 of 2 figures are the same"
+    assert read_results(paper)["a.ipynb"].differences == ("cell 3: figure differs: another size",)

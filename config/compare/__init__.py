@@ -1,0 +1,1 @@
+"""Hold what a notebook shows against what its author saved in it."""
