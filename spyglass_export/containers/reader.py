@@ -1,17 +1,16 @@
 """A reader's stack: published images, started beside whatever else runs on the machine."""
 
 import json
-import re
 from dataclasses import replace
 from pathlib import Path
 
 from dotenv import set_key
 
 from spyglass_export import console
-from spyglass_export.checksum import sha256
-from spyglass_export.containers import digests, labels, stack
+from spyglass_export.containers import archived, digests, labels, stack
 from spyglass_export.containers.docker import Docker, login_arguments
 from spyglass_export.containers.faults import NotAllowed, RateLimited
+from spyglass_export.containers.image import inspect
 from spyglass_export.errors import UserError
 from spyglass_export.settings import Settings, variables
 
@@ -19,7 +18,6 @@ COMPOSE_FILE = "docker-compose-collab.yml"
 IMAGE_VARIABLES = {"db": "DB_IMAGE", "hub": "HUB_IMAGE"}
 # The role of the volume that each service's image names by its label.
 VOLUME_OF = {"db": "db_data", "hub": "conda"}
-ARCHIVED_IMAGES, CHECKSUMS = "images.tar.zst", "SHA256SUMS"
 
 
 def project(paper_id: str) -> str:
@@ -89,50 +87,32 @@ def _volume_hashes(settings: Settings, docker: Docker) -> dict[str, str]:
 
 
 def load_archive(settings: Settings, folder: Path, *, dry: bool = False) -> None:
-    """Check an archive's checksums, give its images to Docker and have .env name them, so that no registry is asked.
+    """Judge an archive, give its images to Docker and have .env name them by digest, so that no registry is asked.
 
-    Raises UserError where the folder is no archive, is damaged, or holds another paper.
+    Raises UserError, before Docker is given anything, where the folder is not a whole archive of this paper's, or
+    holds what would replace an image that is here.
     """
     docker = Docker(settings.docker, settings.root, dry=dry)
     docker.check(to_build=False)
-    images = folder.resolve() / ARCHIVED_IMAGES
-    if not images.is_file():
-        raise UserError(f"{folder} is not an archive: it has no {ARCHIVED_IMAGES}", "name a folder of `invoke archive`")
-    with console.status(f"checking {images.name}"):
-        _check_sums(folder)
-    with console.status(f"loading {images.name} into Docker"):
-        loaded = re.findall(r"^Loaded image: (\S+)$", docker.ask("load", "--input", str(images)), re.MULTILINE)
-    images_by_service = {}
-    for image in loaded:
-        found = json.loads(docker.ask("image", "inspect", "--format", "{{json .Config.Labels}}", image)) or {}
-        if found.get(labels.PAPER) != settings.paper_id:
+    folder = folder.resolve()
+    with console.status(f"checking {folder.name}"):
+        images = archived.judge(folder, settings.paper_id, set(IMAGE_VARIABLES))
+    for name in (name for image in images.values() for name in image.names):
+        here = inspect(docker, name)
+        if here and here.id not in {digest for image in images.values() for digest in image.digests}:
             raise UserError(
-                f"{folder} is of the paper {found.get(labels.PAPER)}, not {settings.paper_id}",
-                "use the bundle that came with it",
+                f"{folder} would replace the image {name}", f"if you need that no more, `docker rmi {name}`"
             )
-        images_by_service[str(found.get(labels.SERVICE))] = image
+    with console.status(f"loading {archived.ARCHIVED_IMAGES} into Docker"):
+        docker.ask("load", "--quiet", "--input", str(folder / archived.ARCHIVED_IMAGES))
     if dry:
         return
-    if set(images_by_service) != set(IMAGE_VARIABLES):
-        raise UserError(f"{images} does not hold the two images of a paper", "copy the whole archive again")
-    for service, image in images_by_service.items():
-        set_key(settings.root / ".env", IMAGE_VARIABLES[service], image, quote_mode="never")
-    console.say(f"loaded {' and '.join(loaded)}; .env names them")
-
-
-def _check_sums(folder: Path) -> None:
-    try:
-        lines = (folder / CHECKSUMS).read_text(encoding="utf-8").splitlines()
-    except FileNotFoundError as error:
-        raise UserError(f"{folder} has no {CHECKSUMS}", "copy the whole archive again") from error
-    for line in lines:
-        expected, _, name = line.partition("  ")
-        try:
-            found = sha256(folder / name)
-        except FileNotFoundError as error:
-            raise UserError(f"{name} is missing in {folder}", "copy the whole archive again") from error
-        if found != expected:
-            raise UserError(f"{folder / name} is damaged: its SHA-256 is not that of {CHECKSUMS}", "copy it again")
+    for service, image in images.items():
+        loaded = next((digest for digest in image.digests if docker.succeeds("image", "inspect", digest)), None)
+        if not loaded:
+            raise UserError(f"Docker did not take the image of {service}", "see what `docker load` says by hand")
+        set_key(settings.root / ".env", IMAGE_VARIABLES[service], loaded, quote_mode="never")
+    console.say(f"loaded both images of {settings.paper_id}; .env names them by digest")
 
 
 def fetch(settings: Settings, docker: Docker) -> None:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from spyglass_export import console
 from spyglass_export.checksum import sha256
+from spyglass_export.containers.archived import ARCHIVED_IMAGES, CHECKSUMS
 from spyglass_export.containers.docker import Docker
-from spyglass_export.containers.reader import ARCHIVED_IMAGES, CHECKSUMS
 from spyglass_export.errors import UserError
 from spyglass_export.files import write_text
 from spyglass_export.publishing import bundle, elsewhere, provenance

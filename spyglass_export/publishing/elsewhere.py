@@ -5,9 +5,10 @@ import re
 from collections.abc import Mapping
 
 from spyglass_export.containers import labels
+from spyglass_export.containers.archived import ARCHIVED_IMAGES
 from spyglass_export.containers.docker import registry_of
 from spyglass_export.containers.image import Image
-from spyglass_export.containers.reader import ARCHIVED_IMAGES, VOLUME_OF
+from spyglass_export.containers.reader import VOLUME_OF
 from spyglass_export.publishing import citation
 from spyglass_export.settings import Settings
 

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from spyglass_export.containers import labels
+from spyglass_export.containers.archived import ARCHIVED_IMAGES, CHECKSUMS
 from spyglass_export.containers.image import Image
-from spyglass_export.containers.reader import ARCHIVED_IMAGES, CHECKSUMS
 from spyglass_export.publishing import citation, elsewhere
 from spyglass_export.publishing.citation import Author, Citation
 from spyglass_export.settings import Settings
