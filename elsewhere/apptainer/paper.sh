@@ -183,20 +183,22 @@ prepare() {
   set -m
 }
 
-start_database() { # FOLDER
+explain() { # WHAT LOG: end with the error that it printed, else with its last lines
+  grep '^error: ' -A 1 "$2" >&2 && exit 1
+  tail -n 20 "$2" >&2
+  fail "$1 does not start" "the lines above are the last of $2"
+}
+
+start_database() { # FOLDER; its log is beside it
   mkdir -p "$1" "$run/mysqld" "$run/db-tmp"
   # By the environment: the list of processes is everybody's to read.
   APPTAINERENV_MYSQL_ROOT_PASSWORD=$password APPTAINERENV_MYSQL_ROOT_HOST=127.0.0.1 \
     apptainer --silent exec --containall --no-home --workdir "$run/db-tmp" \
     --bind "$1:/var/lib/mysql" --bind "$run/mysqld:/run/mysqld" \
-    "$db" entrypoint_db.sh --bind-address=127.0.0.1 --port="$db_port" </dev/null >"$run/db.log" 2>&1 &
+    "$db" entrypoint_db.sh --bind-address=127.0.0.1 --port="$db_port" </dev/null >"$1.log" 2>&1 &
   db_pid=$!
-  until grep -q 'ready for connections' "$run/db.log"; do
-    kill -0 "$db_pid" 2>/dev/null || {
-      cat "$run/db.log" >&2
-      grep -q '^error: ' "$run/db.log" || fail 'the database does not start' 'the lines above say why'
-      exit 1
-    }
+  until grep -q 'ready for connections' "$1.log"; do
+    kill -0 "$db_pid" 2>/dev/null || explain 'the database' "$1.log"
     sleep 0.2
   done
 }
@@ -243,12 +245,14 @@ start() {
     echo "the database is in $folder, on this machine alone: rows that you write are not there on another"
   start_database "$folder"
   in_hub "$state/home" "$state/packages-$conda_hash" \
-    start-notebook.py --ServerApp.ip=127.0.0.1 --ServerApp.port_retries=0 </dev/null &
+    start-notebook.py --ServerApp.ip=127.0.0.1 --ServerApp.port_retries=0 </dev/null >"$state/jupyterlab.log" 2>&1 &
   hub_pid=$!
   until (exec 3<>"/dev/tcp/127.0.0.1/$hub_port") 2>/dev/null; do
-    kill -0 "$hub_pid" 2>/dev/null || fail 'JupyterLab does not start' 'the lines above say why'
+    kill -0 "$hub_pid" 2>/dev/null || explain JupyterLab "$state/jupyterlab.log"
     sleep 0.2
   done
+  # Which of your notebooks were left alone, for one.
+  grep -E '^(notebooks|data): ' "$state/jupyterlab.log" || true
   running=$state/running/$host
   printf '%s\n' "$$" "$hub_port" "$token" "$(ssh_line)" "${SLURM_JOB_ID-}" "$db_port" "$password" >"$running"
   echo "JupyterLab: http://localhost:$hub_port/lab   from another machine first: $(ssh_line)"
@@ -259,6 +263,7 @@ start() {
     echo "password: \`bash $here/paper.sh status\` shows it"
   fi
   wait "$hub_pid" || true
+  echo 'JupyterLab has ended; the database shuts down'
 }
 
 status() {

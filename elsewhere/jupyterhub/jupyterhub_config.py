@@ -58,8 +58,10 @@ def read_papers(log):
 
 
 def choices(spawner):
-    """Word the page on which users choose a paper."""
+    """Word the page on which users choose a paper; there is none where there is no choice."""
     papers = read_papers(spawner.log)
+    if len(papers) == 1:
+        return ""
     if not papers:
         return f"<p>There is no paper in {html.escape(str(FOLDER))} on the server yet.</p>"
     lines = []
