@@ -33,6 +33,18 @@ def paper(
 
 
 @pytest.fixture(scope="session")
+def archived(paper: Paper) -> Iterator[Path]:
+    """The paper's archive, of whatever other tests left it as."""
+    paper.invoke("build")
+    paper.invoke("archive")
+    yield paper.root / "Gu-2026-archive"
+    tags = paper.docker.ask(
+        "image", "ls", "--format", "{{.Repository}}:{{.Tag}}", "--filter", "label=spyglass-export.paper=Gu-2026"
+    )
+    paper.docker.succeeds("image", "rm", *(tag for tag in tags.split() if not tag.endswith(":latest")))
+
+
+@pytest.fixture(scope="session")
 def chromium() -> str:
     """The path of a Chromium; on Debian and Ubuntu as root it is installed."""
     names = ("chromium", "chromium-browser", "google-chrome")
