@@ -11,10 +11,17 @@ from spyglass_export.dump.reading.contents import Export, Table
 from spyglass_export.dump.reading.export import read_export
 from spyglass_export.dump.reading.sources import open_source, refuse_changed, refuse_twins, stamps
 from spyglass_export.dump.writing.copying import Copier
-from spyglass_export.dump.writing.files import RowsWriter, late_text, rows_file_name, schema_text
+from spyglass_export.dump.writing.files import (
+    FIRST_LINE,
+    LAST_LINE,
+    RowsWriter,
+    programs_text,
+    rows_file_name,
+    schema_text,
+)
 
 # Raised with every change of the output for the same input, so that what was cleaned before is cleaned again.
-CLEANER_FORMAT = 2
+CLEANER_FORMAT = 3
 # In a large single file, rows are written while the definitions before them are not known yet: this room is left.
 _LARGE_FILE = 1 << 26
 _HEAD_ROOM = 1 << 20
@@ -54,9 +61,9 @@ def clean_to_folder(paths: Sequence[Path], folder: Path, progress: Progress | No
         export = read_export(sources, progress, writer.add)
         _rewrite(export)
         (folder / "schema.sql").write_bytes(schema_text(export))
-        late = late_text(export)
-        if late:
-            (folder / "after.sql").write_bytes(late)
+        programs = programs_text(export)
+        if programs:
+            (folder / "after.sql").write_bytes(programs)
         writer.finish()
     return _summary(export, lambda table: f"rows/{rows_file_name(table)}" if table.rows else None)
 
@@ -78,7 +85,7 @@ def clean_to_file(source: Path, output: Path, progress: Progress | None = None) 
                 shutil.copymode(output, partial)
             export = read_export([opened], progress, writer.add if room else None)
             _rewrite(export)
-            schema = schema_text(export)
+            schema = FIRST_LINE + schema_text(export)
             if len(schema) <= room:
                 with partial.open("r+b") as file:
                     file.write(schema)
@@ -88,11 +95,11 @@ def clean_to_file(source: Path, output: Path, progress: Progress | None = None) 
                 writer = RowsWriter(copier, lambda table: partial)
                 for table in export.tables.values():
                     for rows in table.rows:
-                        for start, end in zip(rows.spans[::2], rows.spans[1::2], strict=True):
+                        for start, end in rows.pieces:
                             writer.add(table, rows, start, end)
             writer.finish()
             with partial.open("ab") as file:
-                file.write(late_text(export))
+                file.write(programs_text(export) + LAST_LINE)
         refuse_changed([source], before)
         partial.replace(output)
     finally:

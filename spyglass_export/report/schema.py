@@ -6,7 +6,7 @@ from pathlib import Path
 
 from spyglass_export.dump.reading.statements import Kind, read_statements
 from spyglass_export.dump.sql.create_table import NotUnderstoodError, parse_table
-from spyglass_export.dump.sql.tokens import shown, split_name, tokenize
+from spyglass_export.dump.sql.tokens import Tokens, split_name
 
 # How DataJoint names a table says what it is for, and a part's name begins with its master's;
 # https://docs.datajoint.com/core/datajoint-python/latest/design/tables/tiers/
@@ -63,25 +63,25 @@ def read_tables(schema_sql: Path) -> list[Table]:
             if statement.kind is not Kind.OTHER:
                 continue
             if use := _USE.fullmatch(statement.text.strip()):
-                schema = shown(split_name(use[1])[1])
+                schema = split_name(use[1].decode("utf-8", "surrogateescape"))[1]
                 continue
             try:
-                definition = parse_table(tokenize(statement.text))
+                definition = parse_table(Tokens(statement.text.decode("utf-8", "surrogateescape")))
             except NotUnderstoodError:
                 continue  # anything but a table
             primary = {
                 column.lower() for index in definition.indexes if index.kind == "PRIMARY" for column, _ in index.parts
             }
-            own = shown(definition.schema) if definition.schema else schema
+            own = definition.schema or schema
             references = tuple(
                 Reference(
-                    TableId(shown(key.parent_schema) if key.parent_schema else own, shown(key.parent)),
-                    tuple(map(shown, key.columns)),
+                    TableId(key.parent_schema or own, key.parent),
+                    tuple(key.columns),
                     {column.lower() for column in key.columns} <= primary,
                 )
                 for key in definition.foreign_keys
             )
-            name = shown(definition.name)
+            name = definition.name
             found.append(Table(TableId(own, name), *_tier(own, name), references))
     return found
 

@@ -1,13 +1,14 @@
 """What the SQL files of an export hold: schemas, tables, where their rows stand, and what comes last."""
 
 from array import array
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from spyglass_export.changes import Change
 from spyglass_export.dump.reading.sources import Source
 from spyglass_export.dump.sql.create_table import TableDefinition
-from spyglass_export.dump.sql.session import Settings
-from spyglass_export.dump.sql.tokens import quoted
+from spyglass_export.dump.sql.session import SessionSettings
+from spyglass_export.dump.sql.tokens import Tokens, printable, quoted, unquoted
 
 
 @dataclass(slots=True)
@@ -15,8 +16,13 @@ class Rows:
     """Pieces of one source that hold rows, dumped under the same settings; ``spans`` is start, end, start, end..."""
 
     source: Source
-    settings: Settings
+    settings: SessionSettings
     spans: "array[int]" = field(default_factory=lambda: array("Q"))
+
+    @property
+    def pieces(self) -> Iterator[tuple[int, int]]:
+        """Start and end of each."""
+        return zip(self.spans[::2], self.spans[1::2], strict=True)
 
     @property
     def size(self) -> int:
@@ -30,24 +36,23 @@ class Table:
 
     schema: str
     name: str
-    number: int  # from 1, in the order in which the sources name the tables
-    defined_at: tuple[Source, int]  # or first named at; the offset is in bytes
-    definition: TableDefinition | None = None
-    text: bytes = b""
-    meaning: list[str] = field(default_factory=list)
-    settings: Settings = field(default_factory=Settings)
+    number: int  # from 1, in the order in which the sources define the tables
+    defined_at: tuple[Source, int]  # the offset is in bytes
+    definition: TableDefinition
+    meaning: list[str]  # of the definition as it was read
+    settings: SessionSettings
     rows: list[Rows] = field(default_factory=list)
-    column_lists: set[bytes | None] = field(default_factory=set)  # of the INSERT statements
+    column_lists: set[tuple[str, ...] | None] = field(default_factory=set)  # of the INSERT statements, in lower case
     is_dropped: bool = False  # by a DROP TABLE with no CREATE TABLE after it
 
     @property
     def where(self) -> str:
-        """The table as SQL names it."""
-        return f"{quoted(self.schema)}.{quoted(self.name)}"
+        """The table as SQL names it, for a person."""
+        return printable(f"{quoted(self.schema)}.{quoted(self.name)}")
 
     @property
     def place(self) -> str:
-        """File and line of its definition, or else of its first rows, for an error."""
+        """File and line of its definition, for an error."""
         source, offset = self.defined_at
         return source.place(offset)
 
@@ -56,23 +61,40 @@ class Table:
         """Bytes of rows."""
         return sum(rows.size for rows in self.rows)
 
+    def column_where(self, name: str) -> str:
+        """One of its columns or indexes, for a person."""
+        return f"{self.where}.{printable(quoted(name))}"
 
-@dataclass(frozen=True, slots=True)
-class Late:
-    """A statement that is executed after all rows are there."""
+
+@dataclass(slots=True)
+class Program:
+    """A view, trigger, routine or event; made after all rows are there."""
 
     schema: str | None
-    settings: Settings
-    text: bytes
-    delimiter: bytes
+    settings: SessionSettings
+    tokens: Tokens
+    kind: str  # in capitals, such as VIEW
+    name: str
+    place: str
+
+    @property
+    def where(self) -> str:
+        """The program as SQL names it, for a person."""
+        return printable(f"{quoted(self.schema)}.{quoted(self.name)}" if self.schema else quoted(self.name))
 
 
 @dataclass(slots=True)
 class Export:
     """All that an export holds; ``schemas`` have the ``CREATE DATABASE`` statements that differ."""
 
-    schemas: dict[str, list[bytes]] = field(default_factory=dict)
+    schemas: dict[str, list[str]] = field(default_factory=dict)
     case_sensitive: set[str] = field(default_factory=set)  # the schemas that compare case by case, once rewritten
     tables: dict[tuple[str, str], Table] = field(default_factory=dict)
-    late: list[Late] = field(default_factory=list)
+    programs: list[Program] = field(default_factory=list)
     changes: dict[Change, None] = field(default_factory=dict)  # in order, each once
+
+
+def column_names(column_list: str) -> tuple[str, ...]:
+    """The names of an INSERT's list of columns, in lower case."""
+    tokens = Tokens(column_list)
+    return tuple(unquoted(tokens[at].text).lower() for at in tokens.significant if tokens[at].text != ",")

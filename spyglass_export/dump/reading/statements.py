@@ -11,7 +11,7 @@ from enum import Enum, auto
 from functools import lru_cache
 from typing import BinaryIO
 
-from spyglass_export.dump.reading.rows import DOUBLE, SINGLE, FramedRowScan, RowScan
+from spyglass_export.dump.reading.rows import SINGLE, RowScan
 
 FIRST_WINDOW = 1 << 14
 BLOCK = 1 << 17  # fits a core's cache: the passes over a block cost less than reading it
@@ -23,11 +23,12 @@ LONGEST_COMMENT = 1 << 25  # mysqldump writes its whole condition into one
 HEADER_ROOM = 1 << 17  # longer than any INSERT's part before VALUES: 4,096 column names are refused by MySQL
 
 NAME = rb"(?:`(?:[^`]|``)+`|[0-9A-Za-z$_\x80-\xff]+)"
+DOUBLE = rb'"[^"\\]*(?:\\.[^"\\]*)*"'
 TABLE_NAME = NAME + rb"(?:\s*\.\s*" + NAME + rb")?"
 
 _COMMENT = re.compile(rb"(?:--(?=[\s\x00-\x20]|\Z)|#)[^\n]*(?:\n|\Z)|/\*(?!M?!).*?\*/|/\*M!999999\\-.*?\*/", re.S)
 _OPEN_COMMENT = re.compile(rb"(?:--(?=[\s\x00-\x20]|\Z)|#)[^\n]*\Z|/\*(?!M?!)|/\*M!999999\\-", re.S)
-_SPACE = re.compile(rb"\s*")
+_SPACE = re.compile(rb"(?:\s+|--\r?\n)*")
 ROWS_HEAD = re.compile(
     rb"(?i:INSERT|REPLACE)\s+(?:(?i:LOW_PRIORITY|DELAYED|HIGH_PRIORITY|IGNORE)\s+)*(?:(?i:INTO)\s+)?"
     rb"(?P<table>" + TABLE_NAME + rb")\s*(?:\((?P<columns>(?:[^()'\"`]|`(?:[^`]|``)*`)*)\)\s*)?(?i:VALUES?)(?=[\s(])"
@@ -212,15 +213,14 @@ class _Reader:
     def rows(self, head: re.Match[bytes]) -> Iterator[Statement]:
         """Rows of one table, up to the first statement that begins otherwise, in pieces of about ``PIECE`` at most."""
         start = piece = self.offset
-        scan: RowScan | FramedRowScan
-        scan = RowScan(head.group()) if self.dump_start is None else FramedRowScan(head.group())
+        scan = RowScan(head.group())
         self.at = head.end()
         window = FIRST_WINDOW
         while True:
             more = self.fill(window)
             block = self.buffer[self.at : self.at + window if window < BLOCK else None]
             if not block:
-                what = "ends within a string" if scan.state in ("'", '"') else "ends within a statement"
+                what = "ends within a string" if scan.is_open else "ends within a statement"
                 raise DamagedDumpError(what, start)
             looked_at, end = scan.advance(block, more=more)
             if scan.damage:

@@ -5,12 +5,19 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from typing import BinaryIO
 
-from spyglass_export.dump.reading.contents import Rows, Table
-from spyglass_export.dump.reading.rows import DOUBLE, SINGLE
+import stringzilla
+
+from spyglass_export.dump.reading.contents import Rows, Table, column_names
+from spyglass_export.dump.reading.rows import SINGLE, has_odd_quotes
 from spyglass_export.dump.reading.sources import COPY_AGAIN
 from spyglass_export.dump.reading.statements import ROWS_HEAD
-from spyglass_export.dump.sql.tokens import tokenize, unquoted
+from spyglass_export.dump.sql.session import SessionSettings
 from spyglass_export.errors import UserError
+
+
+class _NotValuesError(Exception):
+    """What was read is not a list of values."""
+
 
 Block = dict[str, tuple[bytes, ...]]  # a column's literals, as they stand in the dump, by its name
 
@@ -21,19 +28,16 @@ _KEPT = 1 << 18  # of a string in a large row: a varchar or TEXT is never longer
 _INSERT = re.compile(rb"(?i:INSERT|REPLACE)\s")
 _USUAL = bytes((*range(0x09, 0x0E), *range(0x20, 0x7F)))
 _UP_TO_UNUSUAL = re.compile(rb"(?:[\x09-\x0d\x20-\x5b\x5d-\x7e]|\\[^0Z])*", re.S)
+_LATE_DIGITS = bytes.maketrans(b"456789", b"333333")  # of the decades from 2030 on
 _ESCAPED_CONTROL = re.compile(rb"\\(?:[0Z]|\Z)")  # at the end it may go on as one
 _ROW_END = re.compile(rb"\)[,;]")
 # The most frequent come first, which makes all of it a third faster. No text is a value in two of these ways: a row
-# that does not match would be tried in each combination of them.
-_VALUE = (
-    rb"(?:" + SINGLE + rb"|[^'\"(),;\s]+|(?:_\w+\s*|[NnXxBb])(?:" + SINGLE + rb")+"
-    rb"|(?:" + SINGLE + rb"){2,}|" + DOUBLE + rb")"
-)
+# that does not match would be tried in each combination of them. MySQL 8 and newer write _binary.
+_VALUE = rb"(?:" + SINGLE + rb"|[^'(),;\s]+|_binary " + SINGLE + rb")"
 _HEX = re.compile(rb"0[xX][0-9A-Fa-f]*")
-_PAIR = re.compile(rb"\\.", re.S)
 _LONG_HEX = re.compile(rb"(0x[0-9A-Fa-f]{65536})[0-9A-Fa-f]+")
 # What is open at the end has no end: its quote may come yet, as may the rest of an escape.
-_STRING = re.compile(rb"'(?P<text>[^'\\]*(?:(?:\\.|'')[^'\\]*)*)(?P<end>'?)", re.S)
+_STRING = re.compile(rb"'(?P<text>[^'\\]*(?:\\.[^'\\]*)*)(?P<end>'?)", re.S)
 _ESCAPE = re.compile(rb"\\(.)|''", re.S)
 # https://dev.mysql.com/doc/refman/9.7/en/string-literals.html
 _ESCAPED = {b"0": b"\0", b"b": b"\b", b"n": b"\n", b"r": b"\r", b"t": b"\t", b"Z": b"\x1a", b"%": b"\\%", b"_": b"\\_"}
@@ -50,13 +54,14 @@ def read_values(
     """
     for rows in table.rows:
         with rows.source.path.open("rb", buffering=0) as stream:
-            for start, end in zip(rows.spans[::2], rows.spans[1::2], strict=True):
+            for start, end in rows.pieces:
                 stream.seek(start)
-                for block in _read_span(stream, end - start, table, names, longer_than):
-                    if block is None:
-                        place = rows.source.place(start)
-                        raise UserError(f"{place}: rows of {table.where} are no plain list of values", COPY_AGAIN)
-                    yield rows, block
+                try:
+                    for block in _read_span(stream, end - start, table, rows.settings, names, longer_than):
+                        yield rows, block
+                except _NotValuesError as error:
+                    what = f"{rows.source.place(start)}: rows of {table.where} are no plain list of values"
+                    raise UserError(what, COPY_AGAIN) from error
 
 
 def is_ascii(table: Table) -> bool:
@@ -68,7 +73,7 @@ def _parts(table: Table) -> Iterator[bytes]:
     """The rows in pieces of any length; each span begins with a piece of its own."""
     for rows in table.rows:
         with rows.source.path.open("rb", buffering=0) as stream:
-            for start, end in zip(rows.spans[::2], rows.spans[1::2], strict=True):
+            for start, end in rows.pieces:
                 stream.seek(start)
                 while start < end and (part := stream.read(min(_READ, end - start))):
                     start += len(part)
@@ -85,13 +90,23 @@ def has_empty_string(table: Table) -> bool:
     return False
 
 
+def may_have_late_year(table: Table) -> bool:
+    """Whether a string may begin with a year from 2038 to 2106, MariaDB's last: a quick look, with false alarms."""
+    return any(
+        stringzilla.find(similar, decade) >= 0
+        for part in _parts(table)
+        for similar in (stringzilla.translate(part, _LATE_DIGITS),)
+        for decade in (b"'203", b"'210")
+    )
+
+
 def may_be_unusual(table: Table, names: Sequence[str]) -> bool:
     """Whether rows may have unusual bytes in one of these columns: a quick look, which rather says yes.
 
     No value has more than one string in it, so what comes after more strings than there are columns up to the last
     of these is in none of them.
     """
-    last = max((place for lists in table.column_lists for place, _ in _places(table, names, lists)[1]), default=-1)
+    last = max((place for columns in table.column_lists for place, _ in _places(table, names, columns)[1]), default=-1)
     rest = b""
     for part in _parts(table):
         if is_usual(part) and is_usual(rest):
@@ -123,26 +138,34 @@ def _may_be_in_first(piece: bytes, columns: int) -> bool:
         return False
     head = ROWS_HEAD.search(piece) if _INSERT.search(piece) else None
     before = _UP_TO_UNUSUAL.match(piece, head.end() if head else 0)
-    text = before.group().replace(b"''", b"") if before else b""  # a quote in a string, or an empty string
-    is_plain = b"\\'" not in text and b'"' not in text
-    return not is_plain or (text.count(b"'") + 1) // 2 <= columns
+    text = before.group().replace(b"''", b"") if before else b""  # empty strings, as a rule
+    return b"\\'" in text or (text.count(b"'") + 1) // 2 <= columns
 
 
 def _rows_without_longer(buffer: bytes, length: int) -> int:
-    """The end of a run of whole rows that have no string of more than ``length`` bytes; 0 where it is not plain."""
-    text = (_PAIR.sub(b"xx", buffer) if b"\\" in buffer else buffer).replace(b"''", b"xx")
-    if b'"' in text or max(map(len, text.split(b"'"))) > length:
-        return 0
+    """The end of a run of whole rows that have no string of more than ``length`` bytes; 0 where there may be one."""
+    text = buffer.replace(b"\\\\", b"xx").replace(b"\\'", b"xx") if b"\\" in buffer else buffer
+    text = text.replace(b"''", b"xx")  # one quote, in what no dump program wrote, or an empty string
+    at = 0
+    while at + length < len(text):  # from the last quote that may end such a string to the next: few are looked at
+        at = text.rfind(b"'", at, at + length + 1) + 1
+        if not at:
+            return 0
     end = text.rfind(b"),(")
-    while end >= 0 and text.count(b"'", 0, end) % 2:
+    while end >= 0 and has_odd_quotes(text[:end]):
         end = text.rfind(b"),(", 0, end)
     return end + 1
 
 
 def _read_span(
-    stream: BinaryIO, left: int, table: Table, names: Sequence[str], longer_than: Callable[[], int] | None
-) -> Iterator[Block | None]:
-    """The blocks of one span of ``left`` bytes; None in place of what cannot be read."""
+    stream: BinaryIO,
+    left: int,
+    table: Table,
+    settings: SessionSettings,
+    names: Sequence[str],
+    longer_than: Callable[[], int] | None,
+) -> Iterator[Block]:
+    """The blocks of one span of ``left`` bytes."""
     buffer = b""
     count = 0
     in_order: list[str] = []
@@ -156,13 +179,14 @@ def _read_span(
                 statement = buffer.lstrip(b"; \t\r\n")
                 if left and len(statement) < _HEAD_ROOM:
                     break
+                if not statement:
+                    return
                 head = ROWS_HEAD.match(statement)
                 if head is None:
-                    if statement:
-                        yield None
-                    return
+                    raise _NotValuesError
                 buffer = statement[head.end() :]
-                count, places = _places(table, names, head["columns"])
+                columns = None if head["columns"] is None else column_names(settings.decode(head["columns"]))
+                count, places = _places(table, names, columns)
                 in_order = [name for _, name in sorted(places)]
                 pattern = _row_pattern(head.group(), count, tuple(sorted(at for at, _ in places)))
             if longer_than and len(table.column_lists) == 1:
@@ -176,7 +200,7 @@ def _read_span(
         is_no_row = len(buffer) > 2 * _KEPT * (count + 1)  # for no row is that long once its values are cut
         if is_no_row or not left:
             if buffer:
-                yield None
+                raise _NotValuesError
             return
 
 
@@ -196,13 +220,10 @@ def _shortened(row: bytes) -> bytes:
     return b"".join(parts)
 
 
-def _places(table: Table, names: Sequence[str], columns: bytes | None) -> tuple[int, list[tuple[int, str]]]:
+def _places(table: Table, names: Sequence[str], columns: tuple[str, ...] | None) -> tuple[int, list[tuple[int, str]]]:
     """How many values a row has, and where among them the wanted columns are."""
-    if columns is not None:
-        order = [unquoted(token.text) for token in tokenize(columns) if token.matters and token.text != ","]
-    else:
-        order = [column.name for column in table.definition.columns] if table.definition else []
-    at = {name.lower(): place for place, name in enumerate(order)}
+    order = columns if columns is not None else [column.name.lower() for column in table.definition.columns]
+    at = {name: place for place, name in enumerate(order)}
     return len(order), [(at[name.lower()], name) for name in names if name.lower() in at]
 
 

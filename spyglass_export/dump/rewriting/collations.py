@@ -26,7 +26,7 @@ from spyglass_export.dump.rewriting.definitions import (
 )
 from spyglass_export.dump.rewriting.tied_columns import Group
 from spyglass_export.dump.sql.create_table import Column, Cursor, Index, TableDefinition
-from spyglass_export.dump.sql.tokens import join, quoted, shown, unquoted
+from spyglass_export.dump.sql.tokens import join, printable, quoted, unquoted
 from spyglass_export.errors import UserError
 
 # Bytes: https://dev.mysql.com/doc/refman/9.7/en/storage-requirements.html
@@ -74,8 +74,8 @@ def keep_apart(export: Export, groups: Mapping[tuple[str, str, str], Group]) -> 
     collations are taken out of the definitions. Raises `UserError` for rows dumped as bytes of another character set.
     """
     changes: list[Change] = []
-    tables = [(table, table.definition) for table in export.tables.values() if table.definition is not None]
-    for table, definition in tables:
+    for table in export.tables.values():
+        definition = table.definition
         if table.schema in export.case_sensitive:
             changes += _tell_from_database(table, definition)
         for column in definition.columns:
@@ -95,7 +95,8 @@ def keep_apart(export: Export, groups: Mapping[tuple[str, str, str], Group]) -> 
         if texts and not is_ascii(table):
             changes += _widen_text(table, definition, texts)
     # Which columns get utf8mb4_bin is known only now.
-    for table, definition in tables:
+    for table in export.tables.values():
+        definition = table.definition
         for index in definition.indexes:
             columns = [column for column in _columns(definition, index) if _loses_spaces(definition, column)]
             if columns and _keys_collide(table, definition, index, columns, BINARY_COLLATION):
@@ -172,7 +173,7 @@ def _keys_collide(
     """Whether two different keys of the rows are or may be one where ``columns`` of theirs get ``collation``."""
     is_default = collation == DEFAULT_COLLATION
     names = [name for name, _ in index.parts]
-    if any(generated_at(definition, column) and not rows_hold(column, table.column_lists) for column in columns):
+    if any(generated_at(definition, column) and not rows_hold(table, column) for column in columns):
         return not is_default or not _is_usual(table, _texts(definition))
     # Where nothing is said, the source may have told capitals apart.
     is_told = all(_is_told(definition, column) for column in columns)
@@ -241,7 +242,7 @@ def _members_collide(table: Table, definition: TableDefinition, column: Column) 
     if not _changes(definition, column):
         return False
     members = [definition.tokens[at].text for at in column.arguments if definition.tokens[at].text != ","]
-    texts = {table.settings.decode(text_of(member.encode("latin-1"))).rstrip(" ") for member in members}
+    texts = {table.settings.decode(text_of(table.settings.encode(member))).rstrip(" ") for member in members}
     if _is_told(definition, column) and not all(map(is_known, texts)):
         return True
     return len({fold(text) for text in texts}) < len(texts)
@@ -259,10 +260,10 @@ def _set_collation(
         group = groups.get((table.schema, table.name, column.name.lower()))
         for tied_table, tied in group.columns if group else [(table, column)]:
             definition = tied_table.definition
-            if definition and target_collation(definition, tied) not in (collation, EXACT_COLLATION):
+            if target_collation(definition, tied) not in (collation, EXACT_COLLATION):
                 tied.binary = True
                 tied.collation = EXACT_COLLATION if collation == EXACT_COLLATION else tied.collation
-                where = f"{tied_table.where}.{shown(quoted(tied.name))}"
+                where = tied_table.column_where(tied.name)
                 changes.append(Change("collation", where, "", f"COLLATE {collation}", reason))
     return changes
 
@@ -283,7 +284,7 @@ def _refuse_bytes(table: Table, definition: TableDefinition) -> None:
             text = b"".join(text_of(literal) for literal in literals if literal != b"NULL")
             if rows.settings.names == "binary" and (not text.isascii() or (name in odd and text)):
                 raise UserError(
-                    f"{rows.source.name}: text of {table.where}, column {shown(quoted(name))}, was dumped as bytes"
+                    f"{rows.source.name}: text of {table.where}, column {printable(quoted(name))}, was dumped as bytes"
                     " (SET NAMES binary)",
                     f"dump again with --default-character-set=utf8mb4; or {COPY_AGAIN}",
                 )
@@ -298,7 +299,7 @@ def _refuse_byte_functions(table: Table, definition: TableDefinition) -> None:
             for _, block in read_values(table, sorted(local))
             for literals in block.values()
         ):
-            where = table.where if column is None else f"{table.where}, column {shown(quoted(column.name))}"
+            where = table.where if column is None else f"{table.where}, column {printable(quoted(column.name))}"
             raise UserError(
                 f"{where}: {call} is made of the bytes of text, which are others in utf8mb4",
                 "take it out of the table's definition in the source, or make a plain column of it, and export again",
@@ -307,7 +308,7 @@ def _refuse_byte_functions(table: Table, definition: TableDefinition) -> None:
 
 def _byte_functions(table: Table, definition: TableDefinition, local: set[str]) -> Iterator[tuple[Column | None, str]]:
     """Calls in the definition that take bytes of these columns, and the column that they make."""
-    held = [generated_at(definition, column) for column in definition.columns if rows_hold(column, table.column_lists)]
+    held = [generated_at(definition, column) for column in definition.columns if rows_hold(table, column)]
     cursor = Cursor(definition.tokens, definition.name_at + 1, definition.options_at)
     while cursor.peek() is not None:
         name = cursor.word()
@@ -317,7 +318,7 @@ def _byte_functions(table: Table, definition: TableDefinition, local: set[str]) 
             words = {unquoted(definition.tokens[at].text).lower() for at in inside}
             if words & local and ("binary" in words or name not in ("CAST", "CONVERT")):
                 column = next((column for column in definition.columns if column.first <= index < column.last), None)
-                yield column, shown(join(definition.tokens[index : inside[-1] + 2]))
+                yield column, printable(join(definition.tokens[index : inside[-1] + 2]))
 
 
 def _growing_texts(definition: TableDefinition) -> list[Column]:
@@ -337,7 +338,7 @@ def _widen_text(table: Table, definition: TableDefinition, texts: list[Column]) 
     for column in texts:
         if longest[column.name] > _TEXT_BYTES[column.type]:
             wider = next(kind for kind, size in _TEXT_BYTES.items() if size >= longest[column.name]).lower()
-            where = f"{table.where}.{shown(quoted(column.name))}"
+            where = table.column_where(column.name)
             reason = f"its longest value takes {longest[column.name]} bytes in utf8mb4"
             changes.append(Change("column type", where, column.type.lower(), wider, reason))
             definition.tokens[column.type_at].text = wider

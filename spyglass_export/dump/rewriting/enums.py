@@ -4,7 +4,6 @@ from spyglass_export.changes import Change
 from spyglass_export.dump.reading.contents import Export
 from spyglass_export.dump.reading.values import has_empty_string, read_values, text_of
 from spyglass_export.dump.sql.create_table import Column, TableDefinition
-from spyglass_export.dump.sql.tokens import quoted, shown
 
 
 def keep_error_values(export: Export) -> list[Change]:
@@ -16,8 +15,8 @@ def keep_error_values(export: Export) -> list[Change]:
     changes = []
     for table in export.tables.values():
         definition = table.definition
-        columns = [column for column in definition.columns if _lacks_empty(definition, column)] if definition else []
-        if definition is None or not columns or not has_empty_string(table):
+        columns = [column for column in definition.columns if _lacks_empty(definition, column)]
+        if not columns or not has_empty_string(table):
             continue
         found: set[str] = set()
         for _, block in read_values(table, [column.name for column in columns]):
@@ -25,9 +24,8 @@ def keep_error_values(export: Export) -> list[Change]:
         for column in columns:
             if column.name in found:
                 definition.tokens[column.arguments[-1]].after = ",''"
-                where = f"{table.where}.{shown(quoted(column.name))}"
                 reason = "rows hold it, as a server that is not strict stores what is no member"
-                changes.append(Change("enum member", where, "", "''", reason))
+                changes.append(Change("enum member", table.column_where(column.name), "", "''", reason))
     return changes
 
 
@@ -35,4 +33,4 @@ def _lacks_empty(definition: TableDefinition, column: Column) -> bool:
     if column.type != "ENUM":
         return False
     members = (definition.tokens[at].text for at in column.arguments if definition.tokens[at].text != ",")
-    return all(text_of(member.encode("latin-1")).strip(b" ") for member in members)
+    return all(text_of(member.encode("utf-8", "surrogateescape")).strip(b" ") for member in members)

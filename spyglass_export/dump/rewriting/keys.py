@@ -26,9 +26,8 @@ from spyglass_export.dump.sql.limits import (
     is_virtual,
     length_bytes,
     page_size,
-    said_of,
 )
-from spyglass_export.dump.sql.tokens import Token, quoted, shown, unquoted
+from spyglass_export.dump.sql.tokens import Token, printable, quoted, unquoted
 from spyglass_export.errors import UserError
 
 _SHOWN = 9  # columns in an error
@@ -60,7 +59,7 @@ def fit_lengths(export: Export, groups: dict[Place, Group]) -> list[Change]:
 
     Raises `UserError`, which names table, index, columns and the longest value, where that is not enough.
     """
-    tables = [table for table in export.tables.values() if table.definition is not None]
+    tables = export.tables.values()
     limited = [entry for table in tables for entry in _limited(table)]
     changes = [change for entry in limited if _excess(entry) > 0 for change in _cut_prefixes(entry)]
     over = [entry for entry in limited if _excess(entry) > 0]
@@ -95,7 +94,7 @@ def fit_lengths(export: Export, groups: dict[Place, Group]) -> list[Change]:
 def _cut_prefixes(entry: _Limited) -> list[Change]:
     """Shorten the prefixes of an index that need not be unique, for which any length will do."""
     definition = entry.table.definition
-    if definition is None or entry.index is None or entry.index.kind != "KEY":
+    if entry.index is None or entry.index.kind != "KEY":
         return []
     prefixes = [
         definition.tokens[prefix]
@@ -119,8 +118,6 @@ def _cut_prefixes(entry: _Limited) -> list[Change]:
 def _limited(table: Table) -> Iterator[_Limited]:
     """The indexes of a table, and its row."""
     definition = table.definition
-    if definition is None:
-        return
     limit = INDEX_LIMITS.get(definition.engine, INDEX_LIMITS["INNODB"])
     for index in definition.indexes:
         if index.kind in ("FULLTEXT", "SPATIAL"):
@@ -144,7 +141,7 @@ def _limited(table: Table) -> Iterator[_Limited]:
     fixed += (len(definition.columns) + 7) // 8
     yield _Limited(table, "row", ROW_LIMIT, fixed, fitted)
     if definition.engine == "INNODB":
-        stored = [column for column in fitted if not is_virtual(column, definition.tokens)]
+        stored = [column for column in fitted if not is_virtual(column)]
         fixed = page_size(definition, stored)
         most = PAGE_POINTER // BYTES_PER_CHARACTER
         yield _Limited(table, "row in a page", PAGE_LIMIT, fixed, stored, most=most)
@@ -187,13 +184,13 @@ def _long(literals: tuple[bytes, ...], length: int) -> list[bytes]:
 
 def _length_without_rows(table: Table, column: Column) -> int:
     """A cut default would be refused, so it counts as a value. What MySQL computes is in no row, and may be any."""
-    tokens = table.definition.tokens if table.definition else []
-    if "AS" in said_of(column, tokens):
+    tokens = table.definition.tokens
+    if "AS" in column.words:
         return column.length or 0
     words = [token for token in tokens[column.first : column.last] if token.matters]
     for word, value in pairwise(words):
         if word.word == "DEFAULT" and value.type is types.String:
-            return len(text_of(value.text.encode("latin-1")))
+            return len(text_of(value.text.encode("utf-8", "surrogateescape")))
     return 0
 
 
@@ -242,7 +239,7 @@ def _take_beginnings(entry: _Limited, groups: dict[Place, Group]) -> Change:
     These are cut, too, where they leave no room. Raises `UserError` where that is not allowed, or not enough.
     """
     columns = [column for column in entry.parts if not groups[place_of(entry.table, column)].in_foreign_key]
-    if entry.table.definition is None or entry.index is None or entry.index.kind != "KEY" or not columns:
+    if entry.index is None or entry.index.kind != "KEY" or not columns:
         raise _too_long(entry, groups)
     whole = [column for column in entry.parts if column not in columns]
     with_shortest = replace(entry, parts=whole, fixed=entry.fixed + len(columns) * BYTES_PER_CHARACTER)
@@ -256,7 +253,7 @@ def _take_beginnings(entry: _Limited, groups: dict[Place, Group]) -> Change:
     before = ", ".join(token.text for token in shortened)
     for token in shortened:
         token.after = f"({longest})"
-    return _prefix_change(entry, shown(before), shown(", ".join(token.text + token.after for token in shortened)))
+    return _prefix_change(entry, before, ", ".join(token.text + token.after for token in shortened))
 
 
 def _column_tokens(definition: TableDefinition, index: Index) -> dict[str, Token]:
@@ -282,8 +279,8 @@ def _column_tokens(definition: TableDefinition, index: Index) -> dict[str, Token
 
 
 def _prefix_change(entry: _Limited, before: str, after: str) -> Change:
-    where = f"{entry.table.where}.{shown(quoted(entry.index.name if entry.index else ''))}"
-    return Change("index prefix", where, before, after, "MySQL's limit, 4 bytes a letter")
+    where = entry.table.column_where(entry.index.name if entry.index else "")
+    return Change("index prefix", where, before, after, "MySQL's limit, with 4 bytes for each character")
 
 
 def _too_long(entry: _Limited, groups: dict[Place, Group]) -> UserError:
@@ -295,15 +292,15 @@ def _too_long(entry: _Limited, groups: dict[Place, Group]) -> UserError:
     if entry.limit == PAGE_LIMIT:
         return UserError(what, "give some of its columns a table of their own in the source database, and export again")
     columns = ", ".join(f"{quoted(column.name)} up to {group.longest} characters" for column, group in own[:_SHOWN])
-    value = shown(text_of(own[0][1].example)) if own else ""
+    value = text_of(own[0][1].example).decode("utf-8", "replace") if own else ""
     return UserError(
-        f"{what} ({shown(columns)}; the longest value is {value!r})",
+        f"{what} ({printable(columns)}; the longest value is {value!r})",
         "shorten these values in the source database, and export again",
     )
 
 
 def _apply(table: Table, column: Column, before: int | None, reason: str) -> list[Change]:
-    if table.definition is None or column.length == before:
+    if column.length == before:
         return []
     tokens = table.definition.tokens
     tokens[column.arguments[0]].text = str(column.length)
@@ -312,5 +309,5 @@ def _apply(table: Table, column: Column, before: int | None, reason: str) -> lis
             if prefix is not None and name.lower() == column.name.lower() and column.length is not None:
                 tokens[prefix].text = str(min(int(tokens[prefix].text), column.length))
     kind = column.type.lower()
-    where = f"{table.where}.{shown(quoted(column.name))}"
+    where = table.column_where(column.name)
     return [Change("column length", where, f"{kind}({before})", f"{kind}({column.length})", reason)]

@@ -7,7 +7,6 @@ from importlib.resources import files
 
 from spyglass_export.dump.reading.contents import Export, Table
 from spyglass_export.dump.sql.create_table import Column
-from spyglass_export.dump.sql.tokens import shown
 
 _FITTED_TYPES = ("VARCHAR", "CHAR", "NVARCHAR", "NCHAR")
 Place = tuple[str, str, str]  # schema, table, column in lower case
@@ -33,7 +32,7 @@ def old_lengths() -> dict[tuple[str, int], int]:
 
 def fitted_columns(table: Table) -> list[Column]:
     """The columns whose lengths may be changed."""
-    columns = table.definition.columns if table.definition else []
+    columns = table.definition.columns
     return [column for column in columns if column.type in _FITTED_TYPES and column.is_text and column.length]
 
 
@@ -51,13 +50,13 @@ def tied_columns(export: Export) -> dict[Place, Group]:
             place = leader[place]
         return place
 
-    tables = [table for table in export.tables.values() if table.definition is not None]
+    tables = export.tables.values()
     lengths = old_lengths()
     in_foreign_keys: set[Place] = set()
     for table in tables:
-        for key in table.definition.foreign_keys if table.definition else []:
+        for key in table.definition.foreign_keys:
             for name, parent_column in zip(key.columns, key.parent_columns, strict=False):
-                parent = shown(key.parent_schema or "") or table.schema, shown(key.parent), parent_column.lower()
+                parent = key.parent_schema or table.schema, key.parent, parent_column.lower()
                 child = table.schema, table.name, name.lower()
                 leader[find(child)] = find(parent)
                 in_foreign_keys |= {child, parent}

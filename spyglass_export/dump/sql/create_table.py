@@ -1,18 +1,18 @@
 """What a ``CREATE TABLE`` says about columns, indexes and foreign keys, with the tokens that say it."""
 
 import re
-from collections.abc import Sequence
+from bisect import bisect_left
 from dataclasses import dataclass, field
 
-from spyglass_export.dump.sql.tokens import Token, join, tokenize, unquoted
+from spyglass_export.dump.sql.tokens import Token, Tokens, unquoted
 
-_KEY_WORDS = {"PRIMARY", "UNIQUE", "KEY", "INDEX", "FULLTEXT", "SPATIAL", "CONSTRAINT", "FOREIGN", "CHECK", "PERIOD"}
+_KEY_WORDS = {"PRIMARY", "UNIQUE", "KEY", "INDEX", "FULLTEXT", "SPATIAL", "CONSTRAINT", "FOREIGN", "CHECK"}
 TEXT_TYPES = {"CHAR", "VARCHAR", "TINYTEXT", "TEXT", "MEDIUMTEXT", "LONGTEXT", "ENUM", "SET", "NCHAR", "NVARCHAR"}
 NUMBER = re.compile(r"[0-9]{1,10}")  # str.isdigit() takes ² for one, too
 
 
 class NotUnderstoodError(Exception):
-    """The statement is no ``CREATE TABLE`` with a list of columns."""
+    """The statement is not one of the form that is read."""
 
 
 @dataclass(slots=True)
@@ -25,6 +25,7 @@ class Column:
     first: int  # index of the definition's first token
     last: int  # index after the definition's last token
     arguments: list[int] = field(default_factory=list)  # tokens of the type's arguments
+    words: list[str] = field(default_factory=list)  # after the name, without what is in parentheses
     character_set: str | None = None
     collation: str | None = None
     length: int | None = None
@@ -59,7 +60,7 @@ class ForeignKey:
 class TableDefinition:
     """A ``CREATE TABLE``: its tokens, to be edited, and where in them everything is."""
 
-    tokens: list[Token]
+    tokens: Tokens
     schema: str | None
     name: str
     name_at: int
@@ -67,6 +68,7 @@ class TableDefinition:
     indexes: list[Index]
     foreign_keys: list[ForeignKey]
     options_at: int  # index of the first token after the columns
+    constraints: list[tuple[str, int]] = field(default_factory=list)  # FOREIGN or CHECK, and its name's token
     character_set: str | None = None  # the table's default
     collation: str | None = None
 
@@ -101,9 +103,11 @@ class TableDefinition:
 class Cursor:
     """Walks over the tokens that matter."""
 
-    def __init__(self, tokens: Sequence[Token], start: int = 0, end: int | None = None) -> None:
+    def __init__(self, tokens: Tokens, start: int = 0, end: int | None = None) -> None:
         self.tokens = tokens
-        self.indexes = [i for i in range(start, len(tokens) if end is None else end) if tokens[i].matters]
+        all_of_them = tokens.significant
+        last = len(all_of_them) if end is None else bisect_left(all_of_them, end)
+        self.indexes = all_of_them[bisect_left(all_of_them, start) : last]
         self.at = 0
 
     def peek(self, ahead: int = 0) -> Token | None:
@@ -112,8 +116,10 @@ class Cursor:
 
     def word(self, ahead: int = 0) -> str:
         """The coming token as a word in capitals, or as it is, or ''."""
-        token = self.peek(ahead)
-        return "" if token is None else token.word or token.text
+        if self.at + ahead >= len(self.indexes):
+            return ""
+        token = self.tokens[self.indexes[self.at + ahead]]
+        return token.word or token.text
 
     def take(self) -> int:
         """Step over a token; its index."""
@@ -122,12 +128,17 @@ class Cursor:
         self.at += 1
         return self.indexes[self.at - 1]
 
+    def since(self, first: int) -> list[int]:
+        """The indexes of what was stepped over since the cursor was ``at`` ``first``."""
+        return self.indexes[first : self.at]
+
     def accept(self, *words: str) -> bool:
         """Step over these words if they come."""
-        if all(self.word(i) == word for i, word in enumerate(words)):
-            self.at += len(words)
-            return True
-        return False
+        for ahead, word in enumerate(words):
+            if self.word(ahead) != word:
+                return False
+        self.at += len(words)
+        return True
 
     def expect(self, word: str) -> int:
         """Step over this word; its index."""
@@ -158,7 +169,7 @@ class Cursor:
             inside.append(index)
 
 
-def parse_table(tokens: list[Token]) -> TableDefinition:
+def parse_table(tokens: Tokens) -> TableDefinition:
     """Read a ``CREATE TABLE name (...) options``.
 
     Raises `NotUnderstoodError` for anything else, ``CREATE TABLE ... LIKE`` among it.
@@ -188,35 +199,6 @@ def parse_table(tokens: list[Token]) -> TableDefinition:
     return table
 
 
-def with_keys(table: TableDefinition, alter: list[Token]) -> tuple[TableDefinition, list[str], list[str]]:
-    """The table with the keys that an ``ALTER TABLE`` adds; what was taken from that, and what is left of it.
-
-    Raises `NotUnderstoodError` for anything but an ``ALTER TABLE``.
-    """
-    cursor = Cursor(alter)
-    cursor.expect("ALTER")
-    cursor.expect("TABLE")
-    cursor.qualified_name()
-    keys: list[str] = []
-    left: list[str] = []
-    while cursor.peek() is not None:
-        first = cursor.indexes[cursor.at]
-        while cursor.word() not in ("", ","):
-            if cursor.word() == "(":
-                cursor.skip_parentheses()
-            else:
-                cursor.take()
-        part = Cursor(alter, first, cursor.indexes[cursor.at - 1] + 1)
-        is_key = part.accept("ADD") and part.word() in _KEY_WORDS
-        text = join(alter[part.indexes[part.at] if is_key else first : part.indexes[-1] + 1]).decode("latin-1")
-        (keys if is_key else left).append(text)
-        cursor.accept(",")
-    end = table.options_at - 1
-    added = "".join(f",\n  {key}" for key in keys).encode("latin-1")
-    definition = join(table.tokens[:end]).rstrip() + added + b"\n" + join(table.tokens[end:])
-    return parse_table(tokenize(definition)), keys, left
-
-
 def _read_definition(table: TableDefinition, cursor: Cursor, start: int, end: int) -> None:
     if start == end:
         raise NotUnderstoodError
@@ -243,8 +225,9 @@ def _read_column(cursor: Cursor, first: int, last: int) -> Column:
             column.length = int(tokens[column.arguments[0]].text)
     if column.length is None and column.type == "CHAR":
         column.length = 1
-    while (token := cursor.peek()) is not None:
-        if token.text == "(":
+    while cursor.peek() is not None:
+        column.words.append(word := cursor.word())
+        if word == "(":
             cursor.skip_parentheses()
         elif cursor.accept("CHARACTER", "SET") or cursor.accept("CHARSET"):
             cursor.accept("=")
@@ -253,7 +236,7 @@ def _read_column(cursor: Cursor, first: int, last: int) -> Column:
             cursor.accept("=")
             column.collation = _plain(cursor)
         else:
-            column.binary = column.binary or (cursor.word() == "BINARY" and column.type in TEXT_TYPES)
+            column.binary = column.binary or (word == "BINARY" and column.type in TEXT_TYPES)
             cursor.take()
     return column
 
@@ -265,10 +248,11 @@ def _plain(cursor: Cursor) -> str:
 def _read_key(table: TableDefinition, cursor: Cursor) -> None:
     name = ""
     if cursor.accept("CONSTRAINT") and cursor.word() not in _KEY_WORDS:
+        table.constraints.append((cursor.word(1), cursor.indexes[cursor.at]))
         name = cursor.name()
     kind = cursor.word()
     cursor.take()
-    if kind in ("CHECK", "PERIOD"):
+    if kind == "CHECK":
         return
     if kind == "INDEX":
         kind = "KEY"

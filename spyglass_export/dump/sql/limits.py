@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from itertools import pairwise
 
-from spyglass_export.dump.sql.create_table import NUMBER, Column, Cursor, TableDefinition
+from spyglass_export.dump.sql.create_table import NUMBER, Column, TableDefinition
 from spyglass_export.dump.sql.tokens import Token
 
 BYTES_PER_CHARACTER = 4  # utf8mb4
@@ -51,19 +51,6 @@ _VARIABLE_TYPES = {"VARCHAR", "VARBINARY", "UUID", "INET6", "INET4"}
 _DIGIT_BYTES = (0, 1, 1, 2, 2, 3, 3, 4, 4)  # of a decimal's digits that do not fill 9
 
 
-def said_of(column: Column, tokens: Sequence[Token]) -> list[str]:
-    """The words of a column's definition, in capitals, without what is in parentheses."""
-    cursor = Cursor(tokens, column.first, column.last)
-    words = []
-    while cursor.peek() is not None:
-        if cursor.word() == "(":
-            cursor.skip_parentheses()
-        else:
-            words.append(cursor.word())
-            cursor.take()
-    return words
-
-
 def fixed_size(column: Column, tokens: Sequence[Token]) -> int:
     """Bytes of a value in an index or a row, for types whose length is never changed."""
     numbers = [int(tokens[at].text) for at in column.arguments if NUMBER.fullmatch(tokens[at].text)]
@@ -91,10 +78,9 @@ def length_bytes(column: Column) -> int:
     return 1 if (column.length or 0) * BYTES_PER_CHARACTER < 256 else 2
 
 
-def is_virtual(column: Column, tokens: Sequence[Token]) -> bool:
+def is_virtual(column: Column) -> bool:
     """Whether MySQL computes the column's values, and keeps none of them."""
-    said = said_of(column, tokens)
-    return "AS" in said and "STORED" not in said and "PERSISTENT" not in said
+    return "AS" in column.words and "STORED" not in column.words and "PERSISTENT" not in column.words
 
 
 def page_size(definition: TableDefinition, texts: Sequence[Column]) -> int:
@@ -105,12 +91,11 @@ def page_size(definition: TableDefinition, texts: Sequence[Column]) -> int:
     nullable = 0  # a bit each
     has_key = any(index.kind in ("PRIMARY", "UNIQUE") for index in definition.indexes)
     for column in definition.columns:
-        said = said_of(column, definition.tokens)
-        if is_virtual(column, definition.tokens):
+        if is_virtual(column):
             continue
-        is_key = "KEY" in said or "UNIQUE" in said
+        is_key = "KEY" in column.words or "UNIQUE" in column.words
         has_key = has_key or is_key
-        nullable += ("NOT", "NULL") not in pairwise(said) and column.name.lower() not in primary and not is_key
+        nullable += ("NOT", "NULL") not in pairwise(column.words) and column.name.lower() not in primary and not is_key
         if column.name in names:
             size += 1  # for its length
         elif column.type.endswith(("TEXT", "BLOB", "JSON")):

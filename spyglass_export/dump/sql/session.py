@@ -1,12 +1,13 @@
 """Follow what the ``SET`` statements of a dump say, so that each output file can say what it needs itself."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import lru_cache
 
 from sqlparse import tokens as types
 
 from spyglass_export.dump.sql.create_table import Cursor, NotUnderstoodError
-from spyglass_export.dump.sql.tokens import join, tokenize
+from spyglass_export.dump.sql.tokens import Tokens
 
 _FOLLOWED = {
     "character_set_client",
@@ -16,28 +17,21 @@ _FOLLOWED = {
     "time_zone",
     "sql_mode",
 }
-# Of no meaning to a new server: they speed up the load, or keep it out of the binary log of the source's replicas.
-SOURCE_ONLY = {
-    "sql_log_bin",
-    "gtid_purged",
-    "gtid_next",
-    "gtid_slave_pos",
+# Of a session, and of no meaning for what is loaded: mysqldump and mariadb-dump set them to load faster.
+_WITHOUT_MEANING = {
     "sql_notes",
     "note_verbosity",
     "unique_checks",
     "foreign_key_checks",
     "autocommit",
-    "check_constraint_checks",
-    "system_versioning_insert_history",
     "sql_quote_show_create",
-    "max_statement_time",
     "restrict_fk_on_non_standard_key",
-    "log_bin_trust_function_creators",
+    "system_versioning_insert_history",
 }
-_NAMES = ("character_set_client", "character_set_connection", "character_set_results")
-_SCOPES = ("GLOBAL", "SESSION", "LOCAL", "PERSIST", "PERSIST_ONLY")
-_USER_VARIABLE = re.compile(r"(?<!@)@(\w+)")
-_OTHER_SETS = {"PASSWORD", "TRANSACTION", "ROLE", "DEFAULT", "RESOURCE", "STATEMENT"}
+_CHARACTER_SETS = ("character_set_client", "character_set_connection", "character_set_results")
+_OTHER_SETS = {"PASSWORD", "TRANSACTION", "ROLE", "DEFAULT", "RESOURCE"}
+_SESSION_SCOPES = ("SESSION", "LOCAL")
+_SCOPES = (*_SESSION_SCOPES, "GLOBAL", "PERSIST", "PERSIST_ONLY")
 # In these a byte of a character may be a backslash or a quote, which neither this reader nor mysql's can tell.
 _UNSAFE_CHARACTER_SETS = {"big5", "cp932", "gb18030", "gbk", "sjis"}
 _UNSAFE_MODES = {"NO_BACKSLASH_ESCAPES", "ANSI_QUOTES", "ANSI", "ORACLE", "POSTGRESQL", "MSSQL", "DB2", "MAXDB"}
@@ -98,7 +92,7 @@ class UnsafeSettingError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class SessionSettings:
     """The session's settings that a statement was dumped under; None is the server's default."""
 
     character_set: str | None = None
@@ -106,24 +100,22 @@ class Settings:
     collation: str | None = None
     sql_mode: str | None = None
 
-    def for_loading(self) -> bytes:
+    def for_loading(self) -> str:
         """The statements that rows and definitions need before them, in an otherwise fresh session."""
         time_zone = f"SET TIME_ZONE='{self.time_zone}';\n" if self.time_zone else ""
-        return (
-            f"SET NAMES {self.names};\n{time_zone}SET SQL_MODE='{LOADING_MODE}';\nSET FOREIGN_KEY_CHECKS=0;\n"
-        ).encode()
+        return f"SET NAMES {self.names};\n{time_zone}SET SQL_MODE='{LOADING_MODE}';\nSET FOREIGN_KEY_CHECKS=0;\n"
 
-    def for_program(self) -> bytes:
+    def for_program(self) -> str:
         """The statements that a view, trigger or routine needs before it."""
-        collation = "" if self.collation is None else f" COLLATE {known_collation(self.collation)}"
-        if collation and not self.collation.startswith(f"{self.names}_"):  # type: ignore[union-attr]
-            collation = f";\nSET COLLATION_CONNECTION={known_collation(self.collation or '')}"
-        time_zone = self.time_zone or "SYSTEM"
+        collation = known_collation(self.collation or "")
+        if collation.startswith(f"{self.names}_"):
+            names = f"SET NAMES {self.names} COLLATE {collation};\n"
+        else:
+            names = f"SET NAMES {self.names};\n" + (f"SET COLLATION_CONNECTION={collation};\n" if collation else "")
         mode = "DEFAULT" if self.sql_mode is None else f"'{_known_modes(self.sql_mode)}'"
         return (
-            f"SET NAMES {self.names}{collation};\nSET TIME_ZONE='{time_zone}';\nSET SQL_MODE={mode};\n"
-            "SET FOREIGN_KEY_CHECKS=0;\n"
-        ).encode()
+            f"{names}SET TIME_ZONE='{self.time_zone or 'SYSTEM'}';\nSET SQL_MODE={mode};\nSET FOREIGN_KEY_CHECKS=0;\n"
+        )
 
     @property
     def names(self) -> str:
@@ -136,7 +128,15 @@ class Settings:
 
     def decode(self, text: bytes) -> str:
         """Text of the dump; what is none in its character set stays as it is, in surrogates."""
-        return text.decode(_CODECS.get(self.names, "latin-1"), "surrogateescape")
+        return text.decode(self._codec, "surrogateescape")
+
+    def encode(self, text: str) -> bytes:
+        """What `decode` was given."""
+        return text.encode(self._codec, "surrogateescape")
+
+    @property
+    def _codec(self) -> str:
+        return _CODECS.get(self.names, "latin-1")
 
 
 def known_collation(name: str) -> str:
@@ -152,134 +152,162 @@ def _known_modes(sql_mode: str) -> str:
     return ",".join(mode for mode in sql_mode.upper().split(",") if mode in _MYSQL_MODES)
 
 
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """One assignment of a ``SET`` statement; ``scope`` is ``USER`` for ``@variable``, ``NAMES``, or a system's.
+
+    ``value`` is a literal's text, or None for ``DEFAULT`` and for what is read from elsewhere: the variable ``read``, a
+    system's where ``reads_system``, or an expression, whose value nothing here needs.
+    """
+
+    scope: str
+    name: str
+    value: str | None = None
+    read: str | None = None
+    reads_system: bool = False
+    is_expression: bool = False
+
+
+@lru_cache(maxsize=256)  # mysqldump writes the same twenty for every table
+def parse_set(statement: str) -> tuple[Assignment, ...]:
+    """Read a ``SET`` statement; empty for one that sets no variables, such as ``SET PASSWORD``.
+
+    Raises `NotUnderstoodError` for what is no list of assignments.
+    """
+    tokens = Tokens(statement)
+    marks = [token.text[:2] for token in tokens if token.type in types.Comment.Special]
+    if marks != ["/*", "*/"] * (len(marks) // 2):
+        raise NotUnderstoodError
+    cursor = Cursor(tokens)
+    cursor.expect("SET")
+    if cursor.word() in _OTHER_SETS or cursor.word(1) == "TRANSACTION":
+        return ()
+    assignments = list(_parse_assignment(cursor))
+    while cursor.accept(","):
+        assignments += _parse_assignment(cursor)
+    if cursor.peek() is not None:
+        raise NotUnderstoodError
+    return tuple(assignments)
+
+
+def _parse_assignment(cursor: Cursor) -> list[Assignment]:
+    if cursor.accept("NAMES"):
+        names = [Assignment("NAMES", "", _literal(cursor))]
+        return (
+            [*names, Assignment("SESSION", "collation_connection", _literal(cursor))]
+            if cursor.accept("COLLATE")
+            else names
+        )
+    is_user_variable = cursor.accept("@") and not cursor.accept("@")
+    scope = "USER" if is_user_variable else "SESSION"
+    if not is_user_variable and cursor.word() in _SCOPES:
+        scope = cursor.word()
+        cursor.take()
+        cursor.accept(".")
+    name = cursor.name().lower()
+    if not cursor.accept(":", "=") and not cursor.accept("="):
+        raise NotUnderstoodError
+    start = cursor.at
+    reads = cursor.accept("@")
+    reads_system = reads and cursor.accept("@")
+    if reads:
+        if reads_system and cursor.word() in _SCOPES and cursor.word(1) == ".":
+            cursor.accept(cursor.word(), ".")
+        assignment = Assignment(scope, name, read=cursor.name().lower(), reads_system=reads_system)
+    else:
+        value = _literal(cursor)
+        assignment = Assignment(scope, name, None if value.upper() == "DEFAULT" else value)
+    if cursor.word() in ("", ","):
+        return [assignment]
+    cursor.at = start
+    while cursor.word() not in ("", ","):
+        if cursor.word() in ("SET", ":"):  # of the next statement, where a semicolon is lost
+            raise NotUnderstoodError
+        if cursor.word() == "(":
+            cursor.skip_parentheses()
+        else:
+            cursor.take()
+    return [Assignment(scope, name, is_expression=True)]
+
+
+def _literal(cursor: Cursor) -> str:
+    start = cursor.at
+    while (token := cursor.peek()) is not None and (token.type in types.String or cursor.at == start):
+        if token.text == "(":
+            cursor.skip_parentheses()
+        else:
+            cursor.take()
+    words = [cursor.tokens[index].text for index in cursor.indexes[start : cursor.at]]
+    if not words or words[0] in (",", "=", "@", ")"):
+        raise NotUnderstoodError
+    return words[0].strip("'\"") if len(words) == 1 else "".join(words)
+
+
+@dataclass(slots=True)
 class Session:
     """The settings at one place of a dump; user variables that save them are followed."""
 
-    def __init__(self) -> None:
-        self.values: dict[str, str | None] = {}
-        self.saved: dict[str, str | None] = {}
-        self.names: str | None = None  # what SET NAMES said last
-        self.to_set: set[str] = set()  # system variables that were saved, as one does before setting them
-        self.to_restore: dict[str, int] = {}  # user variables that one was saved in, and at which offset
+    values: dict[str, str | None] = field(default_factory=dict)
+    saved: dict[str, str | None] = field(default_factory=dict)
+    names: str | None = None  # what SET NAMES said last
+    to_set: set[str] = field(default_factory=set)  # system variables that were saved, as one does before setting them
 
     @property
-    def settings(self) -> Settings:
+    def settings(self) -> SessionSettings:
         """The settings that are in force."""
         get = self.values.get
-        return Settings(get("character_set_client"), get("time_zone"), get("collation_connection"), get("sql_mode"))
+        return SessionSettings(
+            get("character_set_client"), get("time_zone"), get("collation_connection"), get("sql_mode")
+        )
 
-    def apply(self, statement: bytes, offset: int) -> bool:
-        """Follow a ``SET`` statement that stands at ``offset``; false where it sets anything that is not known here.
+    def apply(self, statement: str) -> bool:
+        """Follow a ``SET`` statement; false where it sets anything that has to be listed as left out.
 
         What was saved nowhere, as its line was lost, is restored to what mysqldump saves.
 
         Raises `UnsafeSettingError` for character sets and modes in which strings end by other rules, and
         `NotUnderstoodError` for what is no list of assignments.
         """
-        tokens = tokenize(statement.rstrip(b"; \r\n\t"))
-        cursor = Cursor(tokens)
-        cursor.expect("SET")
-        if cursor.word() in _OTHER_SETS or cursor.word(1) == "TRANSACTION":
-            return False
-        understood = self._assign(cursor, offset)
-        while cursor.accept(","):
-            understood = self._assign(cursor, offset) and understood
-        marks = [token.text for token in tokens if token.text.startswith(("/*!", "*/"))]
-        if cursor.peek() is not None or marks[::2].count("*/") or len(marks) % 2:
-            raise NotUnderstoodError
-        return understood
+        understood = [self._assign(assignment) for assignment in parse_set(statement)]
+        return bool(understood) and all(understood)
 
-    def _assign(self, cursor: Cursor, offset: int) -> bool:
-        if cursor.accept("NAMES"):
-            self._set_names(_value(cursor))
-            if cursor.accept("COLLATE"):
-                self.values["collation_connection"] = _value(cursor)
+    def _assign(self, assignment: Assignment) -> bool:
+        name, value, read = assignment.name, assignment.value, assignment.read
+        if assignment.scope == "NAMES":
+            self.to_set.difference_update((*_CHARACTER_SETS, "collation_connection"))
+            self.names = value
+            for variable in ("character_set_client", "character_set_results"):
+                self._set(variable, value)
+            self._set("collation_connection", None)
             return True
-        if cursor.accept("CHARACTER", "SET") or cursor.accept("CHARSET"):
-            self._set_names(_value(cursor))
-            return True
-        is_user_variable = cursor.accept("@") and not cursor.accept("@")
-        if cursor.word() in _SCOPES:
-            cursor.take()
-            cursor.accept(".")
-        name = cursor.name().lower()
-        if not cursor.accept(":", "=") and not cursor.accept("="):
-            raise NotUnderstoodError
-        is_variable, is_system = cursor.word() == "@", cursor.word(1) == "@"
-        was_saved = not is_variable or is_system or cursor.word(1).lower() in self.saved
-        start = cursor.at
-        value = self._read(cursor)
-        while is_user_variable and cursor.word() not in ("", ","):  # an expression, whose value nothing here needs
-            if cursor.word() == "SET":
-                raise NotUnderstoodError
-            if cursor.word() == "(":
-                cursor.skip_parentheses()
-            else:
-                cursor.take()
-        if not is_user_variable:
-            self.to_set.discard(name)
-        elif is_variable and is_system:
-            self.to_set.add(cursor.tokens[cursor.indexes[cursor.at - 1]].text.lower())
-            self.to_restore[name] = offset
-        used = cursor.tokens[cursor.indexes[start] : cursor.indexes[cursor.at - 1] + 1]
-        for read in _USER_VARIABLE.findall(join(used).decode("latin-1")):
-            self.to_restore.pop(read.lower(), None)
-        if is_user_variable:
+        if read is not None:
+            value = (self.values if assignment.reads_system else self.saved).get(read)
+        if assignment.scope == "USER":
+            if assignment.reads_system and read is not None:
+                self.to_set.add(read)
             self.saved[name] = value
-        elif name in _FOLLOWED and not was_saved:
-            self.values[name] = self.names if name in _NAMES else self.values.get(name)
-        elif name in _FOLLOWED:
-            self._set(name, value)
-        else:
-            return name in SOURCE_ONLY
+            return read is not None and read != "sql_log_bin"
+        if assignment.scope not in _SESSION_SCOPES:
+            return False
+        self.to_set.discard(name)
+        if name not in _FOLLOWED:
+            return name in _WITHOUT_MEANING
+        if read is not None and not assignment.reads_system and read not in self.saved:
+            value = self.names if name in _CHARACTER_SETS else self.values.get(name)
+        if assignment.is_expression:
+            raise NotUnderstoodError
+        self._set(name, value)
         return True
 
-    def _set_names(self, value: str | None) -> None:
-        self.to_set.difference_update((*_NAMES, "collation_connection"))
-        self.names = value
-        self._set("character_set_client", value)
-        self._set("character_set_results", value)
-        self._set("collation_connection", None)
-
     def _set(self, name: str, value: str | None) -> None:
-        if name == "character_set_client" and value and value.lower() in _UNSAFE_CHARACTER_SETS:
-            raise UnsafeSettingError(f"character set {value}")
-        if name == "sql_mode" and value:
-            unsafe = _UNSAFE_MODES.intersection(value.upper().split(","))
-            if unsafe:
+        if value is not None:
+            # The value goes into statements of our own.
+            if not re.fullmatch(r"[\w/+:, -]*", value, re.A):
+                raise NotUnderstoodError
+            if name.startswith(("character_set", "collation")):
+                value = value.lower()
+                if value in _UNSAFE_CHARACTER_SETS:
+                    raise UnsafeSettingError(f"character set {value}")
+            if name == "sql_mode" and (unsafe := _UNSAFE_MODES.intersection(value.upper().split(","))):
                 raise UnsafeSettingError(f"SQL mode {min(unsafe)}")
         self.values[name] = value
-
-    def _read(self, cursor: Cursor) -> str | None:
-        """The value on the right of an assignment; a variable's where it is one that is followed."""
-        if cursor.accept("@"):
-            is_system = cursor.accept("@")
-            if is_system and cursor.word() in _SCOPES and cursor.word(1) == ".":
-                cursor.take()
-                cursor.take()
-            name = cursor.name().lower()
-            return (self.values if is_system else self.saved).get(name)
-        start = cursor.at
-        cursor.accept("-") or cursor.accept("+")
-        token = cursor.tokens[cursor.take()]
-        if token.type in types.String:
-            while (following := cursor.peek()) is not None and following.type in types.String:
-                cursor.take()
-        elif token.text == "(":
-            cursor.at -= 1
-            cursor.skip_parentheses()
-        elif token.type is types.Punctuation:
-            raise NotUnderstoodError
-        is_call = cursor.word() == "("
-        if is_call:
-            cursor.skip_parentheses()
-        used = cursor.tokens[cursor.indexes[start] : cursor.indexes[cursor.at - 1] + 1]
-        text = join(used).decode("latin-1")
-        if is_call:  # as HeidiSQL restores: IFNULL(@OLD_TIME_ZONE, 'system')
-            saved = _USER_VARIABLE.search(text)
-            return self.saved.get(saved[1].lower()) if saved else None
-        return None if text.upper() == "DEFAULT" else text.strip("'\"")
-
-
-def _value(cursor: Cursor) -> str:
-    return cursor.tokens[cursor.take()].text.strip("'\"").lower()

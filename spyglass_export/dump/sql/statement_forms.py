@@ -1,58 +1,98 @@
-"""Statements that are read and left out of the result: each is known to its last word, so that none hides another."""
+"""The statements that a dump may hold, each known to its last word, so that none hides another.
+
+All that mysqldump and mariadb-dump write is here, with any of their options. A statement of no form is refused, whoever
+wrote it. Forms are of a statement's words, with one space between: versioned comments are statements like all others.
+"""
 
 import re
+from functools import lru_cache
 
-from spyglass_export.dump.sql.tokens import tokenize
+from sqlparse import tokens as types
 
-_NAME = r"(?:`(?:[^`]|``)*`|\"(?:[^\"]|\"\")*\"|[^\s`'\"(),;=.]+)"
+from spyglass_export.dump.sql.tokens import Tokens
+
+_QUOTED = types.Name.Quoted
+_NAME = r"(?:`(?:[^`]|``)*`|[^\s`'\"(),;=.@]+)"
 _TABLE = rf"{_NAME}(?: \. {_NAME})?"
 _VALUE = r"(?:'(?:[^'\\]|\\.|'')*'|[^\s`'\"(),;=]+)"
 _OPTION = rf"(?:DEFAULT )?(?:CHARACTER SET|CHARSET|COLLATE|ENCRYPTION|COMMENT|READ ONLY)(?: =)? (?:{_NAME}|{_VALUE})"
-_LOCK = rf"{_TABLE}(?: AS {_NAME})? (?:READ(?: LOCAL)?|(?:LOW_PRIORITY )?WRITE)"
 _SETTING = rf"\w+ = (?:{_VALUE}|\( (?:{_VALUE}(?: , )?)* \))"
+_ACCOUNT = rf"(?:{_NAME}|'[^']*')(?: @ (?:{_NAME}|'[^']*'))?(?: \( \))?"
 
 
 def _whole(*forms: str) -> re.Pattern[str]:
-    return re.compile("|".join(f"(?:{form})" for form in forms), re.S | re.I)
+    return re.compile("|".join(f"(?:{form})" for form in forms), re.S | re.I | re.A)
 
 
-USE = _whole(rf"USE {_NAME}")
-CREATE_DATABASE = _whole(rf"CREATE (?:DATABASE|SCHEMA)(?: IF NOT EXISTS)? {_NAME}(?: {_OPTION})*")
+CREATE_TABLE = _whole(r"CREATE TABLE (?:IF NOT EXISTS )?.*")
+USE = _whole(rf"USE (?P<schema>{_NAME})")
+CREATE_DATABASE = _whole(rf"CREATE (?:DATABASE|SCHEMA)(?: IF NOT EXISTS)? (?P<schema>{_NAME})(?: {_OPTION})*")
+# Around triggers and routines of a database that has another character set than the server.
 ALTER_DATABASE = _whole(rf"ALTER (?:DATABASE|SCHEMA)(?: {_NAME})??(?: {_OPTION})+")
+DROP_DATABASE = _whole(rf"DROP (?:DATABASE|SCHEMA)(?: IF EXISTS)? (?P<schema>{_NAME})")  # --add-drop-database
 DROP_TABLE = _whole(rf"DROP TABLES?(?: IF EXISTS)? (?P<tables>{_TABLE}(?: , {_TABLE})*?)(?: RESTRICT| CASCADE)?")
 NAMES = re.compile(_TABLE)
-# What is emptied, as some programs do before their INSERTs.
-EMPTYING = _whole(rf"(?:TRUNCATE(?: TABLE)?|DELETE FROM) (?P<table>{_TABLE})(?: WHERE .*)?")
-LOCK = _whole(rf"LOCK TABLES? (?P<table>{_TABLE}) (?:LOW_PRIORITY )?WRITE")
+LOCK = _whole(rf"LOCK TABLES? (?P<table>{_TABLE}) WRITE")
 UNLOCK = _whole(r"UNLOCK TABLES?")
 DISABLE_KEYS = _whole(rf"ALTER TABLE (?P<table>{_TABLE}) DISABLE KEYS")
 ENABLE_KEYS = _whole(rf"ALTER TABLE (?P<table>{_TABLE}) ENABLE KEYS")
-TRANSACTION = _whole(
-    r"BEGIN(?: WORK)?", r"START TRANSACTION(?:(?: ,)? (?:WITH CONSISTENT SNAPSHOT|READ ONLY|READ WRITE))*"
+TRANSACTION = _whole(r"BEGIN", r"START TRANSACTION")  # --no-autocommit
+COMMIT = _whole(r"COMMIT")
+# What has its place after the rows.
+PROGRAM = _whole(
+    rf"CREATE (?:OR REPLACE )?(?:ALGORITHM = \w+ )?(?:DEFINER = {_ACCOUNT} )?(?:SQL SECURITY \w+ )?"
+    rf"(?P<kind>VIEW|TRIGGER|PROCEDURE|FUNCTION|EVENT) (?:IF NOT EXISTS )?(?P<name>{_TABLE})(?= ).*"
 )
-COMMIT = _whole(r"COMMIT(?: WORK)?(?: AND(?: NO)? CHAIN)?(?:(?: NO)? RELEASE)?")
-# Of no meaning but to the source server or its replicas, or while the source was read.
-SOURCE_ONLY = _whole(
-    LOCK.pattern,
-    rf"LOCK TABLES? {_LOCK}(?: , {_LOCK})*",
-    UNLOCK.pattern,
-    TRANSACTION.pattern,
-    COMMIT.pattern,
-    rf"ALTER TABLE {_TABLE} (?:DIS|EN)ABLE KEYS",
-    rf"DROP (?:DATABASE|SCHEMA)(?: IF EXISTS)? {_NAME}",
+DROP_PROGRAM = _whole(rf"DROP (?:VIEW|TRIGGER|PROCEDURE|FUNCTION|EVENT)(?: IF EXISTS)? {_TABLE}")
+# What belongs to a server and not to a paper: accounts, replication, plugins, tablespaces, statistics.
+SERVERS_OWN = _whole(
+    # --flush-privileges; mariadb-dump --system=all; other programs
+    r"(?:CREATE(?: OR REPLACE)?|ALTER|DROP|RENAME) (?:USER|ROLE|SERVER|RESOURCE GROUP|LOGFILE GROUP)\b.*",
+    r"(?:CREATE|ALTER|DROP) (?:UNDO )?TABLESPACE\b.*",  # --all-tablespaces
+    r"(?:GRANT|REVOKE|FLUSH|RESET|INSTALL|UNINSTALL|PURGE)\b.*",
+    r"CREATE (?:OR REPLACE )?(?:AGGREGATE )?FUNCTION (?:IF NOT EXISTS )?\S+ RETURNS \w+ SONAME .*",
+    # --source-data, --dump-replica --apply-replica-statements
     rf"CHANGE (?:MASTER|REPLICATION SOURCE)(?: {_VALUE})? TO {_SETTING}(?: , {_SETTING})*(?: FOR CHANNEL {_VALUE})?",
-    # Percona's mysqldump asks for RocksDB so. What it prepares is in user variables, which are not kept.
-    r"SELECT .* INTO @ \w+(?: FROM .*)?",
-    rf"PREPARE {_NAME} FROM @ {_NAME}",
-    rf"EXECUTE {_NAME}",
-    rf"(?:DEALLOCATE|DROP) PREPARE {_NAME}",
     rf"(?:START|STOP)(?: ALL)? (?:SLAVES?|REPLICAS?)(?: {_VALUE})?(?: FOR CHANNEL {_VALUE})?",
+    rf"ANALYZE TABLE {_TABLE} UPDATE HISTOGRAM ON .*",  # --column-statistics
 )
-# How all of these begin that nothing else begins with.
-BEGINNINGS = {"BEGIN", "CHANGE", "COMMIT", "LOCK", "START", "STOP", "UNLOCK", "USE"}
-BEGINNINGS |= {f"{verb} {what}" for verb in ("CREATE", "ALTER", "DROP") for what in ("DATABASE", "SCHEMA")}
+# Executed after all rows are there, these would leave other rows than the export has.
+CHANGING_ROWS = _whole(
+    r"(?:CALL|DELETE|EXECUTE|DO|HANDLER|IMPORT|LOAD|PREPARE|RENAME|TRUNCATE|UPDATE|VALUES|WITH)\b.*",
+    r"(?:ALTER|REPAIR|OPTIMIZE) TABLE\b.*",
+    r"(?:CREATE|DROP) (?:\w+ )?INDEX\b.*",
+)
+SEQUENCE = _whole(r"CREATE (?:OR REPLACE )?(?:TEMPORARY )?SEQUENCE\b.*")  # of MariaDB
+# Anywhere in what is kept, this reaches beyond the paper's databases.
+REACHING_OUT = re.compile(
+    r"(?<!\S)(?:"
+    r"(?:CREATE|ALTER|DROP|RENAME)(?: OR REPLACE)? (?:USER|ROLE|SERVER|TABLESPACE|DATABASE|SCHEMA|RESOURCE)(?!\S)"
+    r"|SET (?:PASSWORD|ROLE|DEFAULT ROLE)(?!\S)|(?:SET|,) (?:GLOBAL|PERSIST|PERSIST_ONLY) "
+    r"|@ @ (?:GLOBAL|PERSIST|PERSIST_ONLY) \. \S+ (?:: )?= |SONAME |LOAD (?:DATA|XML) |INTO (?:OUTFILE|DUMPFILE) "
+    r"|LOAD_FILE \(|CHANGE (?:MASTER|REPLICATION) |PREPARE \S+ FROM |EXECUTE IMMEDIATE |`?mysql`? \. "
+    r"|(?:; |BEGIN |THEN |ELSE |DO )(?:GRANT|REVOKE|INSTALL|UNINSTALL|FLUSH|RESET|PURGE|KILL|SHUTDOWN|RESTART|CLONE) "
+    r")",
+    re.I | re.A,
+)
 
 
-def words_of(sql: bytes) -> str:
+@lru_cache(maxsize=256)  # most statements come once for every table
+def words_of(sql: str) -> str:
     """The statement as its words with one space between, without comments and the marks of versioned code."""
-    return " ".join(token.text for token in tokenize(sql) if token.matters)
+    tokens = Tokens(sql)
+    return " ".join([tokens[at].text for at in tokens.significant])
+
+
+def reaches_out(tokens: Tokens) -> str:
+    """The words that reach beyond the paper's databases, or ''; what stands in strings does not count."""
+    words = (tokens[at] for at in tokens.significant)
+    found = REACHING_OUT.search(" ".join(["''" if word.type in types.String else word.text for word in words]))
+    return found.group().strip(" ;") if found else ""
+
+
+def has_client_command(tokens: Tokens) -> bool:
+    r"""Whether there is a backslash outside of strings and names, as in ``\! rm -rf``.
+
+    The ``mysql`` client takes what follows it for a command of its own, some versions even in comments.
+    """
+    return any("\\" in token.text for token in tokens if token.type not in types.String and token.type not in _QUOTED)

@@ -1,6 +1,6 @@
-"""SQL text as tokens: sqlparse's lexer with MySQL's rules for strings, names and comments.
+"""SQL text as tokens, by MySQL's rules for strings, names and comments.
 
-The text is any encoding decoded as Latin-1, so that joining the tokens gives back each byte.
+The text is a whole statement, decoded so that encoding it again gives back each byte.
 """
 
 import re
@@ -9,25 +9,28 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlparse import tokens as types
-from sqlparse.lexer import Lexer
 
 _MARK = types.Comment.Special  # around code that depends on the server's version
-_OPAQUE = re.compile(
-    r"""(?P<string>(?:'[^'\\]*(?:\\[\s\S][^'\\]*)*')+|(?:"[^"\\]*(?:\\[\s\S][^"\\]*)*")+)"""
-    r"|(?P<name>`(?:[^`]|``)*`)"
-    r"|(?P<comment>/\*(?!!)[\s\S]*?\*/|(?:--(?=\s)|#)[^\n]*)"
+_TOKEN = re.compile(
+    r"(?P<space>[ \t-\r]+)"
+    r"|(?P<name>[0-9A-Za-z_$\x80-\U0010ffff]+)"
+    r"|(?P<quoted>`(?:[^`]|``)*`)"
+    r"""|(?P<string>(?:'[^'\\]*(?:\\.[^'\\]*)*')+|(?:"[^"\\]*(?:\\.[^"\\]*)*")+)"""
+    r"|(?P<comment>/\*(?!!).*?\*/|(?:--(?=[\0- ]|\Z)|\#)[^\n]*)"
     r"|(?P<mark>/\*!\d*|\*/)"
+    r"|(?P<other>.)",
+    re.S | re.A,
 )
-_TYPES = {"string": types.String, "name": types.Name.Quoted, "comment": types.Comment, "mark": _MARK}
-_LEXER: Any = Lexer()  # without type hints
-_LEXER.set_SQL_REGEX(
-    [
-        (r"\s+", types.Whitespace),
-        (r"\d+(?![0-9A-Za-z_$\x80-\xff])", types.Number),
-        (r"[0-9A-Za-z_$\x80-\xff]+", types.Name),
-        (r"[\s\S]", types.Punctuation),
-    ]
-)
+_TYPES: dict[str | None, Any] = {
+    "space": types.Whitespace,
+    "name": types.Name,
+    "quoted": types.Name.Quoted,
+    "string": types.String,
+    "comment": types.Comment,
+    "mark": _MARK,
+    "other": types.Punctuation,
+}
+_CONTROL = re.compile(r"[\0-\x1f\x7f-\x9f\ud800-\udfff\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 
 
 @dataclass(slots=True)
@@ -41,8 +44,8 @@ class Token:
 
     @property
     def word(self) -> str:
-        """The text in capitals where it is a keyword or a plain name, else ''."""
-        return self.text.upper() if self.type is types.Name else ""
+        """The text in capitals where it is a keyword, a number or a plain name, else ''."""
+        return self.text.upper() if self.type is types.Name and self.text.isascii() else ""
 
     @property
     def matters(self) -> bool:
@@ -50,31 +53,22 @@ class Token:
         return self.type is not types.Whitespace and self.type not in types.Comment
 
 
-def tokenize(sql: bytes) -> list[Token]:
-    """The tokens of one statement.
+class Tokens(list[Token]):
+    """The tokens of one statement, and the places of those that matter."""
 
-    Strings, quoted names and comments are taken out first: sqlparse misses the end of a string that a backslash
-    is the last character of, and knows no versioned comments.
-    """
-    text = sql.decode("latin-1")
-    result: list[Token] = []
-    position = 0
-    for opaque in _OPAQUE.finditer(text):
-        result += (Token(kind, part) for kind, part in _LEXER.get_tokens(text[position : opaque.start()]))
-        result.append(Token(_TYPES[opaque.lastgroup or ""], opaque.group()))
-        position = opaque.end()
-    result += (Token(kind, part) for kind, part in _LEXER.get_tokens(text[position:]))
-    return result
+    def __init__(self, sql: str) -> None:
+        super().__init__(Token(_TYPES[found.lastgroup], found.group()) for found in _TOKEN.finditer(sql))
+        self.significant = [at for at, token in enumerate(self) if token.matters]
+
+    @property
+    def words(self) -> list[str]:
+        """The tokens that matter, keywords in capitals; those that were taken out are missing."""
+        return [self[at].word or self[at].text for at in self.significant if self[at].text]
 
 
-def join(tokens: Sequence[Token]) -> bytes:
+def join(tokens: Sequence[Token]) -> str:
     """The text of the tokens."""
-    return "".join(token.before + token.text + token.after for token in tokens).encode("latin-1")
-
-
-def meaning(sql: bytes) -> list[str]:
-    """What a statement says, without its white space, comments and case of keywords: for comparison."""
-    return [token.word or token.text for token in tokenize(sql) if token.matters and token.text]
+    return "".join([f"{token.before}{token.text}{token.after}" for token in tokens])
 
 
 def quoted(name: str) -> str:
@@ -90,14 +84,15 @@ def unquoted(identifier: str) -> str:
     return identifier
 
 
-def shown(text: str | bytes) -> str:
-    """Text of a statement as a person reads it: it is UTF-8 as a rule."""
-    return (text.encode("latin-1") if isinstance(text, str) else text).decode("utf-8", "replace")
+def printable(text: str) -> str:
+    """The text on one line, with nothing in it that a terminal would obey."""
+    return _CONTROL.sub(lambda found: found.group().encode("unicode_escape").decode(), " ".join(text.split()))
 
 
-def split_name(identifier: bytes) -> tuple[str | None, str]:
+def split_name(identifier: str) -> tuple[str | None, str]:
     """The schema, where there is one, and the table of ```schema`.`table```."""
-    parts = [token.text for token in tokenize(identifier) if token.matters and token.text != "."]
+    tokens = Tokens(identifier)
+    parts = [tokens[at].text for at in tokens.significant if tokens[at].text != "."]
     return (unquoted(parts[0]) if len(parts) > 1 else None), unquoted(parts[-1])
 
 

@@ -7,53 +7,56 @@ from pathlib import Path
 
 from spyglass_export.dump.reading.contents import Export, Rows, Table
 from spyglass_export.dump.reading.sources import Source
-from spyglass_export.dump.sql.session import Settings
-from spyglass_export.dump.sql.tokens import join, quoted, without_empty_marks
+from spyglass_export.dump.sql.session import SessionSettings
+from spyglass_export.dump.sql.tokens import Tokens, join, quoted, without_empty_marks
 from spyglass_export.dump.writing.copying import Copier
 
-_FUNCTION = re.compile(rb"(?:/\*!\d*\s*)?CREATE(?:\s|\*/|/\*!\d*|AGGREGATE)+FUNCTION\b", re.I)
+# What `clean_sql` writes is a whole dump again.
+FIRST_LINE = b"-- MySQL dump cleaned by spyglass_export\n"
+LAST_LINE = b"-- Dump completed\n"
 
 
 def schema_text(export: Export) -> bytes:
     """The databases and tables, to be created in any order of parents and children."""
-    parts = [
-        f"CREATE DATABASE IF NOT EXISTS {quoted(schema)}{collation}".encode("utf-8", "surrogateescape") + b";\n"
-        for schema in export.schemas
-        for collation in (" COLLATE utf8mb4_bin" if schema in export.case_sensitive else "",)
-    ]
+    parts = []
+    for schema in export.schemas:
+        collation = " COLLATE utf8mb4_bin" if schema in export.case_sensitive else ""
+        parts.append(_in_utf8(f"CREATE DATABASE IF NOT EXISTS {quoted(schema)}{collation};\n"))
     # MySQL 8.4 refuses foreign keys to columns without a unique key, which older servers let pass.
     parts.append(b"/*!80400 SET SESSION restrict_fk_on_non_standard_key=OFF */;\n")
-    settings: Settings | None = None
+    settings: SessionSettings | None = None
     schema_in_use = None
     for table in export.tables.values():
-        if table.definition is None:
-            continue
-        if table.settings != settings:
-            settings = table.settings
-            parts.append(settings.for_loading())
-        if table.schema != schema_in_use:
-            schema_in_use = table.schema
-            parts.append(_use(table.schema))
-        parts.append(join(list(without_empty_marks(table.definition.tokens))).strip() + b"\n")
+        if table.schema != schema_in_use or table.settings != settings:
+            parts.append(_use(table.schema) if table.schema != schema_in_use else b"")
+            schema_in_use, settings = table.schema, table.settings
+            parts.append(settings.for_loading().encode())
+        text = join(list(without_empty_marks(table.definition.tokens))).strip() + "\n"
+        parts.append(table.settings.encode(text))
     return b"".join(parts)
 
 
-def late_text(export: Export) -> bytes:
-    """What is executed after the rows are there; empty where there is nothing."""
+def programs_text(export: Export) -> bytes:
+    """What is made after the rows are there; empty where there is nothing."""
     parts = []
-    has_function = any(_FUNCTION.match(late.text) for late in export.late)
+    has_function = any(program.kind == "FUNCTION" for program in export.programs)
     if has_function:
         # A server with a binary log, as it is by default, refuses functions that do not say what they do: ERROR 1418.
         parts.append(b"SET @OLD_TRUST=@@GLOBAL.LOG_BIN_TRUST_FUNCTION_CREATORS;\n")
         parts.append(b"SET GLOBAL LOG_BIN_TRUST_FUNCTION_CREATORS=ON;\n")
-    for late in export.late:
-        if late.schema is not None:
-            parts.append(_use(late.schema))
-        parts.append(late.settings.for_program())
-        if late.delimiter == b";":
-            parts.append(late.text + b";\n")
-        else:
-            parts.append(b"DELIMITER %b\n%b%b\nDELIMITER ;\n" % (late.delimiter, late.text, late.delimiter))
+    for program in export.programs:
+        if program.schema is not None:
+            parts.append(_use(program.schema))
+        parts.append(program.settings.for_program().encode())
+        body = join(program.tokens).strip()
+        if Tokens(body)[-1].text.startswith(("--", "#")):
+            body += "\n"  # or the comment would take the delimiter in
+        text = program.settings.encode(body)
+        delimiter = b";"
+        while delimiter in text:
+            delimiter += b";"
+        statement = b"%b%b\n" % (text, delimiter)
+        parts.append(statement if delimiter == b";" else b"DELIMITER %b\n%bDELIMITER ;\n" % (delimiter, statement))
     if has_function:
         parts.append(b"SET GLOBAL LOG_BIN_TRUST_FUNCTION_CREATORS=@OLD_TRUST;\n")
     return b"".join(parts)
@@ -64,7 +67,7 @@ class _Written:
     """Where a file of rows stands: what its session is set to, and what it was last given."""
 
     schema: str
-    settings: Settings
+    settings: SessionSettings
     source: Source
     end: int
 
@@ -84,8 +87,8 @@ class RowsWriter:
         before = b""
         if last is None or last.schema != table.schema:
             before += _use(table.schema)
-        if last is None or last.settings != rows.settings:
-            before += rows.settings.for_loading()
+        if before or last is None or last.settings != rows.settings:
+            before += rows.settings.for_loading().encode()
         if last is not None and (last.source is not rows.source or last.end != start):
             before = b"\n" + before
         self._copier.append(target, before, rows.source.path, start, end)
@@ -106,4 +109,10 @@ def rows_file_name(table: Table) -> str:
 
 
 def _use(schema: str) -> bytes:
-    return f"USE {quoted(schema)};\n".encode("utf-8", "surrogateescape")
+    return _in_utf8(f"USE {quoted(schema)};\n")
+
+
+def _in_utf8(statement: str) -> bytes:
+    """A statement of our own, which says what it is written in where that matters."""
+    names = "" if statement.isascii() else "SET NAMES utf8mb4;\n"
+    return (names + statement).encode("utf-8", "surrogateescape")

@@ -21,3 +21,13 @@ class Cleaned:
 
 
 Clean = Callable[..., Cleaned]
+
+
+HEADER = "-- MySQL dump 10.13  Distrib 9.7.4, for Linux (x86_64)\n"
+FOOTER = "-- Dump completed on 2026-01-01  0:00:00\n"
+
+
+def framed(dump: str | bytes) -> bytes:
+    """The dump as mysqldump ends and begins it, where it is not written so already."""
+    text = dump if isinstance(dump, bytes) else dump.encode()
+    return text if b"-- MySQL dump" in text or not text else HEADER.encode() + text + FOOTER.encode()

@@ -11,9 +11,11 @@ from typing import Any
 
 import pytest
 
+from tests.unit.dump.cleaning import framed
+
 ROOT = Path(__file__).resolve().parents[3]
-DUMP = (
-    b"CREATE DATABASE `d`; USE `d`;\nCREATE TABLE `t` (`a` int) DEFAULT CHARSET=latin1;\nINSERT INTO `t` VALUES (1);\n"
+DUMP = framed(
+    "CREATE DATABASE `d`; USE `d`;\nCREATE TABLE `t` (`a` int) DEFAULT CHARSET=latin1;\nINSERT INTO `t` VALUES (1);\n"
 )
 COMMAND = [sys.executable, "-m", "invoke", "--search-root", str(ROOT), "clean_sql"]
 needs_posix = pytest.mark.skipif(os.name != "posix", reason="Windows has no such signals, modes and pipes")
@@ -34,7 +36,7 @@ def test_a_file_into_a_file(dump: Path, tmp_path: Path) -> None:
     done = clean_sql("my export.sql", "--output", "clean.sql", cwd=tmp_path)
 
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"1 tables, 1 changes\n")
-    assert (tmp_path / "clean.sql").read_bytes().endswith(b"INSERT INTO `t` VALUES (1);\n")
+    assert (tmp_path / "clean.sql").read_bytes().endswith(b"INSERT INTO `t` VALUES (1);\n-- Dump completed\n")
 
 
 @pytest.mark.parametrize("text", [DUMP, gzip.compress(DUMP)], ids=["plain", "gzip"])
@@ -53,7 +55,7 @@ def test_a_pipe_is_read_like_a_file(dump: Path, tmp_path: Path) -> None:
 
 @needs_posix
 def test_a_reader_that_goes_away_is_one_line(dump: Path) -> None:
-    dump.write_bytes(DUMP + b"INSERT INTO `t` VALUES (2);\n" * 9000)
+    dump.write_bytes(DUMP.replace(b"(1)", b"(1)" + b",(2)" * 60_000))
     with subprocess.Popen([*COMMAND, str(dump)], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdout and process.stderr
         process.stdout.close()

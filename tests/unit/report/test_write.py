@@ -100,7 +100,7 @@ def test_every_change_is_told_with_what_stood_there(paper: Settings) -> None:
 
     assert "/home/ada/miniforge3/envs/spyglass" in page.text
     assert "Character sets: 13 changes" in page.text
-    assert "13 times: _electrode_group, _electrode, interval_list" in page.text
+    assert "common_ephys._electrode_group, common_ephys._electrode, " in page.text
 
 
 def test_what_an_author_writes_stays_text(paper: Settings) -> None:

@@ -1,6 +1,7 @@
 """The reader of statements, against a slow one that looks at every byte."""
 
 import io
+import re
 from collections.abc import Iterator
 from itertools import groupby
 from pathlib import Path
@@ -10,6 +11,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from spyglass_export.dump.reading import statements
+from spyglass_export.dump.reading.rows import NOT_ROWS
 from spyglass_export.dump.reading.statements import DamagedDumpError, Kind, Statement, read_statements
 
 FRAGMENTS = [
@@ -178,7 +180,15 @@ def test_spans_joined_are_the_input_and_begin_and_end_where_mysql_says(text: byt
         with pytest.raises(DamagedDumpError):
             spans_of(text)
         return
-    spans = spans_of(text)
+    try:
+        spans = spans_of(text)
+    except DamagedDumpError as error:
+        assert error.what in (
+            NOT_ROWS,
+            "has a row that is cut short",
+            "has a string that is still open at the end of its line",
+        )
+        return
 
     assert [span.start for span in spans] == [0, *(span.end for span in spans)][: len(spans)]
     assert (spans[-1].end if spans else 0) == len(text)
@@ -192,6 +202,19 @@ def test_spans_joined_are_the_input_and_begin_and_end_where_mysql_says(text: byt
     assert set(others) <= set(expected)
 
 
+FOREIGN = [
+    b"; DROP TABLE x; ",
+    b" \\! touch x ",
+    b" \\r x y ",
+    b"/* ' */",
+    b" # '",
+    b" -- '",
+    b'"',
+    b"`",
+    b"(SELECT 1)",
+    b"load_file(1)",
+    b" ON DUPLICATE KEY UPDATE a=1 ",
+]
 VALUES = [
     b"1",
     b"NULL",
@@ -203,7 +226,9 @@ VALUES = [
     b"'),(\\n'",
     b"'\\\\'",
     b"'-- c'",
-    b"'`\"'",
+    b"'`\\\"'",
+    b"'/* # select '",
+    b"_binary 'x'",
     b"'\xc3'",
 ]
 row = st.lists(st.sampled_from(VALUES), min_size=1, max_size=3).map(lambda values: b"(" + b",".join(values) + b")")
@@ -228,23 +253,49 @@ def framed_dump(draw: st.DrawFn) -> bytes:
 
 @given(text=framed_dump())
 @settings(max_examples=400, deadline=None)
-def test_what_a_dump_program_wrote_is_read_as_any_other_text(text: bytes) -> None:
+def test_what_a_dump_program_wrote_is_read_as_it_stands_there(text: bytes) -> None:
     spans = spans_of(text)
 
     assert b"".join(text[span.start : span.end] for span in spans) == text
-    assert runs(text, spans) == runs(text, spans_of(text.replace(b" dump ", b" text ").replace(b"-- Dump", b"-- Text")))
+    expected = slow_spans(text)
+    assert runs(text, [span for span in spans if span.kind is not Kind.BLANK]) == runs(
+        text, [Statement(Kind.OTHER, start, end, b"", table=table_of(text[start:end])) for start, end in expected]
+    )
+
+
+def table_of(statement: bytes) -> bytes:
+    return statement.split()[2] if statement.startswith(b"INSERT") else b""
+
+
+@given(text=framed_dump(), place=st.integers(0, 10_000), foreign=st.sampled_from(FOREIGN))
+@settings(max_examples=400, deadline=None)
+def test_what_is_no_row_is_found_among_rows_wherever_it_stands(text: bytes, place: int, foreign: bytes) -> None:
+    """Between two values: there each of these would be executed, by the server or by its client."""
+    ends = [
+        found.end()
+        for found in re.finditer(rb"\((?=[1N0'])|(?<=[L1B'])\)(?=[,;])", text)
+        if is_outside(text, found.start())
+    ]
+    at = ends[place % len(ends)]
+    with pytest.raises(DamagedDumpError):
+        spans_of(text[:at] + foreign + text[at:])
+
+
+def is_outside(text: bytes, at: int) -> bool:
+    line = text[text.rfind(b"\n", 0, at) + 1 : at].replace(b"`u;'`", b"").replace(b"\\\\", b"").replace(b"\\'", b"")
+    return line.count(b"'") % 2 == 0
 
 
 def runs(text: bytes, spans: list[Statement]) -> list[tuple[bytes, bytes]]:
     """Statements by table, those of one table that follow each other together, without their white space."""
     found = []
-    for table, group in groupby((span for span in spans if span.kind is not Kind.BLANK), lambda span: span.table):
+    for table, group in groupby(spans, lambda span: span.table):
         found.append((table, b"".join(text[span.start : span.end] for span in group).translate(None, b" \r\n")))
     return found
 
 
 def test_rows_of_one_table_in_several_statements_are_one_run() -> None:
-    text = b"INSERT INTO `t` VALUES (1,';\nDROP TABLE t;');\nINSERT INTO `t` VALUES (2,'it''s');\nUNLOCK TABLES;\n"
+    text = b"INSERT INTO `t` VALUES (1,';\\nDROP TABLE t;');\nINSERT INTO `t` VALUES (2,'it\\'s');\nUNLOCK TABLES;\n"
 
     kinds = [(span.kind, text[span.start : span.end][-6:]) for span in spans_of(text) if span.kind is not Kind.BLANK]
 
@@ -263,7 +314,8 @@ def test_rows_of_one_table_in_several_statements_are_one_run() -> None:
         (b"SELECT `x;\n", "ends within a name"),
         (b"SELECT 1\n", "ends within a statement"),
         (b"/* x", "ends within a comment"),
-        (b"INSERT INTO t VALUES (1,'x);\n", "ends within a string"),
+        (b"INSERT INTO t VALUES (1,'x);\n", "has a string that is still open at the end of its line"),
+        (b"INSERT INTO t VALUES (1,'x);", "ends within a string"),
         (b"INSERT INTO t VALUES (1,2)", "ends within a statement"),
         ("SELECT 1;".encode("utf-16"), "is written in UTF-16, as PowerShell's '>' does"),
         (
@@ -272,7 +324,12 @@ def test_rows_of_one_table_in_several_statements_are_one_run() -> None:
         ),
         (
             b"-- MySQL dump 10.13\nINSERT INTO t VALUES (1,2),(3-- MySQL dump 10.13\n/*!40101 SET x=1 */;\n",
-            "has a row that is cut short",
+            "has something among its rows that no dump program writes",
+        ),
+        (b"INSERT INTO t VALUES (1,2),(3;\n", "has a row that is cut short"),
+        (
+            b"INSERT INTO t VALUES (1,'a\"b');\n",
+            "has something among its rows that no dump program writes",
         ),
     ],
 )

@@ -19,7 +19,7 @@ KEYED = create("`k` varchar(400) NOT NULL", "`b` longtext", "PRIMARY KEY (`k`)")
 
 
 @pytest.mark.timeout(60)
-@pytest.mark.parametrize("value", ["'v'", "'it''s'", "_latin1'v'", "_utf8mb4 'v'", "'it\\'s'"])
+@pytest.mark.parametrize("value", ["'v'", "''", "_binary 'v'", "'it\\'s'"])
 def test_rows_of_many_strings_are_read_however_they_lie_in_what_is_read_at_once(clean: Clean, value: str) -> None:
     rows = [f"('{'x' * (65 + number % 9)}'{f',{value}' * 80})" for number in range(4_000)]
     cleaned = clean(NAMED + f"INSERT INTO `t` VALUES {','.join(rows)};\n")
@@ -60,21 +60,21 @@ def test_rows_that_leave_a_column_out_come_with_rows_that_do_not(clean: Clean) -
     assert "`nwb_file_name` varchar(70)" in clean(definition + "INSERT INTO `t` " + rows).schema
 
 
-@pytest.mark.parametrize("keys", [("a", r"a\0"), (r"it\'s o", r"it\'s ö"), ("it''s o", "it''s ö"), (r"\\", r"\\\0")])
+@pytest.mark.parametrize("keys", [("a", r"a\0"), (r"it\'s o", r"it\'s ö"), (r"\\", r"\\\0")])
 def test_the_key_of_a_large_row_is_read_as_it_is(clean: Clean, keys: tuple[str, str]) -> None:
     cleaned = clean(KEYED + f"INSERT INTO `t` VALUES ('{keys[0]}',NULL),('{keys[1]}','{LARGE}');\n")
 
     assert "`k` varchar(400) COLLATE utf8mb4_bin" in cleaned.schema
 
 
-@pytest.mark.parametrize("quote", [r"\'", "''", r"\\", "''" + r"\'" + "''" + r"\\" + "''"])
+@pytest.mark.parametrize("quote", [r"\'", r"\\", r"\'\\\'"])
 @pytest.mark.parametrize("shift", range(2))
 def test_the_values_of_a_large_row_are_measured_as_they_are(clean: Clean, quote: str, shift: int) -> None:
     """Wherever its large value is cut, and what was read ends."""
     definition = create("`b` longtext", "`nwb_file_name` varchar(255)", "`c` longtext")
     large = "x" * shift + quote * (600_000 // len(quote))
     rows = f"('{large}','{quote * 12}{'x' * 60}','{large}'),(NULL,'x',NULL)"
-    length = 60 + 12 * (5 if len(quote) > 2 else 1)
+    length = 60 + 12 * len(quote) // 2
 
     cleaned = clean(definition + f"INSERT INTO `t` VALUES {rows},{rows};\n")
 
@@ -88,8 +88,13 @@ def test_a_text_of_many_escapes_is_widened_where_it_must_be(clean: Clean) -> Non
     assert "`a` mediumtext" in clean(definition + f"INSERT INTO `t` VALUES ('{value}','{LARGE}');\n").schema
 
 
-@pytest.mark.parametrize("before", ["it''s ", "a '' ", ", '', ", "''", "'' ", "\\'", "(''", " ''"])
+@pytest.mark.parametrize("before", ["it\\'s ", "a \\'\\' ", ", \\'\\', ", "\\'", "(\\'\\'"])
 def test_quotes_before_an_accent_do_not_hide_it(clean: Clean, before: str) -> None:
     rows = f"('{before}o',NULL),('{before}ö',NULL)"
 
     assert "COLLATE utf8mb4_bin" in clean(KEYED + f"INSERT INTO `t` VALUES {rows};\n").schema
+
+
+def test_a_quote_that_is_written_twice_is_of_no_dump_program(clean: Clean) -> None:
+    with pytest.raises(UserError, match="are no plain list of values"):
+        clean(KEYED + "INSERT INTO `t` VALUES ('it''s o',NULL),('it''s ö',NULL);\n")

@@ -4,7 +4,7 @@ import pytest
 
 from spyglass_export.dump.sql.create_table import parse_table
 from spyglass_export.dump.sql.limits import fixed_size
-from spyglass_export.dump.sql.tokens import tokenize
+from spyglass_export.dump.sql.tokens import Tokens
 from spyglass_export.errors import UserError
 from tests.unit.dump.cleaning import Clean
 
@@ -38,7 +38,7 @@ def test_other_columns_and_lengths_stay(clean: Clean, column: str) -> None:
 
 @pytest.mark.parametrize(
     ("value", "length"),
-    [("x" * 100, 100), ("é" * 100, 100), ("\\'" * 70, 70), ("''" * 70, 70), ("\\\\" * 64, 64), ("x" * 90 + "   ", 93)],
+    [("x" * 100, 100), ("é" * 100, 100), ("\\'" * 70, 70), ("\\\\" * 64, 64), ("x" * 90 + "   ", 93)],
 )
 def test_a_longer_value_counts_in_characters(clean: Clean, value: str, length: int) -> None:
     dump = (
@@ -315,6 +315,6 @@ def test_prefixes_that_differ_in_accents_stay_apart(clean: Clean) -> None:
 
 @pytest.mark.parametrize("number", ["3\u00b2", "9" * 5_000])
 def test_what_is_no_number_of_this_world_is_no_size(number: str) -> None:
-    table = parse_table(tokenize(f"CREATE TABLE `t` (`a` decimal({number},7))".encode("latin-1")))
+    table = parse_table(Tokens(f"CREATE TABLE `t` (`a` decimal({number},7))"))
 
     assert fixed_size(table.columns[0], table.tokens) == 4

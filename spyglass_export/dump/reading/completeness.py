@@ -5,21 +5,21 @@ import re
 from spyglass_export.dump.reading.rows import NUL_BYTES
 from spyglass_export.dump.reading.statements import DUMP_FOOTER, DUMP_HEADER, DamagedDumpError
 from spyglass_export.dump.sql.statement_forms import COMMIT, DISABLE_KEYS, ENABLE_KEYS, LOCK, TRANSACTION, UNLOCK
-from spyglass_export.dump.sql.tokens import quoted, shown, split_name
+from spyglass_export.dump.sql.tokens import printable, quoted, split_name
 
-_DATABASE = re.compile(rb"-- Host: .*?\bDatabase: ([^\r\n]+)")
+_DATABASE = re.compile(r"-- Host: .*?\bDatabase: ([^\r\n]+)")
 _ANNOUNCED = re.compile(
-    rb"-- (?:.* structure for (?!table )|(?:Table structure|Dumping data) for table"
-    rb"(?: (?P<table>`(?:[^`\r\n]|``)+`|[^`\r\n]+)\s*$)?)"
+    r"-- (?:.* structure for (?!table )|(?:Table structure|Dumping data) for table"
+    r"(?: (?P<table>`(?:[^`\r\n]|``)+`|[^`\r\n]+)\s*$)?)"
 )
 _CLOSING = {"LOCK TABLES": "UNLOCK TABLES", "DISABLE KEYS": "ENABLE KEYS", "START TRANSACTION": "COMMIT"}
 
 
-class Frame:
+class Completeness:
     """What is open at one place of a dump: a table's lock, its disabled keys, a transaction.
 
-    Between the first and the last line of a dump program, more is known: it closes nothing that it did not open,
-    names tables in comments before it writes them, and has all rows of one database.
+    Between the first and the last line of a dump program it closes nothing that it did not open, names tables in
+    comments before it writes them, and has all rows of one database.
 
     Each method takes the offset, in bytes, of what it is told, and raises `DamagedDumpError` for what cannot be.
     """
@@ -30,30 +30,28 @@ class Frame:
         self._open: dict[str, tuple[str, int]] = {}  # what is open: of which table, and since where
         self._announced: str | None = None
 
-    def comment(self, text: bytes, offset: int) -> None:
-        """Follow a comment."""
-        self.refuse_nul_bytes(text, offset)
-        if DUMP_HEADER.match(text):
+    def comment(self, raw: bytes, text: str, offset: int) -> None:
+        """Follow a comment: its bytes, and what they say."""
+        self.refuse_nul_bytes(raw, offset)
+        if DUMP_HEADER.match(raw):
             self.is_inside = True
-        elif text.startswith(DUMP_FOOTER):
+        elif raw.startswith(DUMP_FOOTER):
             self.end()
             self.is_inside, self.database, self._announced = False, None, None
         elif found := _DATABASE.match(text):
-            self.database = shown(found[1])
+            self.database = found[1]
         elif found := _ANNOUNCED.match(text):
-            self._announced = _name(found["table"]) if found["table"] else None
+            self._announced = split_name(found["table"])[1] if found["table"] else None
 
     def refuse_nul_bytes(self, text: bytes, offset: int) -> None:
         """Refuse what no dump program writes between its first and last line."""
         if self.is_inside and b"\0" in text:
             raise DamagedDumpError(NUL_BYTES, offset)
 
-    def statement(self, words: str, offset: int) -> None:
-        """Follow a statement that opens or closes something; ``words`` are its words with one space between."""
+    def statement(self, words: str, offset: int) -> bool:
+        """Follow a statement that opens or closes something; false for any other."""
         if found := LOCK.fullmatch(words):
             self._start("LOCK TABLES", found["table"], offset)
-        elif words.upper().startswith("LOCK TABLE"):
-            self._open["LOCK TABLES"] = "", offset
         elif found := DISABLE_KEYS.fullmatch(words):
             self._start("DISABLE KEYS", found["table"], offset)
         elif TRANSACTION.fullmatch(words):
@@ -64,38 +62,34 @@ class Frame:
             self._close("DISABLE KEYS", found["table"], offset)
         elif COMMIT.fullmatch(words):
             self._open.pop("START TRANSACTION", None)
+        else:
+            return False
+        return True
 
     def use(self) -> None:
         """Follow a ``USE``: from now on it says what the database is."""
         self.database = None
 
-    def table(self, name: bytes, offset: int) -> None:
+    def table(self, name: str, offset: int) -> None:
         """Follow the definition of a table, or its rows."""
-        if not self.is_inside:
-            return
-        own = _name(name)
         for named in (self._announced, *(table for table, _ in self._open.values())):
-            if named and named.lower() != own.lower():
-                raise DamagedDumpError(f"has {shown(name)} here, where `{named}` was to follow", offset)
+            if named and named.lower() != name.lower():
+                what = f"has {printable(quoted(name))} here, where {printable(quoted(named))} was to follow"
+                raise DamagedDumpError(what, offset)
 
     def end(self) -> None:
         """Follow the end of the dump, or of the file."""
         for opening, (table, offset) in self._open.items():
-            of_table = f" {quoted(table)}" if table else ""
+            of_table = f" {printable(quoted(table))}" if table else ""
             raise DamagedDumpError(f"has {opening}{of_table} here, and no {_CLOSING[opening]} after it", offset)
 
     def _start(self, opening: str, identifier: str, offset: int) -> None:
-        name = identifier.encode("latin-1")
+        name = split_name(identifier)[1]
         self.table(name, offset)
-        self._open[opening] = _name(name), offset
+        self._open[opening] = name, offset
 
     def _close(self, opening: str, identifier: str, offset: int) -> None:
         opened, _ = self._open.pop(opening, (None, 0))
-        if self.is_inside and (opened is None or (identifier and opened != _name(identifier.encode("latin-1")))):
-            of_table = f" {shown(identifier)}" if identifier else ""
-            raise DamagedDumpError(f"has {_CLOSING[opening]}{of_table} here, and no {opening} before it", offset)
-
-
-def _name(identifier: bytes) -> str:
-    """The table's own name, as a person reads it; it may have been written with or without quotes."""
-    return shown(split_name(identifier)[1])
+        if opened is None or (identifier and opened != split_name(identifier)[1]):
+            what = f"has {_CLOSING[opening]} {printable(identifier)}".rstrip()
+            raise DamagedDumpError(f"{what} here, and no {opening} before it", offset)

@@ -1,0 +1,121 @@
+"""Rewrite views, triggers, routines and events, which are made after the rows are there, and put views in order."""
+
+from collections.abc import Iterator
+
+from spyglass_export.changes import Change
+from spyglass_export.dump.reading.contents import Export, Program
+from spyglass_export.dump.reading.export import SYSTEM_SCHEMAS
+from spyglass_export.dump.rewriting.definitions import rewrite_collate, take_out
+from spyglass_export.dump.sql.create_table import Cursor
+from spyglass_export.dump.sql.tokens import join, printable, quoted, unquoted, without_empty_marks
+from spyglass_export.errors import UserError
+
+_KINDS = ("VIEW", "TRIGGER", "PROCEDURE", "FUNCTION", "EVENT")
+_Key = tuple[str, str]  # schema and name in lower case: the source may not tell capitals apart
+
+
+def rewrite_programs(export: Export) -> list[Change]:
+    """Take definers and old collations out, stop events, and put each view after those that it is made of.
+
+    Raises `UserError` for a view of what the export lacks.
+    """
+    changes = []
+    for program in export.programs:
+        changes += _rewrite(program)
+    views = {_key(program.schema, program.name): program for program in export.programs if program.kind == "VIEW"}
+    tables = {_key(schema, name) for schema, name in export.tables}
+    ordered: dict[_Key, Program] = {}
+
+    def place(key: _Key, above: tuple[_Key, ...]) -> None:
+        if key in ordered or key in above:
+            return
+        for part in _made_of(views[key]):
+            if part in views:
+                place(part, (*above, key))
+            elif part not in tables and part[0] not in SYSTEM_SCHEMAS:
+                raise _lacks(export, views[key], part)
+        ordered[key] = views[key]
+
+    for key in views:
+        place(key, ())
+    export.programs = [*(program for program in export.programs if program.kind != "VIEW"), *ordered.values()]
+    return changes
+
+
+def _key(schema: str | None, name: str) -> _Key:
+    return (schema or "").lower(), name.lower()
+
+
+def _rewrite(program: Program) -> list[Change]:
+    where = program.where
+    changes = rewrite_collate(program.tokens, where)
+    cursor = Cursor(program.tokens)
+    while cursor.peek() is not None and cursor.word() not in _KINDS:  # after that, a definer is another name
+        first = cursor.at
+        if cursor.accept("DEFINER", "="):
+            cursor.take()
+            if cursor.accept("@"):
+                cursor.take()
+            elif cursor.accept("(", ")"):
+                pass
+            before = take_out(program.tokens, cursor.since(first))
+            changes.append(Change("definer", where, before, "", "the account exists on the source server only"))
+        else:
+            cursor.take()
+    if program.kind == "EVENT":
+        changes += _stop_event(program, cursor)
+    program.tokens[:] = without_empty_marks(program.tokens)
+    summary = printable(join(program.tokens))[:200]
+    reason = "executed after all rows are there"
+    return [*changes, Change("kept for the end", where, summary, "after.sql", reason)]
+
+
+def _stop_event(program: Program, cursor: Cursor) -> list[Change]:
+    """An event of the lab, such as one that deletes old rows, is there to be read and not to be run."""
+    while cursor.word() not in ("ENABLE", "DISABLE", "COMMENT", "DO", ""):
+        if cursor.word() == "(":
+            cursor.skip_parentheses()
+        else:
+            cursor.take()
+    word = cursor.word()
+    if word in ("", "DISABLE"):
+        return []
+    token = program.tokens[cursor.take()]
+    token.text = "DISABLE" if word == "ENABLE" else f"DISABLE {token.text}"
+    return [Change("event", program.where, "ENABLE", "DISABLE", "it would change rows that were exported")]
+
+
+def _made_of(view: Program) -> Iterator[_Key]:
+    """The tables and views that a view is made of: what stands after FROM and JOIN of a SELECT."""
+    cursor = Cursor(view.tokens)
+    is_select = [False]  # for each open parenthesis; ``extract(year from x)`` has another FROM
+    named: set[str] = set()  # by WITH
+    while cursor.peek() is not None:
+        word = cursor.word()
+        index = cursor.take()
+        if word == "(":
+            is_select.append(False)
+        elif word == ")" and len(is_select) > 1:
+            is_select.pop()
+        elif word == "SELECT":
+            is_select[-1] = True
+        elif word == "AS" and cursor.word() == "(" and cursor.word(1) in ("SELECT", "WITH"):
+            named.add(unquoted(view.tokens[index - 2].text).lower() if index > 1 else "")
+        elif word == "JOIN" or (word == "FROM" and is_select[-1]):
+            while cursor.accept("("):
+                is_select.append(cursor.word() == "SELECT" or is_select[-1])
+            if cursor.word() in ("SELECT", "LATERAL", "DUAL", "", "VALUES") or cursor.word(1) == "(":
+                continue
+            schema, name = cursor.qualified_name()
+            if schema is not None or name.lower() not in named:
+                yield _key(schema or view.schema, name)
+
+
+def _lacks(export: Export, view: Program, part: _Key) -> UserError:
+    has_schema = part[0] in {schema.lower() for schema in export.schemas}
+    missing = f"the table {quoted(part[0])}.{quoted(part[1])}" if has_schema else f"the database {quoted(part[0])}"
+    leave_out = f"{view.schema}.{view.name}"
+    return UserError(
+        f"{view.place}: the view {view.where} needs {printable(missing)}, which the export lacks",
+        f"dump what it needs, too, or leave the view out: --ignore-table={printable(leave_out)}",
+    )

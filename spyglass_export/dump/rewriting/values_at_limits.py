@@ -1,0 +1,62 @@
+"""Values that a source holds and MySQL takes back only into other columns, or not at all."""
+
+from spyglass_export.changes import Change
+from spyglass_export.dump.reading.contents import Export, Table
+from spyglass_export.dump.reading.values import may_have_late_year, read_values, text_of
+from spyglass_export.dump.sql.create_table import Column
+from spyglass_export.errors import UserError
+
+# https://dev.mysql.com/doc/refman/9.7/en/datetime.html
+_LAST_TIMESTAMP = "2038-01-19 03:14:07.999999"
+
+
+def keep_values_at_limits(export: Export) -> list[Change]:
+    """Make room for floats that were rounded up to one digit more than their column has; what was changed.
+
+    Raises `UserError` for a timestamp that only MariaDB 11.5 and newer hold.
+    """
+    changes: list[Change] = []
+    for table in export.tables.values():
+        columns = table.definition.columns
+        floats = [column for column in columns if column.type in ("FLOAT", "DOUBLE") and len(column.arguments) == 3]
+        if floats:
+            changes += _widen_floats(table, floats)
+        timestamps = [column.name for column in columns if column.type == "TIMESTAMP"]
+        if timestamps and may_have_late_year(table):
+            _refuse_late(table, timestamps)
+    return changes
+
+
+def _widen_floats(table: Table, floats: list[Column]) -> list[Change]:
+    """float(10,2) keeps 99999999.99 as 100000000.00, writes it so, and does not take it back."""
+    largest = {column.name: 0.0 for column in floats}
+    for _, block in read_values(table, list(largest)):
+        for name, literals in block.items():
+            values = (abs(float(literal)) for literal in literals if literal != b"NULL")
+            largest[name] = max(largest[name], max(values, default=0.0))
+    changes = []
+    for column in floats:
+        digits = table.definition.tokens[column.arguments[0]]
+        decimals = table.definition.tokens[column.arguments[2]].text
+        if largest[column.name] >= 10.0 ** (int(digits.text) - int(decimals)):
+            before, digits.text = digits.text, str(int(digits.text) + 1)
+            kind = column.type.lower()
+            reason = "a value was rounded up to one digit more than MySQL takes back"
+            where = table.column_where(column.name)
+            changes.append(
+                Change(
+                    "column type", where, f"{kind}({before},{decimals})", f"{kind}({digits.text},{decimals})", reason
+                )
+            )
+    return changes
+
+
+def _refuse_late(table: Table, timestamps: list[str]) -> None:
+    for _, block in read_values(table, timestamps):
+        for name, literals in block.items():
+            latest = max((text_of(literal).decode("latin-1") for literal in literals if literal != b"NULL"), default="")
+            if latest > _LAST_TIMESTAMP:
+                raise UserError(
+                    f"{table.column_where(name)} holds {latest}, and MySQL's timestamps end on 2038-01-19",
+                    "make the column a datetime in the source, and dump again",
+                )
