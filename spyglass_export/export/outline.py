@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from spyglass_export.dump.reading.sources import open_source
-from spyglass_export.dump.sql.tokens import shown
 
 _NAME = rb"(?:`(?:[^`\r\n]|``)+`|[^\s`;.,()]+)"
 # A line end first: it is looked for as fast as memory is read.
@@ -88,10 +87,10 @@ def _take(outline: Outline, file: str, schema: str, line: re.Match[bytes]) -> st
     if database := line["current"] or line["use"] or line["header"]:
         return _name(database.strip())
     if line["version"]:
-        outline.versions.setdefault(file, shown(line["version"]))
+        outline.versions.setdefault(file, _text(line["version"]))
     elif line["data"]:
         pieces = outline.tables.setdefault((schema, _name(line["data"])), [])
-        pieces.append(Piece(file, shown(line["where"] or b"").strip()))
+        pieces.append(Piece(file, _text(line["where"] or b"").strip()))
     elif line["table"]:
         table = schema, _name(line["table"])
         if table not in outline.tables:
@@ -111,5 +110,9 @@ def _note_keys(outline: Outline, table: Name, body: bytes) -> None:
 
 
 def _name(identifier: bytes) -> str:
-    name = shown(identifier)
+    name = _text(identifier)
     return name[1:-1].replace("``", "`") if name.startswith("`") else name
+
+
+def _text(raw: bytes) -> str:
+    return raw.decode("utf-8", "replace")
