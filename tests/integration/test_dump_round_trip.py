@@ -78,13 +78,22 @@ def test_one_database_that_only_the_header_names(mysql: Server, tmp_path: Path) 
 
 
 @pytest.mark.parametrize(
-    "options", [["--hex-blob"], [], ["--skip-extended-insert", "--complete-insert"], ["--compact"]]
+    "options",
+    [
+        ["--hex-blob"],
+        [],
+        ["--skip-extended-insert", "--complete-insert"],
+        ["--no-autocommit", "--skip-tz-utc", "--skip-add-locks"],
+        ["--column-statistics", "--insert-ignore", "--add-drop-database", "--add-drop-trigger"],
+        ["--flush-privileges", "--all-tablespaces"],
+    ],
 )
 def test_an_odd_database_by_mysqldump(mysql: Server, tmp_path: Path, options: list[str]) -> None:
     mysql.empty()
     mysql.load((HERE / "odd_mysql.sql").read_bytes())
     before = mysql.rows()
-    dump = mysql.dump(*options, "--routines", "--events", "--databases", "plain", "odd-db")
+    databases = ["mysql"] if "--flush-privileges" in options else []
+    dump = mysql.dump(*options, "--routines", "--events", "--databases", "plain", "odd-db", *databases)
 
     assert round_trip(dump, mysql, tmp_path) == before
     with mysql.connect() as connection, connection.cursor() as cursor:
@@ -93,6 +102,73 @@ def test_an_odd_database_by_mysqldump(mysql: Server, tmp_path: Path, options: li
         cursor.execute("insert into plain.audit values (4)")
         cursor.execute("select max(n), plain.fu(1) from plain.audit")
         assert cursor.fetchone() == (5, 2)
+
+
+def test_all_databases_by_mysqldump(mysql: Server, tmp_path: Path) -> None:
+    mysql.empty()
+    mysql.load((HERE / "odd_mysql.sql").read_bytes())
+    before = mysql.rows()
+
+    assert round_trip(mysql.dump("--routines", "--events", "--all-databases"), mysql, tmp_path) == before
+
+
+def test_names_in_another_character_set(mysql: Server, tmp_path: Path) -> None:
+    """mysqldump writes them in latin1 before the rows, and in utf8 in the definitions between."""
+    columns = "größe varchar(255) character set latin1 collate latin1_bin primary key"
+    child = f"create table `kind größe` (größe varchar(255) character set latin1 collate latin1_bin, {{}})"
+    mysql.empty()
+    mysql.load(
+        f"set names utf8mb4; create database `für`; use `für`; create table größe ({columns});"
+        f"{child.format('foreign key (größe) references größe (größe)')};"
+        "insert into größe values ('Bär'),('bär'); insert into `kind größe` values ('Bär'),('bär');".encode()
+    )
+    before = mysql.rows()
+    dump = mysql.dump("--default-character-set=latin1", "--all-databases")
+
+    assert "INSERT INTO `größe`".encode("latin-1") in dump
+    assert round_trip(dump, mysql, tmp_path) == before
+
+
+FRAMED = """-- MySQL dump 10.13  Distrib 8.0.37, for Linux (x86_64)
+CREATE DATABASE `lab`;
+USE `lab`;
+SET @old_engine = @@default_storage_engine;
+SET @@default_storage_engine = 'MyISAM';
+CREATE TABLE `t` (
+  `id` int NOT NULL,
+  {}
+) DEFAULT CHARSET=latin1{};
+INSERT INTO `t` VALUES (1,{});
+SET @@default_storage_engine = @old_engine;
+-- Dump completed on 2024-07-22 14:08:42
+"""
+
+
+@pytest.mark.parametrize(
+    ("column", "options", "value"),
+    [
+        ("`c` float(10,2) DEFAULT NULL", "", "100000000.00"),
+        ("`c` double(20,2) DEFAULT NULL", "", "1000000000000000000.00"),
+        ("`c` date DEFAULT current_timestamp()", "", "'2024-01-02'"),
+        ("`c` time(3) DEFAULT current_timestamp(3)", "", "'03:04:05.000'"),
+        ("`c` varchar(40) DEFAULT current_timestamp()", "", "'x'"),
+        ("`c` datetime(6) NOT NULL DEFAULT current_timestamp()", "", "'2024-01-02 03:04:05.000000'"),
+        ("`c` datetime(6) DEFAULT NULL ON UPDATE current_timestamp()", "", "'2024-01-02 03:04:05.000000'"),
+        ("`c` timestamp NULL DEFAULT NULL", "", "'2038-01-19 03:14:07'"),
+        (f"`c` int,\n  CONSTRAINT `{'x' * 70}_ibfk_1` FOREIGN KEY (`c`) REFERENCES `p` (`c`)", " ENGINE=InnoDB", "3"),
+        ("`c` int", " ENGINE=MEMORY", "3"),
+        ("`c` int NOT NULL", " ENGINE=CSV", "3"),
+        ("`c` int", " ENGINE=FEDERATED CONNECTION='mysql://me@lab/d/t'", "3"),
+        ("`c` int", " ENGINE=MRG_MyISAM INSERT_METHOD=LAST UNION=(`a`,`b`)", "3"),
+        ("`c` int", " ENGINE=InnoDB DATA DIRECTORY='/tmp/x/'", "3"),
+    ],
+)
+def test_what_cleans_loads(mysql: Server, tmp_path: Path, column: str, options: str, value: str) -> None:
+    """What servers hold and MySQL does not take back as it is written; each was met in a public dump."""
+    round_trip(FRAMED.format(column, options, value).encode(), mysql, tmp_path)
+    with mysql.connect() as connection, connection.cursor() as cursor:
+        cursor.execute(f"select c = {value}, engine from lab.t, information_schema.tables where table_schema = 'lab'")
+        assert cursor.fetchone() == (1, "InnoDB")
 
 
 @pytest.mark.parametrize("options", [["--hex-blob"], ["--skip-extended-insert", "--complete-insert"]])

@@ -15,6 +15,7 @@ NOT_ROWS = "has something among its rows that no dump program writes"
 _HOLE = b"\0" * 256  # of any 512, as many are in one of the two blocks that they may fall in
 
 _QUOTE = bytes(byte == ord("'") for byte in range(256))
+_ABOVE_ASCII = bytes(min(byte, 0x80) for byte in range(256))
 _LOWER = bytes(range(256)).lower()
 # Outside of strings, these end the statement, hide what follows, read files, change other rows, or tell the `mysql`
 # client to connect to another server.
@@ -88,7 +89,10 @@ def _has_foreign(before: bytes, text: bytes, *, is_open: bool) -> bool:
     if b"\\" in text or b'"' in text:
         text = text.replace(b"\\\\", b"xx") if b"\\\\" in text else text
         known = [stringzilla.count(text, escape) for escape in _ESCAPES]
-        if stringzilla.count(text, b"\\") != sum(known) or stringzilla.count(text, b'"') != known[1]:
+        others = stringzilla.count(text, b"\\") - sum(known)
+        if others and not text.isascii():  # bytes that are no UTF-8 come as they are, with a backslash before the first
+            others -= stringzilla.count(stringzilla.translate(text, _ABOVE_ASCII), b"\\\x80")
+        if others or stringzilla.count(text, b'"') != known[1]:
             return True
     lower = stringzilla.translate(before + text, _LOWER)
     hits = sorted(

@@ -228,7 +228,7 @@ VALUES = [
     b"'-- c'",
     b"'`\\\"'",
     b"'/* # select '",
-    b"_binary 'x'",
+    b"_binary 'x\\\xf0?'",
     b"'\xc3'",
 ]
 row = st.lists(st.sampled_from(VALUES), min_size=1, max_size=3).map(lambda values: b"(" + b",".join(values) + b")")
