@@ -37,7 +37,7 @@ def paper(tmp_path: Path) -> Path:
     for name in ("notebooks", "export_data"):
         (tmp_path / name).mkdir()
     (tmp_path / "docker.py").write_text(DOCKER)
-    (tmp_path / ".env").write_text(f"PAPER_ID=Gu2026\nDOCKER={sys.executable} {tmp_path}/docker.py\n")
+    (tmp_path / ".env").write_text(f"PAPER_ID=Gu2026\nDOCKER={sys.executable} -I -S {tmp_path}/docker.py\n")
     (tmp_path / "export_data" / "environment.yml").write_text("name: Gu2026\n")
     Manifest("Gu2026", None, "e", "s", [], [], {}, []).write(tmp_path / "export_data")
     current = stack.authors_docker(load(tmp_path, {})).volume_hashes["db_data"]

@@ -26,7 +26,7 @@ def engine(folder: Path, *, own_road: str, pulls: bool) -> tuple[Settings, Docke
         f"elif not (sys.argv[1] == 'pull' and {pulls}): sys.exit('not here')\n"
         "else: open('pulled', 'a').write(sys.argv[2] + '\\n')\n"
     )
-    return load(folder, {}), Docker((sys.executable, str(program)), folder)
+    return load(folder, {}), Docker((sys.executable, "-I", "-S", str(program)), folder)
 
 
 def test_a_registry_that_docker_alone_reaches_is_asked_by_docker(tmp_path: Path) -> None:
@@ -93,7 +93,7 @@ def test_who_has_not_started_docker_desktop_is_not_told_to_install_it(
     )
 
     with pytest.raises(NotRunning) as error:
-        ensure_engine(Docker((sys.executable, str(tmp_path / "docker.py")), tmp_path))
+        ensure_engine(Docker((sys.executable, "-I", "-S", str(tmp_path / "docker.py")), tmp_path))
 
     assert error.value.hint.startswith("start Docker Desktop")
 

@@ -13,7 +13,7 @@ from spyglass_export.errors import UserError
 def build_that_prints(folder: Path, text: str, status: int) -> None:
     program = folder / "docker.py"
     program.write_text(f"import sys\nsys.stdout.write({text!r})\nsys.exit({status})\n", encoding="utf-8")
-    build_images(folder, Docker((sys.executable, str(program)), folder))
+    build_images(folder, Docker((sys.executable, "-I", "-S", str(program)), folder))
 
 
 def test_each_step_that_runs_is_a_line_and_what_the_stand_in_left_out_a_warning(

@@ -14,7 +14,7 @@ def docker_that(folder: Path, code: str, *, dry: bool = False) -> Docker:
     """Make a program in docker's place; `code` has the arguments in `args`."""
     program = folder / "docker.py"
     program.write_text(f"import os, sys\nargs = sys.argv[1:]\n{code}\n", encoding="utf-8")
-    return Docker((sys.executable, str(program)), folder, {"PAPER_ID": "Gu2026"}, dry=dry)
+    return Docker((sys.executable, "-I", "-S", str(program)), folder, {"PAPER_ID": "Gu2026"}, dry=dry)
 
 
 def test_ask_gives_what_docker_printed(tmp_path: Path) -> None:

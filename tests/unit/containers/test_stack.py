@@ -75,7 +75,7 @@ def test_the_hub_writes_as_the_author(
     monkeypatch.setattr(sys, "platform", "linux")
     program = tmp_path / "docker.py"
     program.write_text(f"print({engine!r})")
-    settings = replace(project(tmp_path), docker=(sys.executable, str(program)))
+    settings = replace(project(tmp_path), docker=(sys.executable, "-I", "-S", str(program)))
 
     if hasattr(os, "chown") and os.getuid() == 0:
         os.chown(settings.notebooks, 1234, 1234)
@@ -112,7 +112,7 @@ def test_a_paper_that_runs_from_another_folder_is_not_replaced(tmp_path: Path) -
     def engine(folder: Path) -> Docker:
         """Docker with containers of this paper that were started in a folder."""
         (tmp_path / "docker.py").write_text(f"print({str(folder)!r})")
-        command = (sys.executable, str(tmp_path / "docker.py"))
+        command = (sys.executable, "-I", "-S", str(tmp_path / "docker.py"))
         return Docker(command, here, project=settings.project)
 
     stack.check_folder(settings, engine(here))
@@ -134,7 +134,7 @@ def test_a_volume_is_superseded_only_where_it_is_known_what_is_current(tmp_path:
     (tmp_path / "docker.py").write_text(f"print({json.dumps({'Volumes': volumes})!r})")
 
     def states(hashes: dict[str, str]) -> dict[str, bool | None]:
-        command = (sys.executable, str(tmp_path / "docker.py"))
+        command = (sys.executable, "-I", "-S", str(tmp_path / "docker.py"))
         docker = Docker(command, tmp_path, project=settings.project, volume_hashes=hashes)
         return {volume.name.removeprefix("spyglass-gu2026_"): volume.is_current for volume in volumes_of(docker)}
 

@@ -97,7 +97,7 @@ def hub_that_prints(folder: Path, *lines: str, status: int = 0) -> Docker:
     answer = f"print({chr(10).join(lines)!r}); sys.exit({status} if 'test' not in sys.argv else 0)"
     program.write_text(f"import sys\nif 'exec' in sys.argv:\n    {answer}\n")
 
-    return Docker((sys.executable, str(program)), folder)
+    return Docker((sys.executable, "-I", "-S", str(program)), folder)
 
 
 def test_a_hub_that_stops_in_the_midst_is_a_failure_with_its_last_words(

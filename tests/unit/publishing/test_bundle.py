@@ -73,7 +73,7 @@ def settings(tmp_path: Path) -> Settings:
 def docker(tmp_path: Path) -> Docker:
     (tmp_path / "docker.py").write_text(DOCKER)
     (tmp_path / "version").write_text("26.1.5")
-    return Docker((sys.executable, str(tmp_path / "docker.py")), tmp_path)
+    return Docker((sys.executable, "-I", "-S", str(tmp_path / "docker.py")), tmp_path)
 
 
 @pytest.fixture
@@ -297,7 +297,7 @@ def test_an_engine_that_saves_no_oci_layout_is_named(
 def test_an_archive_that_cannot_be_finished_leaves_the_last_one(archived: Path, settings: Settings) -> None:
     before = (archived / "SHA256SUMS").read_bytes()
     (settings.root / "docker.py").write_text(DOCKER.replace('print("c0ffee")', 'sys.exit("no space left on device")'))
-    docker = Docker((sys.executable, str(settings.root / "docker.py")), settings.root)
+    docker = Docker((sys.executable, "-I", "-S", str(settings.root / "docker.py")), settings.root)
 
     with pytest.raises(UserError, match="the disk is full"):
         archive.write_archive(settings, docker)

@@ -61,7 +61,7 @@ def project(folder: Path, more: str = "") -> tuple[Settings, Docker]:
             "Architecture": "amd64",
         }
     (folder / "fake" / "images.json").write_text(json.dumps(images))
-    return settings, Docker((sys.executable, str(folder / "fake" / "docker.py")), folder)
+    return settings, Docker((sys.executable, "-I", "-S", str(folder / "fake" / "docker.py")), folder)
 
 
 def calls(folder: Path) -> list[str]:
