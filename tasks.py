@@ -212,42 +212,42 @@ def report(context: Context) -> None:
     console.say(f"wrote {write_report(settings, docker)}: it opens in any browser, and prints")
 
 
-@command()
-def publish(context: Context) -> None:
+@command(help={"incomplete": "also where the hub's image lacks packages of the environment"})
+def publish(context: Context, incomplete: bool = False) -> None:
     """Push both images as they were built and tested, print their digests, and write the readers' bundle."""
     from spyglass_export.publishing.bundle import write_published
     from spyglass_export.publishing.push import push_images
 
     settings, docker = _authors_stack(context)
     docker.check()
-    record = push_images(settings, docker)
+    record = push_images(settings, docker, incomplete=incomplete)
     for service, image in () if docker.dry else (("db", record.db), ("hub", record.hub)):
         console.say(f"{service}: {image.name}:{image.tag} is {record.reference(service)}")
-    _say_written(write_published(settings, docker), docker)
+    _say_written(write_published(settings, docker, incomplete=incomplete), docker)
 
 
 def _say_written(path: Path, docker: Docker) -> None:
     console.say(f"# writes {path}" if docker.dry else f"wrote {path}: give it to your readers")
 
 
-@command()
-def bundle(context: Context) -> None:
+@command(help={"incomplete": "also where the hub's image lacks packages of the environment"})
+def bundle(context: Context, incomplete: bool = False) -> None:
     """Write PAPER_ID.zip for readers: with it and Docker they run what you published last."""
     from spyglass_export.publishing.bundle import write_published
 
     settings, docker = _authors_stack(context)
     docker.check()
-    _say_written(write_published(settings, docker), docker)
+    _say_written(write_published(settings, docker, incomplete=incomplete), docker)
 
 
-@command()
-def archive(context: Context) -> None:
+@command(help={"incomplete": "also where the hub's image lacks packages of the environment"})
+def archive(context: Context, incomplete: bool = False) -> None:
     """Write PAPER_ID-archive/ for Zenodo or DANDI: images, bundle and description, to run with no registry."""
     from spyglass_export.publishing.archive import write_archive
 
     settings, docker = _authors_stack(context)
     docker.check()
-    _say_written(write_archive(settings, docker), docker)
+    _say_written(write_archive(settings, docker, incomplete=incomplete), docker)
 
 
 def _run_python(*arguments: str) -> None:

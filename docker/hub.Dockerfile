@@ -34,12 +34,13 @@ RUN --mount=type=secret,id=ca_bundle,mode=0444 \
   && bash /opt/paper/with_ca_bundle.sh /opt/conda/bin/python -m pip install --quiet 'pillow>=10.3'
 
 ARG PAPER_ID
-COPY --chmod=644 export_data/environment.yml /opt/paper/
+# The lock is there where the environment could be solved.
+COPY --chmod=644 docker/install_environment.py export_data/environment.yml export_data/environment.lock.ym[l] /opt/paper/
 RUN --mount=type=secret,id=ca_bundle,mode=0444 \
     --mount=type=cache,target=/opt/conda/pkgs,uid=1000,gid=100,sharing=locked \
     --mount=type=cache,target=/home/jovyan/.cache,uid=1000,gid=100,sharing=locked \
   umask 002 \
-  && bash /opt/paper/with_ca_bundle.sh mamba env create --yes --name "$PAPER_ID" --file /opt/paper/environment.yml
+  && bash /opt/paper/with_ca_bundle.sh /opt/conda/bin/python /opt/paper/install_environment.py "$PAPER_ID"
 
 ENV PAPER_ID=${PAPER_ID}
 COPY --chmod=644 config/activate.sh config/.datajoint_config.json config/write_kernel.py \
@@ -54,12 +55,9 @@ RUN /opt/conda/bin/python /opt/paper/write_kernel.py \
 # What was installed in the end, for anyone to read without starting the image; docs/publishing.md tells how.
 RUN install -d /opt/paper/installed \
   && "/opt/conda/envs/$PAPER_ID/bin/python" -m pip freeze --all > /opt/paper/installed/pip-freeze.txt \
-  && if conda --version > /dev/null 2>&1; then \
-    conda list --name "$PAPER_ID" --explicit --md5 > /opt/paper/installed/conda-explicit.txt; \
-  else \
-    echo '# The base image is the stand-in: there is no conda, and all packages are in pip-freeze.txt.' \
-      > /opt/paper/installed/conda-explicit.txt; \
-  fi
+  && conda list --name "$PAPER_ID" --explicit --md5 > /opt/paper/installed/conda-explicit.txt \
+  && left_out="/opt/conda/envs/$PAPER_ID/conda-meta/left-out.txt" \
+  && if [ -f "$left_out" ]; then cp "$left_out" /opt/paper/installed/; fi
 
 WORKDIR /home/jovyan
 # Readers have them in a volume, which entrypoint.py keeps up to date; over the author's own are mounted. The last

@@ -18,7 +18,7 @@ from spyglass_export import console
 from spyglass_export.cli.invoke_patches import wrong_usage
 from spyglass_export.containers import ports, reader, stack
 from spyglass_export.containers.docker import Docker
-from spyglass_export.containers.image import image_rows
+from spyglass_export.containers.image import image_rows, left_out
 from spyglass_export.containers.volumes import volumes_of
 from spyglass_export.errors import UserError
 from spyglass_export.settings import Settings
@@ -138,6 +138,8 @@ def status(context: Context) -> None:
         [[one.service, one.state, one.health or "-", one.ports or "-"] for one in containers],
     )
     console.show_table("images", ["image", "created", "size"], image_rows(settings, docker))
+    for line in left_out(docker, f"{settings.hub_image_name}:latest"):
+        console.warn(f"the hub's image lacks {line}")
     console.show_table(
         "volumes",
         ["volume", "keeps", "size", ""],

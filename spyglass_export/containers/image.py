@@ -2,11 +2,17 @@
 
 import json
 import re
+import tempfile
 from dataclasses import dataclass
+from pathlib import Path
 
 from spyglass_export.containers.docker import Docker
 from spyglass_export.errors import UserError
 from spyglass_export.settings import Settings
+
+# Where the hub's image lists what was installed, and what could not be.
+INSTALLED = "/opt/paper/installed"
+LEFT_OUT = "left-out.txt"
 
 
 @dataclass(frozen=True)
@@ -70,3 +76,21 @@ def glibc_of(docker: Docker, image: str) -> str | None:
         return None
     found = re.search(r"\b2\.\d+$", told.splitlines()[0].strip()) if told.strip() else None
     return found[0] if found else None
+
+
+def installed(docker: Docker, image: str) -> dict[str, str]:
+    """Read the lists of what was installed out of a hub's image by name or ID, without starting it."""
+    container = docker.ask("create", image).strip()
+    try:
+        with tempfile.TemporaryDirectory() as scratch:
+            docker.ask("cp", f"{container}:{INSTALLED}/.", scratch)
+            return {path.name: path.read_text(encoding="utf-8") for path in sorted(Path(scratch).iterdir())}
+    finally:
+        docker.ask("rm", container)
+
+
+def left_out(docker: Docker, image: str) -> list[str]:
+    """What the hub's image lacks of the paper's environment, each with the reason; nothing where it is whole."""
+    if docker.dry or not docker.succeeds("image", "inspect", image):
+        return []
+    return installed(docker, image).get(LEFT_OUT, "").splitlines()

@@ -87,10 +87,10 @@ def _volume_hashes(settings: Settings) -> dict[str, str]:
     manifest = read_manifest(settings.export_data)
     if not manifest or not environment.is_file():
         return {}
-
+    solved = [one for one in (environment, settings.export_data / "environment.lock.yml") if one.is_file()]
     return {
         "db_data": sha256_of(manifest.seed_id, settings.db_base_image)[:12],
-        "conda": sha256_of(environment.read_bytes(), settings.hub_base_image)[:12],
+        "conda": sha256_of(*(one.read_bytes() for one in solved), settings.hub_base_image)[:12],
     }
 
 

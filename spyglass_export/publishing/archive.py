@@ -21,7 +21,7 @@ OCI_LAYOUT_ENGINE = 25
 ZSTD_LEVEL = "-7"
 
 
-def write_archive(settings: Settings, docker: Docker) -> Path:
+def write_archive(settings: Settings, docker: Docker, *, incomplete: bool = False) -> Path:
     """Write PAPER_ID-archive/ anew; return its path.
 
     It holds both images as an OCI layout compressed with zstd, which `docker load` reads; the reader's bundle;
@@ -31,7 +31,7 @@ def write_archive(settings: Settings, docker: Docker) -> Path:
     folder = settings.root / f"{settings.paper_id}-archive"
     if folder.exists() and not (folder / CRATE).is_file():
         raise UserError(f"{folder} exists and is not an archive", "move it away, and try again")
-    images = provenance.images_as_tested(settings, docker)
+    images = provenance.images_as_tested(settings, docker, incomplete=incomplete)
     check_no_secret(settings)
     _check_engine(docker)
     references = {service: f"{image.name}:{image.tag}" for service, image in images.items()}

@@ -1,6 +1,5 @@
 """PAPER_ID.zip: all that a reader needs, and nothing else."""
 
-import tempfile
 import zipfile
 import zlib
 from collections.abc import Mapping
@@ -10,8 +9,9 @@ from string import Template
 
 from spyglass_export.containers import digests, labels
 from spyglass_export.containers.docker import Docker
-from spyglass_export.containers.image import Image
+from spyglass_export.containers.image import Image, installed
 from spyglass_export.containers.reader import COMPOSE_FILE, IMAGE_VARIABLES, VOLUME_OF, project
+from spyglass_export.environment.lock import FILE as LOCK_FILE
 from spyglass_export.errors import UserError
 from spyglass_export.files import replaced
 from spyglass_export.publishing import citation, elsewhere, provenance
@@ -33,13 +33,13 @@ def ports_of(paper_id: str) -> tuple[int, int]:
     return hub_port, hub_port + 1
 
 
-def write_published(settings: Settings, docker: Docker) -> Path:
+def write_published(settings: Settings, docker: Docker, *, incomplete: bool = False) -> Path:
     """Write PAPER_ID.zip for the images that were published last; return its path.
 
     Raises UserError where nothing was published, or the images here are others.
     """
     record = digests.read(settings)
-    images = provenance.images_as_tested(settings, docker)
+    images = provenance.images_as_tested(settings, docker, incomplete=incomplete)
     check_no_secret(settings)
     if docker.dry:
         return settings.root / f"{settings.paper_id}.zip"
@@ -94,7 +94,7 @@ def _contents(
     files = [getattr(one, "__file__", "") for name, one in finder.modules.items() if name.startswith("spyglass_export")]
     contents = {name: text_of(name) for name in (Path(file).relative_to(root).as_posix() for file in files if file)}
     contents |= elsewhere.fill(settings, images, references, ports_of(settings.paper_id)[0])
-    contents |= {f"environment/{name}": text for name, text in installed(docker, images["hub"]).items()}
+    contents |= {f"environment/{name}": text for name, text in installed(docker, images["hub"].id).items()}
     contents |= {
         "environment/environment.yml": text_of("export_data/environment.yml"),
         COMPOSE_FILE: _pinned(text_of(COMPOSE_FILE), references),
@@ -105,20 +105,11 @@ def _contents(
         "docs/elsewhere.md": text_of("docs/elsewhere.md"),
         "config/no_ca_bundle.pem": "",
     }
+    if (settings.export_data / LOCK_FILE).is_file():
+        contents[f"environment/{LOCK_FILE}"] = text_of(f"export_data/{LOCK_FILE}")
     if (root / "CITATION.cff").is_file():
         contents["CITATION.cff"] = text_of("CITATION.cff")
     return contents
-
-
-def installed(docker: Docker, image: Image) -> dict[str, str]:
-    """Read the lists of what was installed out of an image, without starting it."""
-    container = docker.ask("create", image.id).strip()
-    try:
-        with tempfile.TemporaryDirectory() as scratch:
-            docker.ask("cp", f"{container}:{provenance.INSTALLED}/.", scratch)
-            return {path.name: path.read_text(encoding="utf-8") for path in sorted(Path(scratch).iterdir())}
-    finally:
-        docker.ask("rm", container)
 
 
 def _pinned(compose: str, references: Mapping[str, str]) -> str:

@@ -6,10 +6,12 @@ from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 
+from spyglass_export import console
 from spyglass_export.checksum import sha256, sha256_of
 from spyglass_export.containers.docker import Docker
-from spyglass_export.containers.image import Image, built_images
+from spyglass_export.containers.image import Image, built_images, left_out
 from spyglass_export.containers.labels import CREATED, PREFIX, REVISION
+from spyglass_export.environment.lock import FILE as LOCK_FILE
 from spyglass_export.errors import UserError
 from spyglass_export.export import manifest
 from spyglass_export.notebooks.files import notebook_files
@@ -23,8 +25,6 @@ MADE_OF = {
 }
 # What .dockerignore leaves out of docker/ and config/.
 NOT_RECIPE = {"base", ".env", ".git", ".ipynb_checkpoints", "__pycache__", ".DS_Store"}
-# Where the hub's image lists what was installed.
-INSTALLED = "/opt/paper/installed"
 
 
 def hash_of(root: Path, files: Iterable[Path], *more: str) -> str:
@@ -50,13 +50,14 @@ def ingredients(settings: Settings) -> dict[str, dict[str, str]]:
         if path.is_file() and not NOT_RECIPE & set(path.relative_to(root).parts)
     ]
     sql = [path for path in (export / "sql").rglob("*") if path.is_file()]
+    solved = (export / "environment.yml", export / LOCK_FILE)
     return {
         "db": {
             "export": hash_of(export, [export / manifest.FILE, *sql]),
             "recipe": hash_of(root, recipe, settings.db_base_image),
         },
         "hub": {
-            "export": hash_of(export, [export / "environment.yml"]),
+            "export": hash_of(export, [one for one in solved if one.is_file()]),
             "notebooks": hash_of(settings.notebooks, notebook_files(settings.notebooks)),
             "recipe": hash_of(
                 root, recipe, settings.hub_base_image, settings.hub_apt_packages, str(settings.grant_sudo)
@@ -102,8 +103,11 @@ def _revision(settings: Settings) -> str:
     return done.stdout.strip()
 
 
-def images_as_tested(settings: Settings, docker: Docker) -> dict[str, Image]:
-    """Give both images, or raise UserError where one is missing, is not of what the folders hold now, or has sudo."""
+def images_as_tested(settings: Settings, docker: Docker, *, incomplete: bool = False) -> dict[str, Image]:
+    """Give both images, or raise UserError where one is missing, is not of what the folders hold now, or has sudo.
+
+    An image that lacks something of the environment is refused too, unless ``incomplete`` says that it may.
+    """
     if settings.grant_sudo:
         raise UserError(
             "with GRANT_SUDO=yes the hub's image has sudo, which is not for readers",
@@ -128,4 +132,14 @@ def images_as_tested(settings: Settings, docker: Docker) -> dict[str, Image]:
                     else f"{images[service].name} was not built by `invoke build`",
                     "run `invoke build`, try the notebooks, then run this again: others get only what was tested",
                 )
+    if lacking := left_out(docker, images["hub"].id):
+        _tell_incomplete(images["hub"], lacking, incomplete)
     return images
+
+
+def _tell_incomplete(hub: Image, lacking: list[str], incomplete: bool) -> None:
+    what = f"{hub.name} lacks {len(lacking)} of the environment's lines: {'; '.join(lacking)}"
+    if not incomplete:
+        hint = "build it where conda's channels and the indexes can be reached; or give it as it is: `--incomplete`"
+        raise UserError(what, hint)
+    console.warn(what)

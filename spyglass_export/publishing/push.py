@@ -15,14 +15,14 @@ from spyglass_export.settings import Settings
 DIGEST = re.compile(r"digest: (sha256:[0-9a-f]{64})")
 
 
-def push_images(settings: Settings, docker: Docker) -> Record:
+def push_images(settings: Settings, docker: Docker, *, incomplete: bool = False) -> Record:
     """Push both images under a tag that names the content, then under `latest`; write published.json.
 
     Nothing is built. Until all of it has arrived, neither `latest` nor published.json changes. Raises
     UserError where the images are not what was tested, or the registry does not take them.
     """
     _check_names(settings)
-    images = provenance.images_as_tested(settings, docker)
+    images = provenance.images_as_tested(settings, docker, incomplete=incomplete)
     check_no_secret(settings)
     if not read(settings):
         tell_of_passwords(settings)

@@ -69,13 +69,18 @@ class Notebook:
 
 @dataclass(frozen=True)
 class Contents:
-    """All that the page tells; ``environment`` is environment.yml as it was parsed, ``written`` a date in words."""
+    """All that the page tells.
+
+    ``environment`` is environment.yml as it was parsed, ``left_out`` what of it the image lacks, ``written`` a date in
+    words.
+    """
 
     citation: Citation
     manifest: Manifest
     tables: Sequence[Table]
     counts: Counts
     environment: Mapping[str, Any]
+    left_out: Sequence[str]
     notebooks: Sequence[Notebook]
     written: str
 

@@ -9,7 +9,7 @@ import yaml
 from spyglass_export.checksum import sha256
 from spyglass_export.containers import labels, seed
 from spyglass_export.containers.docker import Docker
-from spyglass_export.containers.image import inspect
+from spyglass_export.containers.image import inspect, left_out
 from spyglass_export.errors import UserError
 from spyglass_export.export.manifest import read_manifest
 from spyglass_export.files import write_text
@@ -41,6 +41,7 @@ def write_report(settings: Settings, docker: Docker) -> Path:
             tables=read_tables(folder / "sql" / "schema.sql"),
             counts=count_rows(settings, docker, manifest.export_hash),
             environment=yaml.safe_load((folder / "environment.yml").read_text(encoding="utf-8")),
+            left_out=_left_out(settings, docker),
             notebooks=_notebooks(settings),
             written=f"{today.day} {today:%B %Y}",
         )
@@ -65,6 +66,14 @@ def count_rows(settings: Settings, docker: Docker, export_hash: str) -> Counts:
     except UserError as error:
         return Counts({}, {}, error.what)
     return Counts({table.name: table.rows for table in tables}, {table.name: table.bytes for table in tables})
+
+
+def _left_out(settings: Settings, docker: Docker) -> list[str]:
+    """What the hub's image lacks; nothing where Docker does not answer, as the page then says of the rows."""
+    try:
+        return left_out(replace(docker, patience=DOCKER_PATIENCE_SECONDS), f"{settings.hub_image_name}:latest")
+    except (UserError, OSError):
+        return []
 
 
 def _notebooks(settings: Settings) -> list[Notebook]:

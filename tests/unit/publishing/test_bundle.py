@@ -224,7 +224,7 @@ def test_no_author_can_have_a_readers_project(paper_id: str, tmp_path: Path) -> 
 def archived(settings: Settings, docker: Docker, images: dict[str, Image], monkeypatch: pytest.MonkeyPatch) -> Path:
     """An archive of images that count as tested."""
     (settings.root / "CITATION.cff").write_text(CITATION)
-    monkeypatch.setattr("spyglass_export.publishing.provenance.images_as_tested", lambda *_: images)
+    monkeypatch.setattr("spyglass_export.publishing.provenance.images_as_tested", lambda *_, **__: images)
     return archive.write_archive(settings, docker)
 
 
@@ -286,7 +286,7 @@ def test_a_folder_that_is_no_archive_is_not_replaced(settings: Settings, docker:
 def test_an_engine_that_saves_no_oci_layout_is_named(
     settings: Settings, docker: Docker, images: dict[str, Image], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("spyglass_export.publishing.provenance.images_as_tested", lambda *_: images)
+    monkeypatch.setattr("spyglass_export.publishing.provenance.images_as_tested", lambda *_, **__: images)
     (settings.root / "version").write_text("24.0.7")
 
     with pytest.raises(UserError, match=r"Docker Engine 24\.0\.7"):

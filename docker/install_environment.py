@@ -1,0 +1,68 @@
+"""Install the paper's environment; runs once, on the base image's Python, while the image is built.
+
+Where environment.lock.yml belongs to environment.yml, exactly what it names is installed: conda's packages by their
+addresses and checksums, then pip's by theirs, and nothing that they ask for besides. Else mamba solves.
+"""
+
+import hashlib
+import json
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+PAPER = Path("/opt/paper")
+ENVIRONMENTS = Path("/opt/conda/envs")
+
+
+def locked(environment: Path, lock: Path) -> dict[str, Any] | None:
+    """Read the lock; None where there is none, or it is another environment's."""
+    if not lock.is_file():
+        return None
+    data: dict[str, Any] = yaml.safe_load(lock.read_text(encoding="utf-8"))
+    return data if data["environment"] == hashlib.sha256(environment.read_bytes()).hexdigest() else None
+
+
+def install(name: str, lock: dict[str, Any], variables: dict[str, Any]) -> None:
+    """Install what a lock names, and keep the environment's variables where conda keeps them."""
+    with tempfile.TemporaryDirectory() as scratch:
+        explicit = Path(scratch) / "explicit.txt"
+        lines = [one["url"] + (f"#{one['md5']}" if one["md5"] else "") for one in lock["conda"]]
+        explicit.write_text("".join(f"{line}\n" for line in ["@EXPLICIT", *lines]), encoding="utf-8")
+        subprocess.run(["mamba", "create", "--yes", "--name", name, "--file", str(explicit)], check=True)
+        # What comes from a repository has a commit and no checksum, and pip wants checksums of all or of none.
+        for part in ([one for one in lock["pip"] if one["sha256"]], [one for one in lock["pip"] if not one["sha256"]]):
+            requirements = [
+                " ".join([one["requirement"], *(f"--hash=sha256:{digest}" for digest in one["sha256"])]) for one in part
+            ]
+            listed = Path(scratch) / "requirements.txt"
+            listed.write_text("".join(f"{line}\n" for line in [*lock["pip_options"], *requirements]), encoding="utf-8")
+            python = ENVIRONMENTS / name / "bin" / "python"
+            pip = [str(python), "-m", "pip", "install", "--no-input", "--no-deps", "--requirement", str(listed)]
+            if part:
+                subprocess.run(pip, check=True)
+    if variables:
+        state = ENVIRONMENTS / name / "conda-meta" / "state"
+        state.write_text(json.dumps({"env_vars": {key: str(value) for key, value in variables.items()}}))
+
+
+def main(name: str) -> int:
+    """Install the environment under this name; return the exit status."""
+    environment = PAPER / "environment.yml"
+    lock = locked(environment, PAPER / "environment.lock.yml")
+    try:
+        if lock:
+            install(name, lock, yaml.safe_load(environment.read_text(encoding="utf-8")).get("variables") or {})
+        else:
+            create = ["mamba", "env", "create", "--yes", "--name", name, "--file", str(environment)]
+            subprocess.run(create, check=True)
+    except subprocess.CalledProcessError as error:
+        return int(error.returncode)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1]))
