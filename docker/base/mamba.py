@@ -201,6 +201,7 @@ def create_explicit(file: Path, name: str) -> int:
                 print(f"error: {address} has the checksum {found}, not {digest}", file=sys.stderr)
                 return 1
             record = asyncio.run(rattler.RepoDataRecord.from_package_archive(package))
+            record.md5 = bytes.fromhex(found)
             record.url = address
             record.channel = address.rsplit("/", 2)[0]
             records.append(record)

@@ -11,7 +11,7 @@ from rattler.exceptions import InvalidMatchSpecError, SolverError
 
 from spyglass_export.environment.installable import OVERRIDE_FILE
 from spyglass_export.environment.package_lists import GPU_ONLY
-from spyglass_export.environment.problems import Problem, smallest
+from spyglass_export.environment.problems import Problem, leaving_out, smallest
 from spyglass_export.environment.repodata import Channels, plain_name
 from spyglass_export.environment.rules import is_gpu_build, matches, normalise, spec_name, version_and_build
 
@@ -68,7 +68,7 @@ def solve(channels: Channels, specs: Sequence[str], glibc: str) -> CondaPart:
         core = smallest(named if named and reason(named) else wanted, lambda some: bool(reason(some)))
         out = next((spec for spec in reversed(core) if plain_name(spec) != "python"), core[-1])
         needed = re.findall(r"([\w.-]+) [^\n]*for which no candidates were found", reason(core))
-        if channels.unreachable and any(name not in names and not name.startswith("__") for name in needed):
+        if not channels.are_all_known and any(name not in names and not name.startswith("__") for name in needed):
             unknown.append(out)
         else:
             problems.append(_contradiction(core, out, reason, pick))
@@ -113,7 +113,7 @@ def _missing(
         there = builds.get(plain_name(spec), [])
         if ":/" in spec or any(record.matches(read) for record in there):
             wanted.append(spec)
-        elif not there and channels.unreachable:
+        elif not there and not channels.are_all_known:
             unknown.append(spec)
         else:
             problems.append(_lack(spec, there))
@@ -122,9 +122,9 @@ def _missing(
 
 def _lack(spec: str, there: Sequence[RepoDataRecord]) -> Problem:
     name, (version, build) = plain_name(spec), version_and_build(spec)
-    leave_out = f"leave it out: ENV_EXCLUDE={name}"
     if not there:
-        return Problem((spec,), f"no channel has {name} for Linux ('{spec}')", leave_out)
+        advice = leaving_out(name, "name a channel that has it")
+        return Problem((spec,), f"no channel has {name} for Linux ('{spec}')", advice)
     same = sorted({str(record.build) for record in there if str(record.version) == version})
     if build and same:
         what = f"no channel has {name} {version} in build {build} any more ('{spec}')"
@@ -137,7 +137,7 @@ def _lack(spec: str, there: Sequence[RepoDataRecord]) -> Problem:
         older = [one for one in versions if Version(one) < Version(version)]
         near = older[-1] if older else versions[0]
     what = f"no channel has '{spec}': there are {_some(versions[::-1])}"
-    return Problem((spec,), what, f"write `{name}={near}` in export_data/{OVERRIDE_FILE}, or {leave_out}")
+    return Problem((spec,), what, leaving_out(name, f"write `{name}={near}` in export_data/{OVERRIDE_FILE}"))
 
 
 def _contradiction(
@@ -152,13 +152,12 @@ def _contradiction(
     quoted = " and ".join(f"'{line}'" for line in core)
     verb = "contradict each other" if len(core) > 1 else "cannot be installed"
     name = plain_name(out)
-    leave_out = f"leave it out: ENV_EXCLUDE={name}"
     others = [spec for spec in core if spec != out]
+    fits = ""
     if others and not reason([*others, name]):
-        fits = next(r for r in pick([*others, name]) if r.name.normalized == name)
-        advice = f"write `{name}={fits.version}` in export_data/{OVERRIDE_FILE}, which fits the others, or {leave_out}"
-    else:
-        advice = leave_out
+        version = next(record.version for record in pick([*others, name]) if record.name.normalized == name)
+        fits = f"write `{name}={version}` in export_data/{OVERRIDE_FILE}, which fits the others"
+    advice = leaving_out(name, fits)
     return Problem(tuple(core), f"{quoted} {verb}: {told}", advice)
 
 

@@ -18,7 +18,7 @@ from spyglass_export.environment.channels import shown, unreachable
 from spyglass_export.environment.installable import OVERRIDE_FILE
 from spyglass_export.environment.package_lists import CONDA_NAMES, GPU_ONLY, PYTORCH_CPU_INDEX
 from spyglass_export.environment.pip_indexes import PipConfiguration
-from spyglass_export.environment.problems import Problem, smallest
+from spyglass_export.environment.problems import Problem, leaving_out, smallest
 from spyglass_export.environment.rules import matches, normalise, requirement_name
 
 # The newest glibc that uv knows a name for; an image with a newer one takes all that this one takes.
@@ -205,13 +205,13 @@ def _contradiction(resolver: _Resolver, core: Sequence[str], out: str, why: str)
         quoted.append(f"Python {resolver.python}")
     verb = "contradict each other" if len(quoted) > 1 else "cannot be installed"
     name = _name(out)
-    leave_out = f"leave it out: ENV_EXCLUDE={name}"
     others, brought = _split([one for one in core if one != out])
     again = resolver.resolve([*others, name], brought)
     fits = re.search(rf"^{re.escape(name)}==([^\s\\]+)", again.stdout, re.MULTILINE)
+    advice = ""
     if not again.returncode and fits and f"=={fits[1]}" not in out:
-        leave_out = f"write `{name}=={fits[1]}` in export_data/{OVERRIDE_FILE}, which fits the others, or {leave_out}"
-    return Problem(tuple(core), f"{' and '.join(quoted)} {verb}: {why}", leave_out)
+        advice = f"write `{name}=={fits[1]}` in export_data/{OVERRIDE_FILE}, which fits the others"
+    return Problem(tuple(core), f"{' and '.join(quoted)} {verb}: {why}", leaving_out(name, advice))
 
 
 def _split(items: Sequence[str]) -> tuple[list[str], list[str]]:

@@ -3,6 +3,8 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from spyglass_export.environment.package_lists import NEEDED
+
 
 @dataclass(frozen=True)
 class Problem:
@@ -11,6 +13,12 @@ class Problem:
     lines: tuple[str, ...]
     what: str
     advice: str
+
+
+def leaving_out(name: str, otherwise: str) -> str:
+    """The advice to leave a package out, unless the hub needs it."""
+    needed = name in (*NEEDED, "python")
+    return otherwise if needed else f"{otherwise}{', or ' if otherwise else ''}leave it out: ENV_EXCLUDE={name}"
 
 
 def smallest(lines: Sequence[str], fails: Callable[[list[str]], bool]) -> list[str]:

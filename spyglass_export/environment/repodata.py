@@ -33,23 +33,31 @@ class Channels:
         probes = {address: f"{address}/noarch/repodata.json" for address in addresses}
         silent = unreachable([*probes.values()], ca_bundle)
         self.unreachable = {shown(one): silent[probe] for one, probe in probes.items() if probe in silent}
+        self.lost: list[str] = []
         self.addresses = [address for address, probe in probes.items() if probe not in silent]
         if ca_bundle:
             os.environ.setdefault("SSL_CERT_FILE", str(ca_bundle))  # where py-rattler looks
         self._gateway = rattler.Gateway(cache_dir=cache, client=rattler.Client.default_client(max_retries=1))
         self._sources = [rattler.Channel(address) for address in self.addresses]
 
+    @property
+    def are_all_known(self) -> bool:
+        """Whether every channel that the environment names was looked at."""
+        return not self.unreachable and not self.lost
+
     def missing(self) -> list[str]:
-        """Take out, and give, the addresses where a server answers and has no channel."""
-        lost = []
+        """Take out the channels that cannot be read; give those where a server says that there is none."""
         for address, source in zip(list(self.addresses), list(self._sources), strict=True):
             try:
                 asyncio.run(self._gateway.names([source], ["noarch"]))
-            except GatewayError:
-                lost.append(shown(address))
+            except GatewayError as error:
+                if "404" in str(error):
+                    self.lost.append(shown(address))
+                else:
+                    self.unreachable[shown(address)] = str(error).splitlines()[0]
                 self.addresses.remove(address)
                 self._sources.remove(source)
-        return lost
+        return self.lost
 
     def names(self) -> frozenset[str]:
         """The names of all packages for Linux, as the channels write them."""

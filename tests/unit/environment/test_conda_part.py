@@ -133,6 +133,12 @@ def test_an_address_without_a_channel_is_given(channel: Server, tmp_path: Path) 
     channels = Channels([f"{channel.address}/lab", f"{channel.address}/nobody"], tmp_path / "cache", None)
     assert channels.missing() == [f"{channel.address}/nobody"]
     assert channels.addresses == [f"{channel.address}/lab"]
+    assert solve(channels, ["elsewhere"], "2.35").unknown == ("elsewhere",)
+
+
+def test_nobody_is_told_to_leave_out_what_the_hub_needs(channels: Channels) -> None:
+    [problem] = solve(channels, ["python=3.99"], "2.35").problems
+    assert problem.advice == "write `python=3.11.2` in export_data/environment.override.yml"
 
 
 def test_evidence_is_what_linux_lacks_and_where_it_is(channels: Channels) -> None:
