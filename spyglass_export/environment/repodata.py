@@ -36,9 +36,15 @@ class Channels:
         self.lost: list[str] = []
         self.addresses = [address for address, probe in probes.items() if probe not in silent]
         if ca_bundle:
-            os.environ.setdefault("SSL_CERT_FILE", str(ca_bundle))  # where py-rattler looks
-        self._gateway = rattler.Gateway(cache_dir=cache, client=rattler.Client.default_client(max_retries=1))
+            os.environ["SSL_CERT_FILE"] = str(ca_bundle)  # where py-rattler looks
+        self._cache = cache
+        self._gateway = self._open(in_shards=True)
         self._sources = [rattler.Channel(address) for address in self.addresses]
+
+    def _open(self, *, in_shards: bool) -> rattler.Gateway:
+        client = rattler.Client.default_client(max_retries=1)
+        config = rattler.SourceConfig(sharded_enabled=in_shards)
+        return rattler.Gateway(cache_dir=self._cache, default_config=config, client=client)
 
     @property
     def are_all_known(self) -> bool:
@@ -49,7 +55,14 @@ class Channels:
         """Take out the channels that cannot be read; give those where a server says that there is none."""
         for address, source in zip(list(self.addresses), list(self._sources), strict=True):
             try:
-                asyncio.run(self._gateway.names([source], ["noarch"]))
+                try:
+                    asyncio.run(self._gateway.names([source], PLATFORMS))
+                except GatewayError as error:
+                    # py-rattler 0.28 takes "not modified" for a failure where a channel has its list in pieces.
+                    if "304" not in str(error):
+                        raise
+                    self._gateway = self._open(in_shards=False)
+                    asyncio.run(self._gateway.names([source], PLATFORMS))
             except GatewayError as error:
                 if "404" in str(error):
                     self.lost.append(shown(address))

@@ -115,7 +115,7 @@ def test_all_databases_by_mysqldump(mysql: Server, tmp_path: Path) -> None:
 def test_names_in_another_character_set(mysql: Server, tmp_path: Path) -> None:
     """mysqldump writes them in latin1 before the rows, and in utf8 in the definitions between."""
     columns = "größe varchar(255) character set latin1 collate latin1_bin primary key"
-    child = f"create table `kind größe` (größe varchar(255) character set latin1 collate latin1_bin, {{}})"
+    child = "create table `kind größe` (größe varchar(255) character set latin1 collate latin1_bin, {})"
     mysql.empty()
     mysql.load(
         f"set names utf8mb4; create database `für`; use `für`; create table größe ({columns});"

@@ -1,9 +1,15 @@
 """The conda part, solved for Linux without a GPU; what cannot be had is told, all of it, with what to do."""
 
+import asyncio
+import json
+import tarfile
 from collections.abc import Iterator
+from io import BytesIO
 from pathlib import Path
 
 import pytest
+from rattler import Subdir
+from rattler.index import index_fs
 
 from spyglass_export.environment.conda_part import CondaPart, solve
 from spyglass_export.environment.repodata import Channels, gather_evidence
@@ -153,3 +159,22 @@ def test_what_a_channel_has_is_fetched_once(channel: Server, tmp_path: Path) -> 
         assert solve(channels, ["numpy"], "2.35").packages
     fetched = [line for line in channel.asked if line == "/lab/linux-64/repodata.json"]
     assert len(fetched) <= 2  # the second asks whether it has changed
+
+
+def test_a_channel_that_has_its_list_in_pieces_is_read_again_and_again(tmp_path: Path) -> None:
+    index = {"name": "tool", "version": "1.0", "build": "0", "build_number": 0, "depends": [], "subdir": "noarch"}
+    (tmp_path / "channels" / "lab" / "noarch").mkdir(parents=True)
+    with tarfile.open(tmp_path / "channels" / "lab" / "noarch" / "tool-1.0-0.tar.bz2", "w:bz2") as archive:
+        content = json.dumps(index).encode()
+        entry = tarfile.TarInfo("info/index.json")
+        entry.size = len(content)
+        archive.addfile(entry, BytesIO(content))
+    asyncio.run(index_fs(tmp_path / "channels" / "lab", target_platform=Subdir("noarch")))
+    (tmp_path / "channels" / "lab" / "linux-64").mkdir(exist_ok=True)
+    asyncio.run(index_fs(tmp_path / "channels" / "lab", target_platform=Subdir("linux-64")))
+    with served(tmp_path / "channels") as server:
+        for _ in range(3):
+            channels = Channels([f"{server.address}/lab"], tmp_path / "cache", None)
+            assert channels.missing() == []
+            assert picked(solve(channels, ["tool"], "2.35")) == ["tool=1.0=0"]
+    assert any("shards" in line for line in server.asked)
