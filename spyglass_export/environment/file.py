@@ -92,26 +92,9 @@ def read(text: str, file: str) -> Document:
     text = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
     text += "" if text.endswith("\n") else "\n"
     refuse_other_kinds(text, file)
-    try:
-        root, data = yaml.compose(text, yaml.SafeLoader), yaml.safe_load(text)
-    except yaml.MarkedYAMLError as error:
-        # What is no `name: value` is told where it begins; YAML finds it out at the next line.
-        is_key = error.context == "while scanning a simple key"
-        mark = error.context_mark if is_key else error.problem_mark or error.context_mark
-        problem = error.problem or error.context or "cannot be read"
-        hint = "correct the line in your export"
-        if is_key and mark:
-            hint = f"begin it with `- ` or remove it: {text.splitlines()[mark.line].strip()[:60]!r}"
-        elif r"\t" in problem:
-            hint = "indent with spaces: YAML allows no tabs"
-        raise UserError(f"{file}{f', line {mark.line + 1}' if mark else ''}: broken YAML: {problem}", hint) from error
-    except yaml.reader.ReaderError as error:
-        line = text.count("\n", 0, error.position) + 1
-        raise UserError(f"{file}, line {line}: a character that YAML does not allow", "remove it") from error
-    except ValueError as error:  # a date such as 2024-13-45
-        raise UserError(f"{file}: broken YAML: {error}", "put the value in quotes") from error
+    root, data = _parse_yaml(text, file)
     if not isinstance(root, yaml.MappingNode):
-        raise UserError(f"{file} is no conda environment", "write it with `conda env export`")
+        raise UserError(f"{file} is not a conda environment", "write it with `conda env export`")
     document = Document(text, file, data, root, {})
     for key, value in root.value:
         if key.value in document.keys:
@@ -129,6 +112,28 @@ def read(text: str, file: str) -> Document:
             for item in _sequence(document, node.value[0][1], "pip"):
                 document.pip.append(Line("pip", item, _text(document, item), _text(document, item)))
     return document
+
+
+def _parse_yaml(text: str, file: str) -> tuple[yaml.Node | None, Any]:
+    """Give the file's nodes, with their places, and its values; raise UserError where it is not YAML."""
+    try:
+        return yaml.compose(text, yaml.SafeLoader), yaml.safe_load(text)
+    except yaml.MarkedYAMLError as error:
+        # What is no `name: value` is told where it begins; YAML finds it out at the next line.
+        is_key = error.context == "while scanning a simple key"
+        mark = error.context_mark if is_key else error.problem_mark or error.context_mark
+        problem = error.problem or error.context or "cannot be read"
+        hint = "correct the line in your export"
+        if is_key and mark:
+            hint = f"begin it with `- ` or remove it: {text.splitlines()[mark.line].strip()[:60]!r}"
+        elif r"\t" in problem:
+            hint = "indent with spaces: YAML allows no tabs"
+        raise UserError(f"{file}{f', line {mark.line + 1}' if mark else ''}: broken YAML: {problem}", hint) from error
+    except yaml.reader.ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1
+        raise UserError(f"{file}, line {line}: a character that YAML does not allow", "remove it") from error
+    except ValueError as error:  # a date such as 2024-13-45
+        raise UserError(f"{file}: broken YAML: {error}", "put the value in quotes") from error
 
 
 def _items(document: Document, key: str) -> list[yaml.Node]:

@@ -66,7 +66,10 @@ def is_known(text: str) -> bool:
     return True
 
 
-def keep_apart(export: Export, groups: Mapping[tuple[str, str, str], Group]) -> list[Change]:
+Groups = Mapping[tuple[str, str, str], Group]
+
+
+def keep_apart(export: Export, groups: Groups) -> list[Change]:
     """Give ``utf8mb4_bin`` to columns whose keys may collide, and to those tied to them; widen text that grows.
 
     Keys that ``utf8mb4_bin`` takes for equal, as they differ in spaces at their end only, get ``utf8mb4_0900_bin``.
@@ -75,35 +78,47 @@ def keep_apart(export: Export, groups: Mapping[tuple[str, str, str], Group]) -> 
     """
     changes: list[Change] = []
     for table in export.tables.values():
-        definition = table.definition
         if table.schema in export.case_sensitive:
-            changes += _tell_from_database(table, definition)
-        for column in definition.columns:
-            if column.type in ("ENUM", "SET") and _members_collide(table, definition, column):
-                changes += _set_collation(table, [column], groups, BINARY_COLLATION)
-        for index in definition.indexes:
-            columns = [column for column in _columns(definition, index) if _changes(definition, column)]
-            if columns and _keys_collide(table, definition, index, columns, DEFAULT_COLLATION):
-                changes += _set_collation(table, columns, groups, BINARY_COLLATION)
-        for columns in _in_unique_expressions(definition):
-            changing = [column for column in columns if _changes(definition, column)]
-            if changing and not _is_usual(table, _texts(definition)):
-                changes += _set_collation(table, changing, groups, BINARY_COLLATION)
-        _refuse_bytes(table, definition)
-        _refuse_byte_functions(table, definition)
-        texts = _growing_texts(definition)
-        if texts and not is_ascii(table):
-            changes += _widen_text(table, definition, texts)
+            changes += _tell_from_database(table, table.definition)
+        changes += _keep_letters_apart(table, groups)
     # Which columns get utf8mb4_bin is known only now.
     for table in export.tables.values():
-        definition = table.definition
-        for index in definition.indexes:
-            columns = [column for column in _columns(definition, index) if _loses_spaces(definition, column)]
-            if columns and _keys_collide(table, definition, index, columns, BINARY_COLLATION):
-                changes += _set_collation(table, columns, groups, EXACT_COLLATION)
-        for columns in _in_unique_expressions(definition):
-            changing = [column for column in columns if _loses_spaces(definition, column)]
-            changes += _set_collation(table, changing, groups, EXACT_COLLATION)
+        changes += _keep_spaces_apart(table, groups)
+    return changes
+
+
+def _keep_letters_apart(table: Table, groups: Groups) -> list[Change]:
+    changes: list[Change] = []
+    definition = table.definition
+    for column in definition.columns:
+        if column.type in ("ENUM", "SET") and _members_collide(table, definition, column):
+            changes += _set_collation(table, [column], groups, BINARY_COLLATION)
+    for index in definition.indexes:
+        columns = [column for column in _columns(definition, index) if _changes(definition, column)]
+        if columns and _keys_collide(table, definition, index, columns, DEFAULT_COLLATION):
+            changes += _set_collation(table, columns, groups, BINARY_COLLATION)
+    for columns in _in_unique_expressions(definition):
+        changing = [column for column in columns if _changes(definition, column)]
+        if changing and not _is_usual(table, _texts(definition)):
+            changes += _set_collation(table, changing, groups, BINARY_COLLATION)
+    _refuse_bytes(table, definition)
+    _refuse_byte_functions(table, definition)
+    texts = _growing_texts(definition)
+    if texts and not is_ascii(table):
+        changes += _widen_text(table, definition, texts)
+    return changes
+
+
+def _keep_spaces_apart(table: Table, groups: Groups) -> list[Change]:
+    changes: list[Change] = []
+    definition = table.definition
+    for index in definition.indexes:
+        columns = [column for column in _columns(definition, index) if _loses_spaces(definition, column)]
+        if columns and _keys_collide(table, definition, index, columns, BINARY_COLLATION):
+            changes += _set_collation(table, columns, groups, EXACT_COLLATION)
+    for columns in _in_unique_expressions(definition):
+        changing = [column for column in columns if _loses_spaces(definition, column)]
+        changes += _set_collation(table, changing, groups, EXACT_COLLATION)
     return changes
 
 

@@ -470,8 +470,8 @@ def test_a_wrong_override_is_an_error(override: str, what: str) -> None:
         ("dependencies:\n  - pip:\n    - !secret x\n", "environment.yml, line 3: broken YAML"),
         ("name: x\nchannels: [defaults]\n", "environment.yml names no dependencies"),
         ("name: x\ndependencies: []\n", "environment.yml names no dependencies"),
-        ("- six\n", "environment.yml is no conda environment"),
-        ("", "environment.yml is no conda environment"),
+        ("- six\n", "environment.yml is not a conda environment"),
+        ("", "environment.yml is not a conda environment"),
         ("when: 2024-13-45\n", "environment.yml: broken YAML"),
     ],
 )
