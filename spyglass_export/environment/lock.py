@@ -8,6 +8,7 @@ from typing import Any
 import yaml
 
 from spyglass_export.environment.installable import Evidence
+from spyglass_export.files import write_text
 
 FILE = "environment.lock.yml"
 FORMAT = 1
@@ -83,6 +84,4 @@ def write(export_data: Path, lock: Lock | None) -> None:
     if not text:
         file.unlink(missing_ok=True)
     elif not file.is_file() or file.read_text(encoding="utf-8") != text:
-        incoming = file.with_suffix(".tmp")
-        incoming.write_text(text, encoding="utf-8", newline="\n")
-        incoming.replace(file)
+        write_text(file, text)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from spyglass_export.errors import UserError
 from spyglass_export.export.folder import PROOF_FILE
+from spyglass_export.files import write_text
 
 FORMAT = 1
 
@@ -28,10 +29,8 @@ class Proof:
 
     def write(self, folder: Path) -> None:
         """Write proof.json, whole or not at all."""
-        incoming = folder / f".{PROOF_FILE}.partial"
         text = json.dumps({"format": FORMAT, **asdict(self)}, indent=1, ensure_ascii=False)
-        incoming.write_text(text + "\n", encoding="utf-8", newline="\n")
-        incoming.replace(folder / PROOF_FILE)
+        write_text(folder / PROOF_FILE, text + "\n")
 
     def is_of(self, name: str, sha256: str) -> bool:
         """Whether it was written together with this dump."""
