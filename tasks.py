@@ -12,6 +12,8 @@ from invoke.context import Context
 from invoke.exceptions import Exit
 
 from spyglass_export import console
+from spyglass_export.cli.another_database import merge as merge
+from spyglass_export.cli.another_database import unmerge as unmerge
 from spyglass_export.cli.commands import command, print_url
 from spyglass_export.cli.commands import down as down
 from spyglass_export.cli.commands import enter as enter
@@ -287,7 +289,7 @@ def lint(context: Context) -> None:
     console.say("all clean")
 
 
-@command(positional=["name"], help={"name": "clean, database, publish or rebuild; see benchmarks/README.md"})
+@command(positional=["name"], help={"name": "clean, database, merge, publish or rebuild; see benchmarks/README.md"})
 def bench(context: Context, name: str) -> None:
     """Measure how fast a part of this project is, against another way of doing the same."""
     names = sorted(file.stem for file in (ROOT / "benchmarks").glob("*.py"))

@@ -1,5 +1,7 @@
 """The commands of a reader: `invoke --list` shows them."""
 
+from spyglass_export.cli.another_database import merge as merge
+from spyglass_export.cli.another_database import unmerge as unmerge
 from spyglass_export.cli.commands import down as down
 from spyglass_export.cli.commands import enter as enter
 from spyglass_export.cli.commands import logs as logs

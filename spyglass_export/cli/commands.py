@@ -54,7 +54,7 @@ def command(**options: Any) -> Callable[[Callable[..., None]], Task[Any]]:
     return decorate
 
 
-def _this_stack(context: Context) -> tuple[Settings, Docker]:
+def this_stack(context: Context) -> tuple[Settings, Docker]:
     """Give the stack that this folder has: the author's, or a reader's."""
     dry = bool(context.config.run.dry)
     settings = ports.settle(load_settings(ROOT, os.environ), dry=dry)
@@ -98,7 +98,7 @@ def run(context: Context, from_: str = "") -> None:
 @command()
 def stop(context: Context) -> None:
     """Pause both containers; `invoke up`, or a reader's `invoke run`, starts them again."""
-    settings, docker = _this_stack(context)
+    settings, docker = this_stack(context)
     stack.check_folder(settings, docker)
     stack.stop(docker)
     if not docker.dry:
@@ -108,7 +108,7 @@ def stop(context: Context) -> None:
 @command()
 def down(context: Context) -> None:
     """Remove both containers; the volumes stay: the database, notebooks, data, what you added with pip."""
-    settings, docker = _this_stack(context)
+    settings, docker = this_stack(context)
     stack.check_folder(settings, docker)
     stack.down(docker)
     if not docker.dry:
@@ -120,7 +120,7 @@ def enter(context: Context, service: str = "hub") -> None:
     """Open a shell in the running hub with the paper's environment, or with --service db a mysql prompt."""
     if service not in stack.SERVICES:
         raise wrong_usage(f"there is no service {service!r}", "it is hub or db")
-    settings, docker = _this_stack(context)
+    settings, docker = this_stack(context)
     start_if_down(settings, docker, service)
     if status := stack.enter(docker, service):
         raise Exit(code=status)
@@ -129,7 +129,7 @@ def enter(context: Context, service: str = "hub") -> None:
 @command()
 def status(context: Context) -> None:
     """Show this paper's containers and their health, images and volumes, with their sizes."""
-    settings, docker = _this_stack(context)
+    settings, docker = this_stack(context)
     containers = stack.containers_of(docker).values()
     volumes = volumes_of(docker)
     console.show_table(
@@ -154,7 +154,7 @@ def logs(context: Context, service: str = "", follow: bool = False, tail: str = 
     """Show what the containers print."""
     if service not in ("", *stack.SERVICES):
         raise wrong_usage(f"there is no service {service!r}", "it is hub or db")
-    _, docker = _this_stack(context)
+    _, docker = this_stack(context)
     # Ctrl-C is how one stops following.
     with suppress(KeyboardInterrupt) if follow else nullcontext():
         options = ["--tail", tail, *(["--follow"] if follow else []), *([service] if service else [])]
@@ -165,7 +165,7 @@ def logs(context: Context, service: str = "", follow: bool = False, tail: str = 
 @command()
 def url(context: Context) -> None:
     """Print the address of JupyterLab and its password."""
-    settings, docker = _this_stack(context)
+    settings, docker = this_stack(context)
     if not docker.dry and not stack.is_running(docker, "hub"):
         raise UserError("JupyterLab is not running", "start it with `invoke build`, or as a reader with `invoke run`")
     print_url(settings)
@@ -186,7 +186,7 @@ def test_notebooks(context: Context, names: list[str], timeout: str = "600", str
 
     if not (timeout.isascii() and timeout.isdigit() and int(timeout)):
         raise wrong_usage(f"--timeout {timeout!r} is not a number", "it is how many seconds each may take, such as 600")
-    settings, docker = _this_stack(context)
+    settings, docker = this_stack(context)
     is_authors = stack.is_authors(settings, docker)
     if is_authors:
         select(settings, find(settings), names)  # before anything starts

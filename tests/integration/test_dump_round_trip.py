@@ -17,10 +17,10 @@ from spyglass_export.dump.clean import clean_to_file, clean_to_folder
 from spyglass_export.export.copy_files import copy_files
 from tests.integration import dump_servers
 from tests.integration.dump_servers import Server, quoted
+from tests.integration.mariadb_image import RELEASES, mariadb_image
 
 pytestmark = pytest.mark.integration
 HERE = Path(__file__).parent
-MARIADB_RELEASES = {"11.8": "trixie", "10.11": "bookworm"}  # with the Debian that has it
 
 
 @pytest.fixture(scope="module")
@@ -30,16 +30,10 @@ def mysql(docker_engine: Docker, db_base_image: str) -> Iterator[Server]:
     dump_servers.stop(server)
 
 
-@pytest.fixture(scope="module", params=MARIADB_RELEASES)
+@pytest.fixture(scope="module", params=RELEASES)
 def mariadb(request: pytest.FixtureRequest, docker_engine: Docker, db_base_image: str) -> Iterator[Server]:
     """MariaDB of a release: its public image, or the one that Debian has, on a stand-in."""
-    image, debian = f"mariadb:{request.param}", f"spyglass-export/debian:{MARIADB_RELEASES[request.param]}"
-    if not docker_engine.succeeds("image", "inspect", image) and not docker_engine.succeeds("pull", image):
-        image = f"spyglass-export-test/{image}"
-        if not docker_engine.succeeds("image", "inspect", debian):
-            pytest.skip(f"neither mariadb:{request.param} nor {debian} is here")
-        built = f"--build-arg=DEBIAN_IMAGE={debian}", f"--tag={image}", f"--file={HERE / 'mariadb.Dockerfile'}"
-        assert docker_engine.succeeds("build", "--quiet", *built, str(HERE))
+    image = mariadb_image(docker_engine, request.param)
     server = dump_servers.start(image, "sgx-dump-mariadb", dump_servers.MARIADB, "mariadb", "mariadb-dump")
     yield server
     dump_servers.stop(server)

@@ -149,7 +149,7 @@ def test_the_commands_run_with_what_is_in_the_zip_and_three_packages(unpacked: P
         "import importlib.abc, sys\n"
         "class Absent(importlib.abc.MetaPathFinder):\n"
         "    def find_spec(self, name, path=None, target=None):\n"
-        "        if name.partition('.')[0] in ('yaml', 'sqlparse'):\n"
+        "        if name.partition('.')[0] in ('yaml', 'sqlparse', 'pymysql'):\n"
         "            raise ModuleNotFoundError(name)\n"
         "sys.meta_path.insert(0, Absent())\n"
         "from invoke import program\n"
@@ -159,7 +159,7 @@ def test_the_commands_run_with_what_is_in_the_zip_and_three_packages(unpacked: P
 
     assert done.returncode == 0, done.stderr
     commands = {line.split()[0] for line in done.stdout.splitlines() if line.startswith("  ") and line[2] != " "}
-    assert commands == {"run", "stop", "down", "enter", "status", "url", "logs", "test_notebooks"}
+    assert commands == {"run", "stop", "down", "enter", "status", "url", "logs", "test_notebooks", "merge", "unmerge"}
 
 
 def test_the_readme_names_paper_address_and_password(unpacked: Path) -> None:

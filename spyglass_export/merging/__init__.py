@@ -1,0 +1,1 @@
+"""A paper's rows into a database that is there already: plan, insert, verify, and take out again."""

@@ -1,0 +1,119 @@
+"""`invoke merge` and `invoke unmerge` from beginning to end."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from spyglass_export import console
+from spyglass_export.containers.docker import Docker
+from spyglass_export.errors import UserError
+from spyglass_export.merging import external, insert, rights, show, source
+from spyglass_export.merging import record as records
+from spyglass_export.merging.compare import compare
+from spyglass_export.merging.plan import Plan
+from spyglass_export.merging.server import Server, refuse_same_server
+from spyglass_export.merging.unmerge import Removal, unmerge
+from spyglass_export.servers.account import Account
+from spyglass_export.servers.connection import connect
+from spyglass_export.settings import Settings
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the user said: show only the plan, as JSON, do not ask, leave conflicts out, where the files are."""
+
+    plan_only: bool = False
+    as_json: bool = False
+    yes: bool = False
+    skip_conflicts: bool = False
+    data_dir: Path | None = None
+
+
+def merge_paper(settings: Settings, docker: Docker, account: Account, options: Options) -> None:
+    """Merge the paper of this folder into an account's server; merge.json goes into the project's folder."""
+    with connect(account) as connection:
+        target = Server(connection, str(account))
+        with source.paper(settings, docker) as paper:
+            merge(paper, target, settings.root, options)
+
+
+def unmerge_paper(path: Path, account: Account, *, yes: bool) -> None:
+    """Take out of an account's server what a merge inserted."""
+    records.read_head(path)  # before anybody is asked for a password's sake
+    with connect(account) as connection:
+        take_out(Server(connection, str(account)), path, yes=yes)
+
+
+def merge(paper: Server, target: Server, folder: Path, options: Options) -> Plan:
+    """Show the plan, ask, carry it out and write merge.json into ``folder``; give the plan.
+
+    Raises UserError where the plan cannot be carried out, with nothing changed.
+    """
+    refuse_same_server(paper, target)
+    insert.lock(target)
+    if done := insert.finish_earlier(target, folder):
+        console.note(done)
+    with console.status("comparing") as shown:
+        plan = compare(paper, target, shown)
+    if options.data_dir:
+        external.find_missing(plan, options.data_dir)
+    if not options.as_json:
+        show.show(plan)
+    elif options.plan_only or plan.nothing_to_do or (plan.stuck and not options.skip_conflicts):
+        console.say(json.dumps(plan.as_json(), indent=1, ensure_ascii=False))
+    if options.plan_only:
+        return plan
+    _check(plan, target, options)
+    if plan.nothing_to_do:
+        console.note("nothing to do: all of the paper that can go is there already")
+        return plan
+    if not options.yes and not console.confirm(_question(plan)):
+        console.note("nothing was changed")
+        return plan
+    with console.status("inserting") as shown:
+        record = insert.carry_out(plan, target, folder, shown)
+    if options.as_json:
+        console.say(json.dumps(plan.as_json() | {"record": str(record)}, indent=1, ensure_ascii=False))
+    console.note(
+        f"inserted {plan.new:,} rows, and each was found there as it is in the paper; {record.name} lists them, and"
+        f" `invoke unmerge {record.name}` takes them out again"
+    )
+    return plan
+
+
+def _check(plan: Plan, target: Server, options: Options) -> None:
+    if plan.stuck and not options.skip_conflicts:
+        raise UserError(
+            f"{plan.stuck:,} rows of the paper cannot go; nothing was changed",
+            "the lines above say why; --skip-conflicts leaves them out, with all that depends on them",
+        )
+    rights.check_triggers(target, plan)
+    rights.check_rights(target, plan)
+
+
+def _question(plan: Plan) -> str:
+    made = f", make {len(plan.definitions)} tables" if plan.definitions else ""
+    left = f", leave out {plan.stuck:,}" if plan.stuck else ""
+    return f"insert {plan.new:,} rows{made}{left} in {plan.target}?"
+
+
+def take_out(target: Server, path: Path, *, yes: bool) -> None:
+    """Take out what a merge inserted, after asking, and say what stays and why."""
+    insert.lock(target)
+
+    def confirm(removal: Removal) -> bool:
+        total = sum(removal.removed.values())
+        for table, rows in removal.removed.items():
+            console.say(f"{table}: {rows:,} rows go")
+        for table, reasons in removal.kept.items():
+            for reason, rows in reasons.items():
+                console.say(f"{table}: {rows:,} rows stay: {reason}")
+        return yes or console.confirm(f"remove {total:,} rows from {target.name}?")
+
+    removal, kept, done = unmerge(target, path, confirm)
+    if not done:
+        console.say("nothing was changed")
+        return
+    for name in kept:
+        console.say(f"{name} stays: it is not empty")
+    console.say(f"removed {sum(removal.removed.values()):,} rows")

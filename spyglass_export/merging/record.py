@@ -1,0 +1,125 @@
+"""merge.json: what a merge made and inserted, by key; written while it goes on, so that a kill leaves its traces.
+
+A line of JSON for each piece of a table, so that a file of any size can be read line by line.
+"""
+
+import json
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from spyglass_export.errors import UserError
+from spyglass_export.merging.plan import Plan, TablePlan
+from spyglass_export.merging.rows import Piece, Rows
+from spyglass_export.merging.server import Server
+from spyglass_export.merging.tables import TableId
+from spyglass_export.merging.values import is_long
+
+FILE = "merge.json"
+UNFINISHED = "merge.json.unfinished"
+FORMAT = 1
+_END = "]}\n"
+
+
+class Record:
+    """A merge.json while it is written, under another name until the merge is done."""
+
+    def __init__(self, folder: Path, plan: Plan, target: Server) -> None:
+        self.path = folder / UNFINISHED
+        self._is_first = True
+        head = {
+            "format": FORMAT,
+            "begun": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+            "source": plan.source,
+            "server": target.name,
+            "identity": target.identity,
+            "schemas_made": plan.schemas,
+            "tables_made": [[table.schema, table.name] for table in plan.definitions],
+            "renumbered": {str(one.target): {str(a): b for a, b in one.renumbered.items()} for one in plan.tables
+                           if one.renumbered},
+            "files": plan.files,
+        }  # fmt: skip
+        self._file = self.path.open("x", encoding="utf-8", newline="\n")
+        self._file.write(json.dumps(head, ensure_ascii=False)[:-1] + ', "inserted": [\n')
+        self._flush()
+
+    def add(self, table: TablePlan, rows: Rows, piece: Piece) -> None:
+        """Note the keys of rows that were inserted."""
+        head = {
+            "schema": table.target.schema,
+            "table": table.target.name,
+            "key": list(rows.key),
+            "columns": [theirs.name for _, theirs in rows.columns],
+            "long": [is_long(ours) or is_long(theirs) for ours, theirs in rows.columns],
+        }
+        text = json.dumps(head, ensure_ascii=False)[:-1]
+        self._file.write(f'{"" if self._is_first else ","}{text}, "rows": [{piece.keys}]}}\n')
+        self._is_first = False
+
+    def close(self) -> None:
+        """All is written; what is left to do is to commit."""
+        self._file.write(_END)
+        self._flush()
+        self._file.close()
+
+    def _flush(self) -> None:
+        self._file.flush()
+        os.fsync(self._file.fileno())
+
+    def finish(self) -> Path:
+        """Give the file its name: merge.json, or the next that is free."""
+        return finish(self.path)
+
+    def remove(self) -> None:
+        """Nothing of the merge is left, so neither is this."""
+        self._file.close()
+        self.path.unlink(missing_ok=True)
+
+
+def finish(unfinished: Path) -> Path:
+    """Give a finished record its name; what has that name already stays."""
+    number, final = 1, unfinished.with_name(FILE)
+    while final.exists():
+        number += 1
+        final = unfinished.with_name(f"merge-{number}.json")
+    return unfinished.rename(final)
+
+
+def is_whole(path: Path) -> bool:
+    """Whether a record was written to its end, which is just before the commit."""
+    with path.open("rb") as file:
+        file.seek(-min(path.stat().st_size, 16), os.SEEK_END)
+        return file.read().endswith(_END.encode())
+
+
+def read_head(path: Path) -> dict[str, Any]:
+    """What a record says before its rows. Raises UserError where it is none."""
+    try:
+        with path.open(encoding="utf-8") as file:
+            head: dict[str, Any] = json.loads(file.readline().rstrip("\n") + "]}")
+        if head["format"] != FORMAT:
+            raise KeyError(FORMAT)
+        head["tables_made"] = [TableId(*name) for name in head["tables_made"]]
+    except FileNotFoundError as error:
+        raise UserError(f"there is no {path}", "name the file that `invoke merge` wrote") from error
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UserError(f"{path} is not what `invoke merge` writes", "name the file as it was written") from error
+    return head
+
+
+def read_rows(path: Path) -> Iterator[dict[str, Any]]:
+    """The pieces of a record, as `Record.add` noted them."""
+    with path.open("rb") as file:
+        file.readline()
+        while piece := parse(file.readline()):
+            yield piece
+
+
+def parse(line: bytes) -> dict[str, Any] | None:
+    """One piece from its line; None at the end, and where the line was cut short."""
+    if line == _END.encode() or not line.endswith(b"\n"):
+        return None
+    piece: dict[str, Any] = json.loads(line.lstrip(b","))
+    return piece

@@ -1,0 +1,85 @@
+"""Where a paper's rows are read from: its running database, or a throw-away one of its image."""
+
+import secrets
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pymysql
+
+from spyglass_export import console
+from spyglass_export.containers import reader, stack
+from spyglass_export.containers.docker import Docker
+from spyglass_export.errors import UserError
+from spyglass_export.export.manifest import read_manifest
+from spyglass_export.merging.server import Server
+from spyglass_export.settings import Settings
+
+START_SECONDS = 600
+
+
+@contextmanager
+def paper(settings: Settings, docker: Docker) -> Iterator[Server]:
+    """A session on the paper's database, which sees it as it is now; nothing of it is changed.
+
+    Raises UserError where there is neither a running database nor an image or export_data/ to start one from.
+    """
+    if stack.is_running(docker, "db"):
+        address = settings.bind_address
+        host = ("127.0.0.1" if address.version == 4 else "::1") if address.is_unspecified else str(address)
+        with _session(host, settings.db_port, settings.mysql_root_password) as connection:
+            yield _server(connection, f"the running database of {settings.paper_id}")
+        return
+    image = _image(settings, docker)
+    password = secrets.token_hex(16)
+    with console.status(f"starting a database of {settings.paper_id} for the time of the merge"):
+        container = docker.ask(
+            "run", "--detach", "--rm", "--publish", "127.0.0.1::3306", "--env", f"MYSQL_ROOT_PASSWORD={password}", image
+        ).strip()
+    try:
+        port = int(docker.ask("port", container, "3306").split()[0].rpartition(":")[2])
+        with _session("127.0.0.1", port, password) as connection:
+            yield _server(connection, f"the database of {settings.paper_id}")
+    finally:
+        docker.succeeds("rm", "--force", "--volumes", container)
+
+
+def _image(settings: Settings, docker: Docker) -> str:
+    """The image of the paper's database, built where only export_data/ is there."""
+    if not (settings.root / "docker-compose.yml").is_file() or reader.is_readers(settings):
+        image = reader.images_to_run(settings, docker)["db"]
+        if not docker.succeeds("image", "inspect", image):
+            raise UserError("this paper's database is not on this machine yet", "run `invoke run` first")
+        return image
+    if read_manifest(settings.export_data):
+        with console.status("loading export_data/ into a database"):
+            docker.ask("compose", "build", "--quiet", "db")
+    elif not docker.succeeds("image", "inspect", settings.db_image_name):
+        raise UserError("there is no paper to merge yet", "run `invoke copy_files`, or `invoke build`")
+    return settings.db_image_name
+
+
+@contextmanager
+def _session(host: str, port: int, password: str) -> "Iterator[pymysql.Connection[pymysql.cursors.Cursor]]":
+    deadline = time.monotonic() + START_SECONDS
+    while True:
+        try:
+            connection = pymysql.connect(
+                host=host, port=port, user="root", password=password.encode(), charset="utf8mb4", autocommit=True
+            )
+            break
+        except pymysql.OperationalError as error:
+            if error.args[0] not in (2003, 2013) or time.monotonic() > deadline:
+                raise UserError(
+                    f"the paper's database does not let us in: {error.args[-1]}",
+                    "look at `invoke status`, and at MYSQL_ROOT_PASSWORD and DB_PORT in .env",
+                ) from error
+            time.sleep(0.2)
+    with connection:
+        yield connection
+
+
+def _server(connection: "pymysql.Connection[pymysql.cursors.Cursor]", name: str) -> Server:
+    server = Server(connection, name)
+    server.run("START TRANSACTION WITH CONSISTENT SNAPSHOT")
+    return server
