@@ -3,7 +3,7 @@
 import shutil
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from spyglass_export.changes import Change
@@ -44,6 +44,7 @@ class CleanDump:
 
     tables: list[CleanTable]
     changes: list[Change]
+    digests: dict[Path, str] = field(default_factory=dict)  # SHA-256 of the files of rows, where they are hashed
 
 
 def clean_to_folder(paths: Sequence[Path], folder: Path, progress: Progress | None = None) -> CleanDump:
@@ -54,7 +55,7 @@ def clean_to_folder(paths: Sequence[Path], folder: Path, progress: Progress | No
     """
     rows_folder = folder / "rows"
     rows_folder.mkdir(parents=True)
-    with tempfile.TemporaryDirectory(dir=folder, prefix=".unpacked-") as scratch, Copier() as copier:
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".unpacked-") as scratch, Copier(hashed=True) as copier:
         sources = [open_source(path, path.name, Path(scratch)) for path in paths]
         refuse_twins(sources)
         writer = RowsWriter(copier, lambda table: rows_folder / rows_file_name(table))
@@ -65,7 +66,8 @@ def clean_to_folder(paths: Sequence[Path], folder: Path, progress: Progress | No
         if programs:
             (folder / "after.sql").write_bytes(programs)
         writer.finish()
-    return _summary(export, lambda table: f"rows/{rows_file_name(table)}" if table.rows else None)
+    summary = _summary(export, lambda table: f"rows/{rows_file_name(table)}" if table.rows else None)
+    return replace(summary, digests={path: digest.hexdigest() for path, digest in copier.digests.items()})
 
 
 def clean_to_file(source: Path, output: Path, progress: Progress | None = None) -> CleanDump:

@@ -106,7 +106,7 @@ def _copy(
         with replaced_contents(export_data, _WRITTEN) as folder:
             cleaned = clean_to_folder(paths, folder / "sql", progress)
             (folder / FILE).write_text(environment, encoding="utf-8", newline="\n")
-            seed = seed_id(folder)
+            seed = seed_id(folder, cleaned.digests)
             sources = reading.result()
             refuse_changed(paths, before)
             manifest = Manifest(

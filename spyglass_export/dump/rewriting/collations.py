@@ -138,6 +138,8 @@ def _texts(definition: TableDefinition) -> list[str]:
 
 def _in_unique_expressions(definition: TableDefinition) -> Iterator[list[Column]]:
     """The text columns that each unique index over an expression, ``UNIQUE KEY ((lower(`k`)))``, names."""
+    if all(index.kind != "UNIQUE" for index in definition.indexes):
+        return
     cursor = Cursor(definition.tokens, definition.name_at + 1, definition.options_at)
     while cursor.peek() is not None:
         if not cursor.accept("UNIQUE"):

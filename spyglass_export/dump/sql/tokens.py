@@ -30,6 +30,7 @@ _TYPES: dict[str | None, Any] = {
     "mark": _MARK,
     "other": types.Punctuation,
 }
+_WITHOUT_MEANING = ("space", "comment", "mark")
 _CONTROL = re.compile(r"[\0-\x1f\x7f-\x9f\ud800-\udfff\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 
 
@@ -57,8 +58,13 @@ class Tokens(list[Token]):
     """The tokens of one statement, and the places of those that matter."""
 
     def __init__(self, sql: str) -> None:
-        super().__init__(Token(_TYPES[found.lastgroup], found.group()) for found in _TOKEN.finditer(sql))
-        self.significant = [at for at, token in enumerate(self) if token.matters]
+        super().__init__()
+        self.significant: list[int] = []
+        for at, found in enumerate(_TOKEN.finditer(sql)):
+            kind = found.lastgroup
+            self.append(Token(_TYPES[kind], found.group()))
+            if kind not in _WITHOUT_MEANING:
+                self.significant.append(at)
 
     @property
     def words(self) -> list[str]:

@@ -100,6 +100,8 @@ class RowsWriter:
         for target in self._written:
             with target.open("ab") as file:
                 file.write(b"\n")
+            if digest := self._copier.digests.get(target):
+                digest.update(b"\n")
 
 
 def rows_file_name(table: Table) -> str:
