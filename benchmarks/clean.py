@@ -5,8 +5,9 @@ Usage: python benchmarks/clean.py [--size MEGABYTES] [--folder FOLDER] [--rounds
 Writes a synthetic export, half hex blobs and half short rows, one of legacy lengths whose values must be measured, and
 one of 10,000 tables. What runs is all of `copy_files`, in a process of its own with the start of Python: the export's
 checks, the cleaning, the digests of what was read and written. What `invoke copy_files` does besides, solving the
-environment, is not in it. `cp` and the cleaner run in turn, several rounds; the ratio is that of the fastest runs, as what else a machine does
-only adds to a run: a virtual machine that gave memory to its host waits for it several times as long as `cp` takes.
+environment, is not in it. `cp` and the cleaner run in turn, several rounds; the ratio is that of the fastest runs, as
+what else a machine does only adds to a run: a virtual machine that gave memory to its host waits for it several times
+as long as `cp` takes.
 `sed`, and what is measured against it on the legacy dump, run once.
 `--check` exits 1 where a target is missed.
 """
@@ -157,7 +158,7 @@ def _as_at_users() -> dict[str, str]:
 
 def peak_memory(source: Path, target: Path) -> float:
     """Megabytes that the cleaner holds at most, by its own account."""
-    code = f"{CLEAN}; import resource; print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)"
+    code = f"{CLEAN}import resource; print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)"
     done = subprocess.run([sys.executable, "-c", code, source, target], check=True, capture_output=True, text=True)
     remove(target)
     return float(done.stdout)
