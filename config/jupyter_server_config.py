@@ -54,6 +54,11 @@ c.ContentsManager.preferred_dir = "notebooks"
 c.ServerApp.allow_root = True
 c.PasswordIdentityProvider.hashed_password = passwd(os.environ["JUPYTER_SERVER_APP_PASSWORD"])
 c.PasswordIdentityProvider.password_required = True
+# Front ends of the paper's packages, and of those that a user adds with pip.
+c.LabServerApp.extra_labextensions_path = [
+    "/opt/paper/lab/labextensions",
+    "/opt/paper/packages/share/jupyter/labextensions",
+]
 c.ServerApp.kernel_spec_manager_class = PaperKernels
 c.KernelSpecManager.ensure_native_kernel = False
 c.KernelSpecManager.allowed_kernelspecs = {PAPER_KERNEL}

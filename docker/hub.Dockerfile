@@ -44,12 +44,16 @@ RUN --mount=type=secret,id=ca_bundle,mode=0444 \
 
 ENV PAPER_ID=${PAPER_ID}
 COPY --chmod=644 config/activate.sh config/.datajoint_config.json config/write_kernel.py \
-  config/sync_notebooks.py config/run_notebook.py config/pin_dandiset.py config/pip.conf /opt/paper/
+  config/sync_notebooks.py config/run_notebook.py config/pin_dandiset.py config/pip.conf \
+  config/front_ends.py config/paper_settings.py /opt/paper/
 COPY --chmod=755 config/compare /opt/paper/compare
 COPY --chmod=644 config/jupyter_server_config.py /opt/conda/etc/jupyter/
 COPY --chmod=644 config/jupyterlab_overrides.json /opt/conda/share/jupyter/lab/settings/overrides.json
 COPY --chmod=755 config/entrypoint.py config/healthcheck_hub.py /usr/local/bin/
-RUN /opt/conda/bin/python /opt/paper/write_kernel.py \
+RUN --mount=type=secret,id=ca_bundle,mode=0444 \
+    --mount=type=cache,target=/home/jovyan/.cache,uid=1000,gid=100,sharing=locked \
+  bash /opt/paper/with_ca_bundle.sh /opt/conda/bin/python /opt/paper/front_ends.py \
+  && /opt/conda/bin/python /opt/paper/write_kernel.py \
   && echo '. /opt/paper/activate.sh' >> /home/jovyan/.bashrc
 
 # What was installed in the end, for anyone to read without starting the image; docs/publishing.md tells how.

@@ -211,6 +211,20 @@ WHERE k.table_schema NOT IN ('information_schema', 'mysql', 'performance_schema'
 GROUP BY k.table_schema, k.table_name, k.constraint_name, p.table_schema, p.table_name
 SQL
 
+# DataJoint logs deletions here and makes it at the first one, which fails inside a transaction; no export has it.
+# As in https://github.com/datajoint/datajoint-python/blob/v0.14.4/datajoint/table.py, class Log.
+client --raw <<'SQL' | client
+SELECT CONCAT('CREATE TABLE IF NOT EXISTS ', sys.quote_identifier(schema_name), '.`~log` (',
+  '`id` int unsigned NOT NULL AUTO_INCREMENT COMMENT "event order id", ',
+  '`timestamp` timestamp NOT NULL DEFAULT CURRENT_TIMESTAMP COMMENT "event timestamp", ',
+  '`version` varchar(12) NOT NULL COMMENT "datajoint version", `user` varchar(255) NOT NULL COMMENT "user@host", ',
+  '`host` varchar(255) NOT NULL DEFAULT "" COMMENT "system hostname", ',
+  '`event` varchar(255) NOT NULL DEFAULT "" COMMENT "event message", PRIMARY KEY (`id`)) ',
+  'ENGINE=InnoDB COMMENT "event logging table for `', REPLACE(schema_name, '"', ''), '`";')
+FROM information_schema.schemata
+WHERE schema_name NOT IN ('information_schema', 'mysql', 'performance_schema', 'sys')
+SQL
+
 client --raw >"$seed/health.sql" <<'SQL'
 SELECT CONCAT('SELECT COUNT(*) > 0 FROM information_schema.schemata WHERE schema_name IN (',
   GROUP_CONCAT(QUOTE(schema_name)), ');')

@@ -19,6 +19,8 @@ TAKEN_NAMES = ("base", "python3")
 IMAGE_NAME = re.compile(r"([A-Za-z0-9.-]+(:\d+)?/)?[a-z0-9]+([._-]+[a-z0-9]+)*(/[a-z0-9]+([._-]+[a-z0-9]+)*)*")
 # https://docs.dandiarchive.org/user-guide-sharing/publishing-dandisets/
 DANDISET_VERSION = re.compile(r"\d+\.\d+\.\d+|draft")
+# https://docs.docker.com/reference/compose-file/extension/#specifying-byte-values
+MEMORY_SIZE = re.compile(r"[1-9]\d*[bkmg]b?")
 DOCKER_HUB_USER = re.compile(r"[a-z0-9]+([._-]+[a-z0-9]+)*")
 
 T = TypeVar("T")

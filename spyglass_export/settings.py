@@ -15,6 +15,7 @@ from spyglass_export.errors import UserError
 from spyglass_export.setting_kinds import (
     DANDISET_VERSION,
     DOCKER_HUB_USER,
+    MEMORY_SIZE,
     Given,
     Parser,
     T,
@@ -131,6 +132,12 @@ class Settings:
     )
     spyglass_data_dir: Path | None = setting(
         "A folder with NWB files to mount at /home/jovyan/data", existing_path, to=("compose", "reader")
+    )
+    hub_shm_size: str = setting(
+        "Shared memory of the hub, for code that works in several processes, such as 512m or 2g",
+        matching(MEMORY_SIZE, "write it as a number and its unit, such as 512m or 2g, in .env"),
+        "1g",
+        to=("compose", "reader"),
     )
     dandiset_version: str = setting(
         "The version of the Dandiset that Spyglass streams from; the latest when empty",

@@ -39,7 +39,7 @@ def build_images(root: Path, docker: Docker) -> None:
         if log:
             write_text(root / "build.log", "\n".join(log) + "\n")
     for line in log:
-        if (output := OUTPUT.match(line)) and output[2].startswith("stand-in: "):
+        if (output := OUTPUT.match(line)) and output[2].startswith(("stand-in: ", "JupyterLab: ")):
             console.warn(output[2].removeprefix("stand-in: "))
     if not docker.dry:
         console.say(f"built both images in {time.monotonic() - started:.0f} s")

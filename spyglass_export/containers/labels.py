@@ -7,6 +7,8 @@ SPYGLASS_VERSION = f"{PREFIX}spyglass-version"
 EXPORT_HASH = f"{PREFIX}export-hash"
 # Which volume is the image's own.
 VOLUME = f"{PREFIX}volume"
+# What the last test of the notebooks said; added when the image is published or archived.
+TESTED = f"{PREFIX}tested"
 # https://specs.opencontainers.org/image-spec/annotations/
 CREATED = "org.opencontainers.image.created"
 REVISION = "org.opencontainers.image.revision"

@@ -7,6 +7,8 @@ from spyglass_export.notebooks.files import find, notebook_files
 from spyglass_export.notebooks.results import read_results, sentence
 from spyglass_export.settings import Settings
 
+NOT_TESTED = "these notebooks were not tested in these images"
+
 
 def fingerprint(settings: Settings, docker: Docker, db: str, hub: str) -> str:
     """Tell what notebooks run in and read: the layers of two images, and the files beside the notebooks; 16 hex digits.
@@ -24,7 +26,10 @@ def fingerprint(settings: Settings, docker: Docker, db: str, hub: str) -> str:
 
 def last_test(settings: Settings, docker: Docker, db: str, hub: str) -> str:
     """Say what the last test said of the notebooks as they are now in these images, or that there was none."""
-    names, results = find(settings), read_results(settings)
+    results = read_results(settings)
+    if not results:
+        return NOT_TESTED
+    names = find(settings)
     tested_in = fingerprint(settings, docker, db, hub)
     tested = [
         result
@@ -34,7 +39,7 @@ def last_test(settings: Settings, docker: Docker, db: str, hub: str) -> str:
         and result.sha256 == sha256(settings.notebooks / name)
     ]
     if not tested:
-        return "these notebooks were not tested in these images"
+        return NOT_TESTED
     passed = sum(result.status == "passed" for result in tested)
     return (
         f"{passed} of {len(names)} notebooks passed when they were tested on {max(one.ran for one in tested)[:10]}"

@@ -34,6 +34,7 @@ def write_archive(settings: Settings, docker: Docker, *, incomplete: bool = Fals
     images = provenance.images_as_tested(settings, docker, incomplete=incomplete)
     check_no_secret(settings)
     _check_engine(docker)
+    images = provenance.label_with_last_test(settings, docker, images)
     references = {service: f"{image.name}:{image.tag}" for service, image in images.items()}
     for service, image in images.items():
         docker.ask("tag", image.id, references[service])

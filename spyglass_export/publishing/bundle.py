@@ -7,6 +7,7 @@ from modulefinder import ModuleFinder
 from pathlib import Path
 from string import Template
 
+from spyglass_export import console
 from spyglass_export.containers import digests, labels
 from spyglass_export.containers.docker import Docker
 from spyglass_export.containers.image import Image, installed
@@ -14,6 +15,7 @@ from spyglass_export.containers.reader import COMPOSE_FILE, IMAGE_VARIABLES, VOL
 from spyglass_export.environment.lock import FILE as LOCK_FILE
 from spyglass_export.errors import UserError
 from spyglass_export.files import replaced
+from spyglass_export.notebooks.last_test import NOT_TESTED
 from spyglass_export.publishing import citation, elsewhere, provenance
 from spyglass_export.publishing.secrets import check_no_secret
 from spyglass_export.settings import DECLARED, Settings
@@ -50,6 +52,9 @@ def write_published(settings: Settings, docker: Docker, *, incomplete: bool = Fa
     for service, image in images.items():
         if getattr(record, service).id != image.id:
             raise UserError(f"the image of {service} was built anew and is not published", "run `invoke publish`")
+    console.say(
+        f"test of the notebooks, as it is in the images: {images['hub'].labels.get(labels.TESTED) or NOT_TESTED}"
+    )
     references = {service: record.reference(service) for service in images}
     return write(settings, docker, settings.root, images, references, START_FROM_REGISTRY)
 
@@ -166,4 +171,5 @@ def readme(settings: Settings, images: Mapping[str, Image], references: Mapping[
         spyglass_version=of_hub[labels.SPYGLASS_VERSION],
         export_hash=of_hub[labels.EXPORT_HASH],
         created=of_hub[labels.CREATED],
+        tested=of_hub.get(labels.TESTED) or NOT_TESTED,
     )

@@ -1,7 +1,7 @@
 """What an image says of itself: the paper, and hashes of all that it was built of."""
 
 import subprocess
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
@@ -9,12 +9,18 @@ from pathlib import Path
 from spyglass_export import console
 from spyglass_export.checksum import sha256, sha256_of
 from spyglass_export.containers.docker import Docker
+<<<<<<< HEAD
 from spyglass_export.containers.image import Image, built_images, left_out
 from spyglass_export.containers.labels import CREATED, PREFIX, REVISION
 from spyglass_export.environment.lock import FILE as LOCK_FILE
+=======
+from spyglass_export.containers.image import Image, built_images
+from spyglass_export.containers.labels import CREATED, PREFIX, REVISION, TESTED
+>>>>>>> 3f1506e (Have the paper's widgets work in JupyterLab, its settings win over the lab's, and say what the last test said)
 from spyglass_export.errors import UserError
 from spyglass_export.export import manifest
 from spyglass_export.notebooks.files import notebook_files
+from spyglass_export.notebooks.last_test import last_test
 from spyglass_export.publishing import citation
 from spyglass_export.settings import Settings
 
@@ -82,14 +88,16 @@ def add_labels(settings: Settings, docker: Docker) -> Docker:
         "SPYGLASS_VERSION": exported.spyglass_version or "unknown",
         "LICENCE": citation.read(settings.root, settings.paper_id).licence,
     }
-    built = built_images(settings, docker)
+    built, tested = built_images(settings, docker), set[str]()
     now, revision = datetime.now(timezone.utc).isoformat(timespec="seconds").replace("+00:00", "Z"), _revision(settings)
     for service, parts in ingredients(settings).items():
         before = built[service].labels if service in built else {}
         same = all(before.get(PREFIX + part) == value for part, value in parts.items())
         labels |= {f"{service.upper()}_{part.upper()}": value for part, value in parts.items()}
+        tested.add(before.get(TESTED, "") if same else "")
         labels[f"{service.upper()}_CREATED"] = before[CREATED] if same and before.get(CREATED) else now
         labels[f"{service.upper()}_REVISION"] = before[REVISION] if same and before.get(REVISION) else revision
+    labels["TESTED"] = tested.pop() if len(tested) == 1 else ""
     return replace(docker, environment={**docker.environment, **{f"LABEL_{k}": v for k, v in labels.items()}})
 
 
@@ -103,11 +111,33 @@ def _revision(settings: Settings) -> str:
     return done.stdout.strip()
 
 
+<<<<<<< HEAD
 def images_as_tested(settings: Settings, docker: Docker, *, incomplete: bool = False) -> dict[str, Image]:
     """Give both images, or raise UserError where one is missing, is not of what the folders hold now, or has sudo.
 
     An image that lacks something of the environment is refused too, unless ``incomplete`` says that it may.
     """
+=======
+def label_with_last_test(settings: Settings, docker: Docker, images: Mapping[str, Image]) -> dict[str, Image]:
+    """Have both images say in a label what the last test said of the notebooks in them, and say it.
+
+    The layers stay as they were tested, and so does the image where the label is there already.
+    """
+    if docker.dry:
+        return dict(images)
+    said = last_test(settings, docker, images["db"].id, images["hub"].id)
+    console.say(f"test of the notebooks: {said}")
+    for name in (image.name for image in images.values() if image.labels.get(TESTED) != said):
+        docker.ask(
+            *("build", "--quiet", "--file", "docker/label.Dockerfile", "--build-arg", f"IMAGE={name}:latest"),
+            *("--label", f"{TESTED}={said}", "--tag", f"{name}:latest", "docker"),
+        )
+    return built_images(settings, docker)
+
+
+def images_as_tested(settings: Settings, docker: Docker) -> dict[str, Image]:
+    """Give both images, or raise UserError where one is missing, is not of what the folders hold now, or has sudo."""
+>>>>>>> 3f1506e (Have the paper's widgets work in JupyterLab, its settings win over the lab's, and say what the last test said)
     if settings.grant_sudo:
         raise UserError(
             "with GRANT_SUDO=yes the hub's image has sudo, which is not for readers",

@@ -24,6 +24,7 @@ def push_images(settings: Settings, docker: Docker, *, incomplete: bool = False)
     _check_names(settings)
     images = provenance.images_as_tested(settings, docker, incomplete=incomplete)
     check_no_secret(settings)
+    images = provenance.label_with_last_test(settings, docker, images)
     if not read(settings):
         tell_of_passwords(settings)
     for image in images.values():

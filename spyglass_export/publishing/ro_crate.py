@@ -8,6 +8,7 @@ from typing import Any
 from spyglass_export.containers import labels
 from spyglass_export.containers.archived import ARCHIVED_IMAGES, CHECKSUMS
 from spyglass_export.containers.image import Image
+from spyglass_export.notebooks.last_test import NOT_TESTED
 from spyglass_export.publishing import citation, elsewhere
 from spyglass_export.publishing.citation import Author, Citation
 from spyglass_export.settings import Settings
@@ -35,6 +36,13 @@ def describe(settings: Settings, images: Mapping[str, Image], folder: Path, sums
     licence, article = _licence(cited.licence), _article(cited)
     software = [_software(service, image) for service, image in images.items()]
     of_hub = images["hub"].labels
+    test = {
+        "@id": "#test",
+        "@type": "CreateAction",
+        "name": "Test of the notebooks",
+        "description": of_hub.get(labels.TESTED) or NOT_TESTED,
+        "instrument": [_named(one) for one in software],
+    }
     root: Entity = {
         "@id": "./",
         "@type": "Dataset",
@@ -45,7 +53,7 @@ def describe(settings: Settings, images: Mapping[str, Image], folder: Path, sums
         "datePublished": of_hub[labels.CREATED].partition("T")[0],
         "license": _named(licence),
         "hasPart": [_named(file) for file in files],
-        "mentions": [_named(one) for one in software],
+        "mentions": [_named(one) for one in (*software, test)],
     }
     if people:
         root["author"] = [_named(person) for person in people] if len(people) > 1 else _named(people[0])
@@ -54,7 +62,7 @@ def describe(settings: Settings, images: Mapping[str, Image], folder: Path, sums
     descriptor = {"@id": CRATE, "@type": "CreativeWork", "conformsTo": {"@id": PROFILE}, "about": _named(root)}
     return {
         "@context": CONTEXT,
-        "@graph": [descriptor, root, *files, licence, *people, *institutes, *article, *software],
+        "@graph": [descriptor, root, *files, licence, *people, *institutes, *article, *software, test],
     }
 
 
