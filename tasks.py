@@ -142,13 +142,14 @@ def up(context: Context) -> None:
     """Build both images from the export and start them; prints JupyterLab's URL and password."""
     from spyglass_export.containers import seed
     from spyglass_export.containers.build import build_images
-    from spyglass_export.notebooks.files import tell_left_out
+    from spyglass_export.notebooks.files import check_links, tell_left_out
     from spyglass_export.publishing import provenance
 
     settings, docker = _authors_stack(context)
     docker.check()
     stack.check_folder(settings, docker)
     ports.check_ports(settings, docker)
+    check_links(settings.notebooks)
     _copy_files(settings, docker)
     if omitted := tell_left_out(settings.notebooks):
         console.say(omitted)

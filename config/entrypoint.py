@@ -9,6 +9,7 @@ import os
 import pwd
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn
 
@@ -103,6 +104,25 @@ def make_data_folders() -> None:
     (HOME / ".data_folders.sh").write_text("".join(elsewhere), encoding="utf-8")
 
 
+def put_back_notebooks() -> None:
+    """Put back a notebook that was being saved when JupyterLab was killed.
+
+    JupyterLab copies a notebook to a hidden `.~NAME` before it writes it anew:
+    https://github.com/jupyter-server/jupyter_server/blob/main/jupyter_server/services/contents/fileio.py
+    """
+    for parent, folders, files in os.walk(NOTEBOOKS):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        for name in (name for name in files if name.startswith(".~") and name.endswith(".ipynb")):
+            file = Path(parent) / name.removeprefix(".~")
+            try:
+                json.loads(file.read_text(encoding="utf-8"))
+            except (OSError, ValueError):
+                with suppress(OSError):
+                    (Path(parent) / name).replace(file)
+                    place = file.relative_to(NOTEBOOKS)
+                    print(f"notebooks: {place} was cut off while it was saved; its version before is back", flush=True)
+
+
 def bring_notebooks() -> None:
     """Bring the image's notebooks to a reader; the author's are mounted, and are left as they are."""
     if os.environ.get("READER") == "yes":
@@ -142,6 +162,7 @@ def prepare(sudo: bool) -> None:
     if sudo:
         configure_mysql()
     make_data_folders()
+    put_back_notebooks()
     bring_notebooks()
     tell_of_emulation()
 

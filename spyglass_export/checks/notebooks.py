@@ -7,18 +7,24 @@ from pathlib import Path
 from typing import Any
 
 from spyglass_export.checks import code
-from spyglass_export.checks.check import Check, failed, passed, run_side_by_side, warned
+from spyglass_export.checks.check import Check, passed, run_side_by_side, warned
 from spyglass_export.environment.installable import packages_of
 from spyglass_export.environment.rules import requirement_name, spec_name
 from spyglass_export.errors import UserError
-from spyglass_export.notebooks.files import notebook_files, tell_left_out
+from spyglass_export.notebooks.files import check_links, notebook_files, tell_left_out
 
 # Every Python of conda needs these, so that a list with all of them was written by `conda env export`, in full.
 COMPLETE = {"bzip2", "libffi", "openssl", "python"}
 
+LOCAL_CONFIGURATION = "dj_local_conf.json"
+OWN_CONFIGURATION = re.compile(
+    r"""config\[["'](?:database\.(?:host|port|user|password)|stores|custom)["']\]\s*=(?!=)"""
+)
+
 
 def check_notebooks(folder: Path, environment: dict[str, Any]) -> list[Check]:
     """Check each notebook below ``folder`` against an installable environment's content, empty if unknown."""
+    check_links(folder)
     files = [file for file in notebook_files(folder) if file.suffix == ".ipynb"]
     if not files:
         return [warned("notebooks", f"there is none in {folder}", "copy the paper's notebooks there")]
@@ -27,18 +33,26 @@ def check_notebooks(folder: Path, environment: dict[str, Any]) -> list[Check]:
     names = {file: f"notebook {file.relative_to(folder).as_posix()}" for file in files}
     hint = "rename what a notebook needs; the rest may stay where it is"
     omitted = [warned("notebooks", what, hint)] if (what := tell_left_out(folder)) else []
+    local = [f"notebooks/{file.relative_to(folder).as_posix()}" for file in sorted(folder.rglob(LOCAL_CONFIGURATION))]
+    if local:
+        what = f"{', '.join(local)}: host, port, account, stores and folders of the lab in it do not count in the hub"
+        omitted.append(passed("notebooks", what))
     return omitted + run_side_by_side(
         [(name, partial(_check_notebook, name, file, folder, installed)) for file, name in names.items()]
     )
 
 
 def _check_notebook(name: str, file: Path, folder: Path, installed: set[str]) -> list[Check]:
-    notebook = _read(file)
+    try:
+        notebook = _read(file)
+    except UserError as error:
+        return [warned(name, f"it will not run: {error.what}", error.hint)]
     kernel = _metadata(notebook)
     cells = _cells(notebook)
     saved_with = kernel.get("display_name") or kernel.get("name") or "of no name"
     checks = [passed(name, f"{len(cells)} cells of code, saved with kernel {saved_with}")]
     checks += _check_paths(name, cells)
+    checks += _check_configuration(name, cells)
     if installed:
         checks += _check_imports(name, cells, {file.parent, folder}, installed)
     return checks
@@ -89,6 +103,15 @@ def _check_paths(name: str, cells: list[tuple[int, str]]) -> list[Check]:
     return [warned(name, f"it uses paths that the hub does not have: {places}", hint)]
 
 
+def _check_configuration(name: str, cells: list[tuple[int, str]]) -> list[Check]:
+    found = [(number, match[0]) for number, text in cells for match in OWN_CONFIGURATION.finditer(text)]
+    if not found:
+        return []
+    places = ", ".join(f"{code.strip()} (cell {number})" for number, code in found)
+    what = f"it chooses a database or folders itself, which the hub does not have: {places}"
+    return [warned(name, what, "leave these lines out: DataJoint is configured in the hub")]
+
+
 def _check_imports(name: str, cells: list[tuple[int, str]], folders: set[Path], installed: set[str]) -> list[Check]:
     checks = []
     lacking: dict[str, int] = {}
@@ -103,10 +126,11 @@ def _check_imports(name: str, cells: list[tuple[int, str]], folders: set[Path], 
                 lacking.setdefault(module, number)
     if lacking:
         modules = ", ".join(f"{module} (cell {number})" for module, number in lacking.items())
-        what = f"it imports what the environment does not list: {modules}"
+        first = min(lacking.values())
         hint = "add them to export_data/environment.override.yml, or put their files beside the notebook"
         # What a complete export does not list is not there, unless the notebook brings it along.
         brings_its_own = any(re.search(r"sys\.path|%cd|pip install|(conda|mamba) install", text) for _, text in cells)
-        is_sure = installed >= COMPLETE and not brings_its_own
-        checks.append(failed(name, UserError(what, hint)) if is_sure else warned(name, what, hint))
+        will = "will" if installed >= COMPLETE and not brings_its_own else "may"
+        what = f"it {will} stop at cell {first}: it imports what the environment does not list: {modules}"
+        checks.append(warned(name, what, hint))
     return checks

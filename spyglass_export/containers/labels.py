@@ -5,6 +5,8 @@ PAPER = f"{PREFIX}paper"
 SERVICE = f"{PREFIX}service"
 SPYGLASS_VERSION = f"{PREFIX}spyglass-version"
 EXPORT_HASH = f"{PREFIX}export-hash"
+# A hash of what the image is built by.
+RECIPE = f"{PREFIX}recipe"
 # Which volume is the image's own.
 VOLUME = f"{PREFIX}volume"
 # What the last test of the notebooks said; added when the image is published or archived.

@@ -144,8 +144,3 @@ def run(settings: Settings, docker: Docker) -> None:
             f"the images are for x86-64 (linux/amd64); on this machine ({processor}) they run emulated, slowly"
         )
     stack.start(settings, docker)
-    if docker.dry:
-        return
-    for line in stack.log_of(docker, "hub"):
-        if line.startswith("notebooks: "):
-            console.say(line)

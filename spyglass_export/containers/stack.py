@@ -11,6 +11,8 @@ from pathlib import Path
 from spyglass_export import console
 from spyglass_export.checksum import sha256_of
 from spyglass_export.containers.docker import Docker
+from spyglass_export.containers.image import inspect, layers
+from spyglass_export.containers.labels import RECIPE
 from spyglass_export.containers.volumes import volume_names
 from spyglass_export.errors import UserError, spoken
 from spyglass_export.export.manifest import read_manifest
@@ -130,26 +132,55 @@ def check_folder(settings: Settings, docker: Docker) -> None:
 
 
 def start(settings: Settings, docker: Docker) -> None:
-    """Replace the containers by new ones, wait until both are healthy, and say which volumes begin afresh.
+    """Replace each container that would be made otherwise now, wait for both, and say which volumes begin afresh.
 
-    Raises UserError with a container's last log lines printed above it, and leaves none running.
+    A container that runs as it would be made anew stays, with its kernels and connections. Raises UserError with a
+    container's last log lines printed above it, and leaves none running.
     """
     before = volume_names(docker)
-    docker.ask("compose", "down", "--remove-orphans")
+    changed = [service for service in SERVICES if docker.dry or not _would_be_the_same(settings, docker, service)]
+    if not changed:
+        return
+    if changed == list(SERVICES):
+        docker.ask("compose", "down", "--remove-orphans")
+    else:
+        docker.ask("compose", "rm", "--stop", "--force", *changed)
     try:
         with console.status("starting the database and JupyterLab"):
             try:
-                docker.ask("compose", "up", "--detach", "--no-build", "--pull", "never")
+                docker.ask("compose", "up", "--detach", "--no-build", "--no-recreate", "--pull", "never")
             except UserError as error:
                 raise _why_not_healthy(docker) or error from error
             _wait_for_hub(docker)
     except BaseException:
         docker.succeeds("compose", "down")
         raise
+    for line in log_of(docker, "hub"):
+        if line.startswith("notebooks: "):
+            console.say(line)
     after = volume_names(docker)
     for role, what in FRESH.items():
         if role in before and before[role] != after.get(role):
             console.say(f"{what} is kept in the volume {', '.join(before[role])}")
+
+
+def _would_be_the_same(settings: Settings, docker: Docker, service: str) -> bool:
+    """Whether a service's container is healthy, and of the settings and image that it would have now.
+
+    An author's notebooks are mounted over those in the hub's last layer, which does not count then.
+    """
+    one = containers_of(docker).get(service)
+    if one is None or one.health != "healthy":
+        return False
+    found = json.loads(docker.ask("inspect", docker.ask("compose", "ps", "--quiet", service).strip()))[0]
+    hashed = docker.ask("compose", "config", "--hash", service).split()
+    if found["Config"]["Labels"].get("com.docker.compose.config-hash") not in hashed:
+        return False
+    count = -1 if service == "hub" and is_authors(settings, docker) else None
+    old, new = (inspect(docker, reference) for reference in (found["Image"], found["Config"]["Image"]))
+    if old is None or new is None or old.labels.get(RECIPE) != new.labels.get(RECIPE):
+        return False
+    return layers(docker, old.id)[:count] == layers(docker, new.id)[:count]
 
 
 def _wait_for_hub(docker: Docker) -> None:

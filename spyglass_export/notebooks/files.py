@@ -59,6 +59,25 @@ def left_out(notebooks: Path, *, litter: bool = False) -> list[str]:
     )
 
 
+def check_links(notebooks: Path) -> None:
+    """Raise UserError where notebooks/ is a link, or holds one that leads out of it: no container can follow those."""
+    if notebooks.is_symlink():
+        what = f"notebooks/ is a link to {notebooks.readlink()}, which a build cannot follow"
+        raise UserError(what, "move the folder itself to the place of the link")
+    astray = []
+    for file in notebook_files(notebooks):
+        if file.is_symlink():
+            target = file.readlink()
+            inside = (file.parent / target).resolve().is_relative_to(notebooks.resolve())
+            if target.is_absolute() or not inside or not file.exists():
+                astray.append(f"{file.relative_to(notebooks).as_posix()} -> {target}")
+    if astray:
+        raise UserError(
+            f"links in notebooks/ lead where neither the hub nor the image can follow: {', '.join(astray)}",
+            "put the files themselves there; `cp --recursive --dereference` copies what links lead to",
+        )
+
+
 def tell_left_out(notebooks: Path) -> str:
     """Say in one line what does not go into the image; empty where that is nothing to speak of."""
     names = left_out(notebooks)

@@ -9,6 +9,8 @@ import pytest
 from spyglass_export.checks import code
 from spyglass_export.checks.check import Check
 from spyglass_export.checks.notebooks import check_notebooks
+from spyglass_export.errors import UserError
+from spyglass_export.notebooks.files import check_links
 
 # What `conda env export` writes has each package that another one needs, these four for Python itself.
 COMPLETE = ["python=3.9.19=h0755675_0_cpython", "bzip2=1.0.8=h_0", "libffi=3.4=h_0", "openssl=3.3=h_0"]
@@ -47,8 +49,10 @@ def test_a_notebook_that_is_fine(tmp_path: Path) -> None:
 def test_what_the_environment_lacks_is_named_with_its_cell(tmp_path: Path) -> None:
     _, check = checks_of(tmp_path, "import numpy", "import torch.nn as nn\nfrom seaborn import lineplot")
 
-    assert check.status == "failure"
-    assert check.what == "it imports what the environment does not list: torch (cell 3), seaborn (cell 3)"
+    assert check.status == "warning"
+    assert check.what == (
+        "it will stop at cell 3: it imports what the environment does not list: torch (cell 3), seaborn (cell 3)"
+    )
     assert "environment.override.yml" in check.fix
 
 
@@ -59,6 +63,7 @@ def test_a_list_that_may_leave_out_what_others_bring_is_no_proof(tmp_path: Path,
     _, check = checks_of(tmp_path, "import torch", packages=packages)
 
     assert check.status == "warning"
+    assert check.what.startswith("it may stop at cell ")
 
 
 @pytest.mark.parametrize(
@@ -209,16 +214,16 @@ def test_what_is_no_notebook(tmp_path: Path, content: str, what: str) -> None:
 
     broken, good = check_notebooks(tmp_path, {})
 
-    assert broken.status == "failure"
-    assert broken.what.startswith(what)
+    assert broken.status == "warning"
+    assert broken.what.startswith(f"it will not run: {what}")
     assert good.status == "ok"
 
 
 def test_a_notebook_in_another_language(tmp_path: Path) -> None:
     [check] = checks_of(tmp_path, "library(ggplot2)", kernelspec={"display_name": "R", "language": "R", "name": "ir"})
 
-    assert check.status == "failure"
-    assert check.what == "it is written in R, and the hub runs Python"
+    assert check.status == "warning"
+    assert check.what == "it will not run: it is written in R, and the hub runs Python"
 
 
 @pytest.mark.parametrize("metadata", [{"kernelspec": None}, {"language_info": {"name": "python"}}])
@@ -243,3 +248,30 @@ def test_no_notebooks(tmp_path: Path) -> None:
 
     assert check.status == "warning"
     assert str(tmp_path) in check.what
+
+
+def test_the_labs_configuration_is_named_and_what_a_cell_sets_of_it(tmp_path: Path) -> None:
+    (tmp_path / "dj_local_conf.json").write_text('{"database.host": "lmf-db"}')
+    write_notebook(tmp_path / "a.ipynb", 'import datajoint as dj\ndj.config["database.host"] = "lmf-db"')
+
+    found = [check.what for check in check_notebooks(tmp_path, {})]
+
+    assert any(what.startswith("notebooks/dj_local_conf.json: host, port, account") for what in found)
+    assert any('config["database.host"] = (cell 2)' in what for what in found)
+
+
+def test_links_that_lead_out_of_the_folder_are_refused_and_others_are_not(tmp_path: Path) -> None:
+    notebooks, repository = tmp_path / "notebooks", tmp_path / "repository"
+    for folder in (notebooks, repository):
+        folder.mkdir()
+        write_notebook(folder / "a.ipynb", "1")
+    (notebooks / "inside.ipynb").symlink_to("a.ipynb")
+    check_links(notebooks)
+
+    (notebooks / "figures").symlink_to("../repository")
+    with pytest.raises(UserError, match=r"links in notebooks/ lead where .*: figures -> \.\./repository"):
+        check_links(notebooks)
+
+    (tmp_path / "link").symlink_to("notebooks")
+    with pytest.raises(UserError, match="notebooks/ is a link to notebooks"):
+        check_links(tmp_path / "link")
