@@ -11,7 +11,6 @@ from pathlib import Path
 from spyglass_export import console
 from spyglass_export.checksum import sha256_of
 from spyglass_export.containers.docker import Docker
-from spyglass_export.containers.image import inspect, layers
 from spyglass_export.containers.labels import RECIPE
 from spyglass_export.containers.volumes import volume_names
 from spyglass_export.errors import UserError, spoken
@@ -138,7 +137,8 @@ def start(settings: Settings, docker: Docker) -> None:
     container's last log lines printed above it, and leaves none running.
     """
     before = volume_names(docker)
-    changed = [service for service in SERVICES if docker.dry or not _would_be_the_same(settings, docker, service)]
+    kept = set() if docker.dry else _as_they_would_be(settings, docker)
+    changed = [service for service in SERVICES if service not in kept]
     if not changed:
         return
     if changed == list(SERVICES):
@@ -164,23 +164,29 @@ def start(settings: Settings, docker: Docker) -> None:
             console.say(f"{what} is kept in the volume {', '.join(before[role])}")
 
 
-def _would_be_the_same(settings: Settings, docker: Docker, service: str) -> bool:
-    """Whether a service's container is healthy, and of the settings and image that it would have now.
+def _as_they_would_be(settings: Settings, docker: Docker) -> set[str]:
+    """The services whose containers are healthy, and of the settings and images that they would have now.
 
     An author's notebooks are mounted over those in the hub's last layer, which does not count then.
     """
-    one = containers_of(docker).get(service)
-    if one is None or one.health != "healthy":
-        return False
-    found = json.loads(docker.ask("inspect", docker.ask("compose", "ps", "--quiet", service).strip()))[0]
-    hashed = docker.ask("compose", "config", "--hash", service).split()
-    if found["Config"]["Labels"].get("com.docker.compose.config-hash") not in hashed:
-        return False
-    count = -1 if service == "hub" and is_authors(settings, docker) else None
-    old, new = (inspect(docker, reference) for reference in (found["Image"], found["Config"]["Image"]))
-    if old is None or new is None or old.labels.get(RECIPE) != new.labels.get(RECIPE):
-        return False
-    return layers(docker, old.id)[:count] == layers(docker, new.id)[:count]
+    running = {name: one.id for name, one in containers_of(docker).items() if one.health == "healthy"}
+    if not running:
+        return set()
+    lines = docker.ask("compose", "config", "--hash", "*").splitlines()
+    hashes = dict(line.split() for line in lines if len(line.split()) == 2)
+    kept = set()
+    for name, found in zip(running, json.loads(docker.ask("inspect", *running.values())), strict=True):
+        config, count = found["Config"], -1 if name == "hub" and is_authors(settings, docker) else None
+        if config["Labels"].get("com.docker.compose.config-hash") != hashes.get(name):
+            continue
+        try:
+            old, new = json.loads(docker.ask("image", "inspect", found["Image"], config["Image"]))
+        except UserError:  # one of them is gone
+            continue
+        recipes = {(one["Config"].get("Labels") or {}).get(RECIPE) for one in (old, new)}
+        if len(recipes) == 1 and old["RootFS"]["Layers"][:count] == new["RootFS"]["Layers"][:count]:
+            kept.add(name)
+    return kept
 
 
 def _wait_for_hub(docker: Docker) -> None:
@@ -198,9 +204,10 @@ def _wait_for_hub(docker: Docker) -> None:
 
 @dataclass(frozen=True)
 class Container:
-    """A service's container: its state and health in Docker's words, exit code and published ports."""
+    """A service's container: its ID, its state and health in Docker's words, exit code and published ports."""
 
     service: str
+    id: str
     state: str
     health: str
     exit_code: int
@@ -217,7 +224,9 @@ def containers_of(docker: Docker) -> dict[str, Container]:
             ports = ", ".join(
                 sorted({f"{p['URL']}:{p['PublishedPort']}" for p in one["Publishers"] or [] if p["PublishedPort"]})
             )
-            found[one["Service"]] = Container(one["Service"], one["State"], one["Health"], one["ExitCode"], ports)
+            found[one["Service"]] = Container(
+                one["Service"], one["ID"], one["State"], one["Health"], one["ExitCode"], ports
+            )
     return found
 
 
