@@ -13,7 +13,7 @@ from typing import Any
 
 from spyglass_export.checks.check import Check, failed, passed, run_side_by_side, warned
 from spyglass_export.containers import bootstrap, ports
-from spyglass_export.containers.docker import Docker
+from spyglass_export.containers.docker import Docker, is_podman
 from spyglass_export.containers.faults import (
     FREE_SPACE,
     INSTALL_HINT,
@@ -22,6 +22,7 @@ from spyglass_export.containers.faults import (
     NotAllowed,
     NotInRegistry,
     NotInstalled,
+    OnlyForReaders,
 )
 from spyglass_export.errors import UserError
 from spyglass_export.settings import Settings
@@ -72,6 +73,8 @@ def _check_engine(docker: Docker) -> list[Check]:
     name = "Docker Engine"
     if not shutil.which(docker.command[0]):
         return [failed(name, NotInstalled(what=f"{NotInstalled.problem}: there is no program `{docker.command[0]}`"))]
+    if is_podman(docker.command):
+        return [failed(name, OnlyForReaders())]
     try:
         version = docker.ask(*VERSION).strip()
     except DockerError as error:

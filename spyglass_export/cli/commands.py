@@ -19,6 +19,7 @@ from spyglass_export.cli.invoke_patches import wrong_usage
 from spyglass_export.containers import ports, reader, stack
 from spyglass_export.containers.docker import Docker
 from spyglass_export.containers.image import image_rows, left_out
+from spyglass_export.containers.podman import open_door
 from spyglass_export.containers.volumes import volumes_of
 from spyglass_export.errors import UserError
 from spyglass_export.settings import Settings
@@ -58,7 +59,7 @@ def this_stack(context: Context) -> tuple[Settings, Docker]:
     """Give the stack that this folder has: the author's, or a reader's."""
     dry = bool(context.config.run.dry)
     settings = ports.settle(load_settings(ROOT, os.environ), dry=dry)
-    Docker(settings.docker, ROOT, dry=dry).check(to_build=False)
+    open_door(settings.docker, ROOT, dry=dry).check(to_build=False)
     door = reader.readers_docker if reader.is_readers(settings, dry=dry) else stack.authors_docker
     docker = door(settings, dry=dry)
     docker.check(to_build=False)

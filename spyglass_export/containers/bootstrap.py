@@ -25,6 +25,7 @@ from spyglass_export.containers.faults import (
     NoPermission,
     NoPlugin,
     NotRunning,
+    OnlyForReaders,
     OtherVersion,
     Paused,
 )
@@ -79,7 +80,7 @@ def ensure_engine(docker: Docker) -> None:
     """Have a Docker Engine with compose v2 and buildx answer, or raise a UserError that says what to install."""
     try:
         docker.check()
-    except (NoPermission, Paused, OtherVersion, NoAnswer):
+    except (NoPermission, Paused, OtherVersion, NoAnswer, OnlyForReaders):
         raise
     except DockerError as trouble:
         release = _debian_release()

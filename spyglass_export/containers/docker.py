@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import IO
 
 from spyglass_export import console
-from spyglass_export.containers.faults import DockerError, NoAnswer, NoPlugin, NotInstalled, explain
+from spyglass_export.containers.faults import DockerError, NoAnswer, NoPlugin, NotInstalled, OnlyForReaders, explain
 
 PROXY_VARIABLES = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy")
 
@@ -145,6 +145,8 @@ class Docker:
             return
         if not shutil.which(self.command[0]):
             raise NotInstalled(what=f"{NotInstalled.problem}: there is no program `{self.command[0]}`")
+        if is_podman(self.command):
+            raise OnlyForReaders
         self.ask("version", "--format", "{{.Server.Version}}")
         if not self.succeeds("compose", "version"):
             raise NoPlugin(what="Docker Compose v2 is missing: `docker compose` does not work")
@@ -207,6 +209,18 @@ def registry_of(image: str) -> str:
     """
     host = image.split("/")[0] if "/" in image else ""
     return host if "." in host or ":" in host or host == "localhost" else ""
+
+
+def full_name(image: str) -> str:
+    """Give an image's name with its registry's host, as Podman and Kubernetes want it; an ID stays as it is."""
+    if registry_of(image) or image.startswith("sha256:"):
+        return image
+    return f"docker.io/{image if '/' in image else f'library/{image}'}"
+
+
+def is_podman(command: tuple[str, ...]) -> bool:
+    """Whether a setting DOCKER means Podman."""
+    return Path(command[-1]).name in ("podman", "podman.exe")
 
 
 def login_arguments(image: str) -> tuple[str, ...]:

@@ -35,7 +35,15 @@ class DockerError(UserError):
 class NotInstalled(DockerError):
     """There is no program of this name."""
 
-    problem, fix = "Docker is not installed", INSTALL_HINT
+    problem = "Docker is not installed"
+    fix = f"{INSTALL_HINT}; to run a published paper without Docker, see docs/elsewhere.md"
+
+
+class OnlyForReaders(DockerError):
+    """DOCKER is Podman, which cannot do what authors do."""
+
+    problem = "with Podman you can run, enter and remove what others published, but not build, test or publish"
+    fix = "install Docker and set DOCKER=docker in .env; with Podman there are run, stop, down, enter, status and logs"
 
 
 class NoPermission(DockerError):

@@ -8,9 +8,10 @@ from dotenv import set_key
 
 from spyglass_export import console
 from spyglass_export.containers import archived, digests, labels, stack
-from spyglass_export.containers.docker import Docker, login_arguments
+from spyglass_export.containers.docker import Docker, is_podman, login_arguments
 from spyglass_export.containers.faults import NotAllowed, RateLimited
 from spyglass_export.containers.image import inspect
+from spyglass_export.containers.podman import open_door
 from spyglass_export.errors import UserError
 from spyglass_export.settings import Settings, variables
 
@@ -30,7 +31,7 @@ def is_readers(settings: Settings, *, dry: bool = False) -> bool:
 
     They are in a bundle, which has nothing to build, and in a repository where only `invoke run` has started one.
     """
-    if not (settings.root / "docker-compose.yml").is_file():
+    if is_podman(settings.docker) or not (settings.root / "docker-compose.yml").is_file():
         return True
     docker = Docker(settings.docker, settings.root)
     return (
@@ -54,7 +55,7 @@ def readers_docker(settings: Settings, *, dry: bool = False) -> Docker:
         **{IMAGE_VARIABLES[service]: image for service, image in _chosen_images(settings).items()},
         "DOCKER_HUB_USER": "",  # it is in the images' names already
     }
-    docker = Docker(settings.docker, settings.root, environment, project=project(settings.paper_id), dry=dry)
+    docker = open_door(settings.docker, settings.root, environment, project=project(settings.paper_id), dry=dry)
     docker.check(to_build=False)
     return docker if dry else replace(docker, volume_hashes=_volume_hashes(settings, docker))
 
@@ -92,7 +93,7 @@ def load_archive(settings: Settings, folder: Path, *, dry: bool = False) -> None
     Raises UserError, before Docker is given anything, where the folder is not a whole archive of this paper's, or
     holds what would replace an image that is here.
     """
-    docker = Docker(settings.docker, settings.root, dry=dry)
+    docker = open_door(settings.docker, settings.root, dry=dry)
     docker.check(to_build=False)
     folder = folder.resolve()
     with console.status(f"checking {folder.name}"):

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from spyglass_export.containers import labels
 from spyglass_export.containers.archived import ARCHIVED_IMAGES
-from spyglass_export.containers.docker import registry_of
+from spyglass_export.containers.docker import full_name
 from spyglass_export.containers.image import Image
 from spyglass_export.containers.reader import VOLUME_OF
 from spyglass_export.publishing import citation
@@ -22,8 +22,8 @@ def fill(
 ) -> dict[str, str]:
     """Give the filled-in files by name, such as `kubernetes/pod.yaml`.
 
-    ``references`` says by service what the images are called. Names are written out in full, with the host of Docker
-    Hub where they have none, as Podman and Kubernetes want them.
+    ``references`` says by service what the images are called. Digests are a registry's: Podman and Kubernetes want its
+    host before them. Names without one are an archive's, which Podman and Docker load under hosts of their own.
     """
     values = {
         "PAPER_ID": settings.paper_id,
@@ -36,7 +36,8 @@ def fill(
         "ARCHIVED_IMAGES": ARCHIVED_IMAGES,
     }
     for service, image in images.items():
-        values[f"{service.upper()}_IMAGE"] = full_name(references[service])
+        reference = references[service]
+        values[f"{service.upper()}_IMAGE"] = full_name(reference) if "@" in reference else reference
         values[f"{service.upper()}_ID"] = image.id
         values[f"{VOLUME_OF[service].upper()}_HASH"] = image.labels[labels.VOLUME]
     folder = settings.root / FOLDER
@@ -45,10 +46,3 @@ def fill(
         for path in sorted(folder.rglob("*"))
         if path.suffix in (".yaml", ".py", ".sh", ".sbatch")
     }
-
-
-def full_name(reference: str) -> str:
-    """Give an image's name with its registry's host, as docker.io/library/mysql:9.7 for mysql:9.7."""
-    if registry_of(reference):
-        return reference
-    return f"docker.io/{reference if '/' in reference else f'library/{reference}'}"

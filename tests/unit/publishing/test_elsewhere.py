@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
+from spyglass_export.containers.docker import full_name
 from spyglass_export.containers.image import Image
 from spyglass_export.publishing import elsewhere
 from spyglass_export.settings import load
@@ -50,10 +51,11 @@ def test_nothing_is_left_blank(filled: dict[str, str]) -> None:
         ("lab/db@sha256:0", "docker.io/lab/db@sha256:0"),
         ("localhost:5000/db:1", "localhost:5000/db:1"),
         ("ghcr.io/lab/db:1", "ghcr.io/lab/db:1"),
+        ("sha256:0123", "sha256:0123"),
     ],
 )
 def test_podman_and_kubernetes_are_told_the_registry(reference: str, full: str) -> None:
-    assert elsewhere.full_name(reference) == full
+    assert full_name(reference) == full
 
 
 @pytest.mark.parametrize("name", ["kubernetes/pod.yaml", "kubernetes/network-policy.yaml"])
