@@ -9,14 +9,9 @@ from pathlib import Path
 from spyglass_export import console
 from spyglass_export.checksum import sha256, sha256_of
 from spyglass_export.containers.docker import Docker
-<<<<<<< HEAD
 from spyglass_export.containers.image import Image, built_images, left_out
-from spyglass_export.containers.labels import CREATED, PREFIX, REVISION
-from spyglass_export.environment.lock import FILE as LOCK_FILE
-=======
-from spyglass_export.containers.image import Image, built_images
 from spyglass_export.containers.labels import CREATED, PREFIX, REVISION, TESTED
->>>>>>> 3f1506e (Have the paper's widgets work in JupyterLab, its settings win over the lab's, and say what the last test said)
+from spyglass_export.environment.lock import FILE as LOCK_FILE
 from spyglass_export.errors import UserError
 from spyglass_export.export import manifest
 from spyglass_export.notebooks.files import notebook_files
@@ -111,13 +106,6 @@ def _revision(settings: Settings) -> str:
     return done.stdout.strip()
 
 
-<<<<<<< HEAD
-def images_as_tested(settings: Settings, docker: Docker, *, incomplete: bool = False) -> dict[str, Image]:
-    """Give both images, or raise UserError where one is missing, is not of what the folders hold now, or has sudo.
-
-    An image that lacks something of the environment is refused too, unless ``incomplete`` says that it may.
-    """
-=======
 def label_with_last_test(settings: Settings, docker: Docker, images: Mapping[str, Image]) -> dict[str, Image]:
     """Have both images say in a label what the last test said of the notebooks in them, and say it.
 
@@ -135,9 +123,11 @@ def label_with_last_test(settings: Settings, docker: Docker, images: Mapping[str
     return built_images(settings, docker)
 
 
-def images_as_tested(settings: Settings, docker: Docker) -> dict[str, Image]:
-    """Give both images, or raise UserError where one is missing, is not of what the folders hold now, or has sudo."""
->>>>>>> 3f1506e (Have the paper's widgets work in JupyterLab, its settings win over the lab's, and say what the last test said)
+def images_as_tested(settings: Settings, docker: Docker, *, incomplete: bool = False) -> dict[str, Image]:
+    """Give both images, or raise UserError where one is missing, is not of what the folders hold now, or has sudo.
+
+    An image that lacks something of the environment is refused too, unless ``incomplete`` says that it may.
+    """
     if settings.grant_sudo:
         raise UserError(
             "with GRANT_SUDO=yes the hub's image has sudo, which is not for readers",

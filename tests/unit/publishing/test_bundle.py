@@ -224,12 +224,8 @@ def test_no_author_can_have_a_readers_project(paper_id: str, tmp_path: Path) -> 
 def archived(settings: Settings, docker: Docker, images: dict[str, Image], monkeypatch: pytest.MonkeyPatch) -> Path:
     """An archive of images that count as tested."""
     (settings.root / "CITATION.cff").write_text(CITATION)
-<<<<<<< HEAD
     monkeypatch.setattr("spyglass_export.publishing.provenance.images_as_tested", lambda *_, **__: images)
-=======
-    monkeypatch.setattr("spyglass_export.publishing.provenance.images_as_tested", lambda *_: images)
     monkeypatch.setattr("spyglass_export.publishing.provenance.label_with_last_test", lambda *_: images)
->>>>>>> 3f1506e (Have the paper's widgets work in JupyterLab, its settings win over the lab's, and say what the last test said)
     return archive.write_archive(settings, docker)
 
 
