@@ -23,6 +23,7 @@ from spyglass_export.cli.commands import status as status
 from spyglass_export.cli.commands import stop as stop
 from spyglass_export.cli.commands import test_notebooks as test_notebooks
 from spyglass_export.cli.commands import url as url
+from spyglass_export.cli.commands import verify as verify
 from spyglass_export.cli.invoke_patches import wrong_usage
 from spyglass_export.containers import ports, stack
 from spyglass_export.containers.docker import Docker
@@ -161,6 +162,7 @@ def up(context: Context) -> None:
     tables = seed.loaded_tables(docker)
     rows, size = sum(table.rows for table in tables), sum(table.bytes for table in tables)
     console.say(f"the database has {len(tables)} tables with {rows:,} rows ({size / 1e6:,.1f} MB)")
+    console.say(f"of its tables, {seed.say_states(seed.proof(docker))}")
     for one in seed.orphans(docker):
         console.say(f"  {one.rows:,} rows of {one.table} refer to rows that the export left out of {one.parent}")
     print_url(settings)

@@ -60,6 +60,7 @@ du -sm /var/lib/mysql/d | cut -f 1 >/tmp/size
 wait
 """
 )
+LOADER = ("docker/load_export.sh", "config/digest_tables.sh", "config/digests.sql")
 LOAD = """
 install -d -o mysql /tmp/load
 mysqld --no-defaults --user=mysql --initialize-insecure --datadir=/tmp/load/empty 2>/dev/null
@@ -163,7 +164,7 @@ def main() -> None:
         loads = docker(
             "run", "--rm", "--interactive", "--user=root", "--entrypoint=bash",
             f"--volume={context / 'export_data'}:/export_data:ro",
-            f"--volume={ROOT / 'docker' / 'load_export.sh'}:/load_export.sh:ro", base, "-s", text=LOAD,
+            *(f"--volume={ROOT / path}:/{Path(path).name}:ro" for path in LOADER), base, "-s", text=LOAD,
         ).split()  # fmt: skip
         docker("build", f"--build-arg=DB_BASE_IMAGE={base}", f"--file={context / 'docker' / 'db.Dockerfile'}",
                f"--tag={NAME}", str(context))  # fmt: skip

@@ -10,3 +10,4 @@ from spyglass_export.cli.commands import status as status
 from spyglass_export.cli.commands import stop as stop
 from spyglass_export.cli.commands import test_notebooks as test_notebooks
 from spyglass_export.cli.commands import url as url
+from spyglass_export.cli.commands import verify as verify

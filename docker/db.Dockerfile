@@ -18,13 +18,16 @@ USER root
 RUN --network=none \
     --mount=type=bind,from=empty,source=/opt/empty,target=/empty \
     --mount=type=bind,source=export_data,target=/export \
-    --mount=type=bind,source=docker/load_export.sh,target=/load_export.sh \
-    bash /load_export.sh /export /empty /opt/seed \
+    --mount=type=bind,source=docker/load_export.sh,target=/load/load_export.sh \
+    --mount=type=bind,source=config/digest_tables.sh,target=/load/digest_tables.sh \
+    --mount=type=bind,source=config/digests.sql,target=/load/digests.sql \
+    bash /load/load_export.sh /export /empty /opt/seed \
   # A new volume gets owner and mode from here; another user id has group 0 on OpenShift.
   && chown mysql:0 /var/lib/mysql && chmod 770 /var/lib/mysql
 
 COPY --chmod=644 config/mysqld.cnf /etc/mysql/conf.d/spyglass_export.cnf
-COPY --chmod=755 config/entrypoint_db.sh config/healthcheck_db.sh /usr/local/bin/
+COPY --chmod=644 config/digests.sql /opt/seed/digests.sql
+COPY --chmod=755 config/entrypoint_db.sh config/healthcheck_db.sh config/digest_tables.sh /usr/local/bin/
 
 # By number, which is how Kubernetes sees that it is not root.
 # hadolint ignore=DL3066

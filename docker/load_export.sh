@@ -4,10 +4,10 @@
 # usage: load_export.sh EXPORT EMPTY SEED [CLIENTS]
 #   EXPORT   folder with manifest.json, sql/schema.sql, sql/rows/*.sql and perhaps sql/after.sql
 #   EMPTY    data directory as `mysqld --initialize-insecure` leaves it
-#   SEED     folder to make: data/, seed_id, manifest.json, tables.tsv, orphans.tsv, health.sql
+#   SEED     folder to make: data/, seed_id, manifest.json, tables.tsv, proof.tsv, orphans.tsv, health.sql
 #   CLIENTS  how many files of rows load at once; the number of processors unless told
 #
-# Needs bash, coreutils, findutils and MySQL's programs. Whatever goes wrong ends in one `error:` line and
+# digest_tables.sh and digests.sql are beside it. Needs bash, coreutils, findutils and MySQL's programs. Whatever goes wrong ends in one `error:` line and
 # one `hint:` line on standard error, and exit status 1.
 # shellcheck disable=SC2016 # hints quote commands in backticks
 set -euo pipefail
@@ -29,6 +29,15 @@ client() {
     --max-allowed-packet=1G --batch --skip-column-names "$@"
 }
 
+digest_tables() { # DIGESTS; the first `split` of them, where it is -
+  bash "$here/digest_tables.sh" "$1" --no-defaults --socket="$scratch/mysqld.sock" --user=root
+}
+
+statements() { # FILE; the server counts the rows that a session writes
+  cat -- "$1"
+  [[ $1 != */sql/rows/* ]] || printf "\nSHOW SESSION STATUS LIKE 'Handler_write';\n"
+}
+
 one_line() {
   head -c 300 | tr '\0-\37' ' '
 }
@@ -39,9 +48,10 @@ statement_at() { # FILE LINE
 
 load_file() { # FILE
   local file=$1 name=${1#"$export_dir/"} log=$scratch/log.$BASHPID line="" error="" warning="" number=1 hint
-  if client --binary-mode --show-warnings --init-command='SET SESSION foreign_key_checks = 0' \
-    <"$file" >"$log" 2>&1; then
+  if statements "$file" |
+    client --binary-mode --show-warnings --init-command='SET SESSION foreign_key_checks = 0' >"$log" 2>&1; then
     while IFS= read -r line; do
+      [[ $line != Handler_write$'\t'* ]] || printf '%s\t%s\n' "${line#*$'\t'}" "$name" >>"$scratch/inserted"
       [[ $line =~ ^(Warning|Error)\ \(Code ]] || continue
       if [[ $name == sql/rows/* ]]; then
         [[ $line =~ $harmless_in_rows ]] || warning=$line
@@ -71,11 +81,16 @@ if [[ ${1-} == --load-file ]]; then
   load_file "$2"
   exit
 fi
+if [[ ${1-} == --digest ]]; then
+  # shellcheck disable=SC2153 # split gives it
+  digest_tables - >"$scratch/digests.$FILE"
+  exit
+fi
 
 export_dir=$1 empty=$2 seed=$3 clients=${4:-$(nproc)}
-server="" scratch=$(mktemp -d)
-touch "$scratch/mysqld.log"
-export export_dir scratch
+server="" scratch=$(mktemp -d) here=$(cd "${BASH_SOURCE[0]%/*}/" && pwd)
+touch "$scratch/mysqld.log" "$scratch/inserted"
+export export_dir scratch here
 
 finish() {
   local status=$?
@@ -107,7 +122,7 @@ start_server() {
   # Nothing here has to survive a crash: a build that fails is thrown away.
   mysqld --no-defaults --user=mysql --datadir="$seed/data" --lower-case-table-names=0 \
     --socket="$scratch/mysqld.sock" --pid-file="$scratch/mysqld.pid" --tmpdir="$scratch" --skip-networking \
-    --loose-mysqlx=OFF --skip-log-bin --performance-schema=OFF --secure-file-priv="$seed" \
+    --loose-mysqlx=OFF --skip-log-bin --performance-schema=OFF --event-scheduler=DISABLED --secure-file-priv="$seed" \
     --auto-generate-certs=OFF --caching-sha2-password-auto-generate-rsa-keys=OFF \
     --loose-innodb-numa-interleave=OFF --loose-restrict-fk-on-non-standard-key=OFF \
     --character-set-server=utf8mb4 --max-allowed-packet=1G --group-concat-max-len=1048576 \
@@ -195,20 +210,58 @@ ORDER BY table_schema, table_name
 SQL
 [[ -s $seed/tables.tsv ]] || fail 'the export holds no table' 'run `invoke copy_files` on a whole export'
 
+# What the source server said of each table where `invoke dump` asked it, or else what the INSERTs put in, against
+# what is there.
+client --raw <"$here/digests.sql" |
+  split --number="r/$clients" --filter="bash ${BASH_SOURCE[0]@Q} --digest"
+sort "$scratch"/digests.* >"$scratch/digests"
+client >"$scratch/expected" <<SQL
+SELECT CONCAT(t.table_schema, '.', t.table_name), t.file, t.row_count, t.digest
+FROM JSON_TABLE(CONVERT(LOAD_FILE('$seed/manifest.json') USING utf8mb4), '\$.tables[*]'
+  COLUMNS (table_schema VARCHAR(64) PATH '\$.schema', table_name VARCHAR(64) PATH '\$.name',
+    file VARCHAR(1000) PATH '\$.file', row_count BIGINT PATH '\$.rows', digest VARCHAR(64) PATH '\$.digest')) AS t
+SQL
+declare -A inserted=() source_rows=() source_digest=()
+while IFS=$'\t' read -r n file; do inserted[$file]=$n; done <"$scratch/inserted"
+while IFS=$'\t' read -r table file n digest; do
+  source_rows[$table]=$n source_digest[$table]=$digest
+  [[ $n != NULL ]] || source_rows[$table]=${inserted[$file]-0}
+done <"$scratch/expected"
+while IFS=$'\t' read -r table n digest; do
+  state='not provable' # made by a statement that came after the rows
+  if [[ ${source_digest[$table]-NULL} != NULL ]]; then
+    [[ ${source_rows[$table]} == "$n" ]] || fail \
+      "$table: the source had ${source_rows[$table]} rows when it was dumped, and $n are in the database" \
+      'the dump was changed or is damaged: run `invoke dump` again'
+    [[ ${source_digest[$table]} == "$digest" ]] || fail "$table: its $n rows are not what the source had" \
+      'run `invoke dump` again; if this comes back, report it. Without proof.json in the export, rows are counted only'
+    state=proven
+  elif [[ -n ${source_rows[$table]-} ]]; then
+    [[ ${source_rows[$table]} == "$n" ]] || fail \
+      "$table: ${source_rows[$table]} rows were inserted, and $n are in the database" \
+      'a statement of the dump takes rows away again, or rows replaced one another: dump again with `invoke dump`'
+    state=counted
+  fi
+  printf '%s\t%s\t%s\t%s\n' "$table" "$n" "$digest" "$state"
+done <"$scratch/digests" >"$seed/proof.tsv"
+
 # A foreign key of which a column is NULL refers to nothing. Exports may leave parents out, so that is no error.
 client --raw <<'SQL' | client >"$seed/orphans.tsv"
 SELECT CONCAT('SELECT ', QUOTE(CONCAT(k.table_schema, '.', k.table_name)), ', ', QUOTE(k.constraint_name), ', ',
-  QUOTE(CONCAT(p.table_schema, '.', p.table_name)), ', COUNT(*) FROM ', sys.quote_identifier(k.table_schema), '.',
-  sys.quote_identifier(k.table_name), ' AS c WHERE ',
+  QUOTE(CONCAT(k.referenced_table_schema, '.', k.referenced_table_name)), ', COUNT(*) FROM ',
+  sys.quote_identifier(k.table_schema), '.', sys.quote_identifier(k.table_name), ' AS c WHERE ',
   GROUP_CONCAT('c.', sys.quote_identifier(k.column_name), ' IS NOT NULL' SEPARATOR ' AND '),
-  ' AND NOT EXISTS (SELECT 1 FROM ', sys.quote_identifier(p.table_schema), '.', sys.quote_identifier(p.table_name),
-  ' AS p WHERE ', GROUP_CONCAT('p.', sys.quote_identifier(k.referenced_column_name), ' = c.',
-  sys.quote_identifier(k.column_name) SEPARATOR ' AND '), ') HAVING COUNT(*) > 0;')
+  IF(p.table_name IS NULL, '', CONCAT(' AND NOT EXISTS (SELECT 1 FROM ', sys.quote_identifier(p.table_schema), '.',
+    sys.quote_identifier(p.table_name), ' AS p WHERE ', GROUP_CONCAT('p.',
+    sys.quote_identifier(k.referenced_column_name), ' = c.', sys.quote_identifier(k.column_name) SEPARATOR ' AND '),
+    ')')), ' HAVING COUNT(*) > 0;')
 FROM information_schema.key_column_usage AS k
-JOIN information_schema.tables AS p
+LEFT JOIN information_schema.tables AS p
   ON p.table_schema = k.referenced_table_schema AND p.table_name = k.referenced_table_name
 WHERE k.table_schema NOT IN ('information_schema', 'mysql', 'performance_schema', 'sys')
-GROUP BY k.table_schema, k.table_name, k.constraint_name, p.table_schema, p.table_name
+  AND k.referenced_table_name IS NOT NULL
+GROUP BY k.table_schema, k.table_name, k.constraint_name, k.referenced_table_schema, k.referenced_table_name,
+  p.table_schema, p.table_name
 SQL
 
 # DataJoint logs deletions here and makes it at the first one, which fails inside a transaction; no export has it.

@@ -148,6 +148,16 @@ def status(context: Context) -> None:
     )
 
 
+@command()
+def verify(context: Context) -> None:
+    """Read every row of the running database and say which tables are not as they were published."""
+    from spyglass_export.containers.verify import verify as verify_database
+
+    settings, docker = _this_stack(context)
+    start_if_down(settings, docker, "db")
+    verify_database(docker)
+
+
 @command(
     help={"service": "hub or db; both when left out", "follow": "go on until Ctrl-C", "tail": "lines of each, or all"}
 )

@@ -6,18 +6,24 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from spyglass_export.checksum import sha256, sha256_of
-from spyglass_export.dump.clean import CLEANER_FORMAT, clean_to_folder
+from spyglass_export.dump.clean import CLEANER_FORMAT, CleanDump, clean_to_folder
 from spyglass_export.dump.reading.sources import disk_error, refuse_changed, stamps
 from spyglass_export.environment.installable import FILE, NO_EVIDENCE, OVERRIDE_FILE, Evidence, make_installable
 from spyglass_export.environment.kinds import read_text
 from spyglass_export.errors import UserError
 from spyglass_export.export.completeness import examine_export
-from spyglass_export.export.folder import VERSION_FILE, sql_files
+from spyglass_export.export.folder import PROOF_FILE, VERSION_FILE, sql_files
+from spyglass_export.export.lock import only_one
 from spyglass_export.export.manifest import ExportedTable, Manifest, SourceFile, read_manifest, seed_id
+from spyglass_export.export.proof import Proof, read_proof
 from spyglass_export.export.staging import recover, replaced_contents
 
 # In the order in which they are moved into place: the manifest, which vouches for the others, comes last.
 _WRITTEN = ("sql", FILE, "manifest.json")
+NOT_OF_THIS_DUMP = (
+    f"{PROOF_FILE} was not written together with this dump, so rows are counted only",
+    "dump again: `invoke dump`, which writes both; or remove it",
+)
 
 
 @dataclass(frozen=True)
@@ -52,19 +58,25 @@ def copy_files(
     """
     try:
         export_data.mkdir(parents=True, exist_ok=True)
-        recover(export_data, _WRITTEN)
-        paths = sql_files(paper_dir)
-        environment_path = paper_dir / FILE
-        if not environment_path.is_file():
-            raise UserError(
-                f"there is no {FILE} in {paper_dir}",
-                "Spyglass' Export writes it; or write it with `conda env export`, in the paper's environment",
+        with only_one(export_data, "invoke copy_files"):
+            recover(export_data, _WRITTEN)
+            paths = sql_files(paper_dir)
+            environment_path = paper_dir / FILE
+            if not environment_path.is_file():
+                raise UserError(
+                    f"there is no {FILE} in {paper_dir}",
+                    "Spyglass' Export writes it; or write it with `conda env export`, in the paper's environment",
+                )
+            found = examine_export(paper_dir, paths, read_text(environment_path))
+            if found.lost:
+                raise found.lost
+            proof = read_proof(paper_dir)
+            copied = _copy(
+                paths, environment_path, export_data, paper_id, exclude, evidence, progress, found.version, proof
             )
-        found = examine_export(paper_dir, paths, read_text(environment_path))
-        if found.lost:
-            raise found.lost
-        copied = _copy(paths, environment_path, export_data, paper_id, exclude, evidence, progress, found.version)
-        return replace(copied, warnings=found.warnings)
+            if proof and not any(table.digest for table in copied.manifest.tables):
+                found.warnings.append(NOT_OF_THIS_DUMP)
+            return replace(copied, warnings=found.warnings)
     except OSError as error:
         raise disk_error(error, export_data) from error
 
@@ -78,6 +90,7 @@ def _copy(
     evidence: Evidence,
     progress: Callable[[int], None] | None,
     version: str | None,
+    proof: Proof | None,
 ) -> Copied:
     override_path = export_data / OVERRIDE_FILE
     override = read_text(override_path) if override_path.is_file() else None
@@ -90,7 +103,8 @@ def _copy(
         spyglass_version=version or "",
         evidence=evidence,
     )
-    read = [*paths, *(path for path in (environment_path, version_path, override_path) if path.is_file())]
+    others = (environment_path, version_path, override_path, environment_path.with_name(PROOF_FILE))
+    read = [*paths, *(path for path in others if path.is_file())]
     last = read_manifest(export_data)
     before = stamps(paths)
     with ThreadPoolExecutor(max_workers=1) as pool:
@@ -115,10 +129,7 @@ def _copy(
                 export_hash=_export_hash(sources, environment),
                 seed_id=seed,
                 sources=sources,
-                tables=[
-                    ExportedTable(table.schema, table.name, table.file and f"sql/{table.file}", table.size)
-                    for table in cleaned.tables
-                ],
+                tables=_tables(cleaned, proof, sources[: len(paths)]),
                 files={
                     path.relative_to(folder).as_posix(): path.stat().st_size
                     for path in sorted(folder.rglob("*"))
@@ -128,6 +139,19 @@ def _copy(
             )
             manifest.write(folder)
     return Copied(manifest, changed=True)
+
+
+def _tables(cleaned: CleanDump, proof: Proof | None, dumps: Sequence[SourceFile]) -> list[ExportedTable]:
+    """The tables, with what the source server said of them where the proof is of all these dumps."""
+    is_proven = proof and all(proof.dumps.get(dump.name) == dump.sha256 for dump in dumps)
+    proven = proof.tables if proof and is_proven else {}
+    tables = []
+    for table in cleaned.tables:
+        said = proven.get(f"{table.schema}.{table.name}")
+        file = table.file and f"sql/{table.file}"
+        own = (said.rows, said.digest) if said else (None, None)
+        tables.append(ExportedTable(table.schema, table.name, file, table.size, *own))
+    return tables
 
 
 def _sizes(paths: Sequence[Path]) -> list[int]:

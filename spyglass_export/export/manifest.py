@@ -13,7 +13,7 @@ from spyglass_export.checksum import sha256
 from spyglass_export.files import write_text
 
 FILE = "manifest.json"
-FORMAT = 2
+FORMAT = 3
 
 
 @dataclass(frozen=True)
@@ -27,12 +27,17 @@ class SourceFile:
 
 @dataclass(frozen=True)
 class ExportedTable:
-    """A table: ``file`` is that of its rows, from ``export_data``, or None; ``bytes`` is the size of the rows."""
+    """A table: ``file`` is that of its rows, from ``export_data``, or None; ``bytes`` is the size of the rows.
+
+    ``rows`` and ``digest`` are what the source server said of it, where `invoke dump` asked.
+    """
 
     schema: str
     name: str
     file: str | None
     bytes: int
+    rows: int | None = None
+    digest: str | None = None
 
 
 @dataclass(frozen=True)

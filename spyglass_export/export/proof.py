@@ -32,10 +32,6 @@ class Proof:
         text = json.dumps({"format": FORMAT, **asdict(self)}, indent=1, ensure_ascii=False)
         write_text(folder / PROOF_FILE, text + "\n")
 
-    def is_of(self, name: str, sha256: str) -> bool:
-        """Whether it was written together with this dump."""
-        return self.dumps.get(name) == sha256
-
 
 def read_proof(paper_dir: Path) -> Proof | None:
     """The proof of an export, if it has one. Raises UserError where it cannot be read."""

@@ -51,11 +51,15 @@ NAME = re.compile(r"`((?:[^`]|``)*)`")
 
 @dataclass(frozen=True)
 class Counts:
-    """Rows, and bytes in the database, of each `schema.table`; ``missing`` says why there are none."""
+    """Rows, and bytes in the database, of each `schema.table`; ``missing`` says why there are none.
+
+    ``proof`` tells how the rows were held against those of the lab's server.
+    """
 
     rows: Mapping[str, int]
     bytes: Mapping[str, int]
     missing: str = ""
+    proof: str = ""
 
 
 @dataclass(frozen=True)
@@ -121,6 +125,7 @@ def _facts(contents: Contents) -> dict[str, str]:
         "Spyglass": manifest.spyglass_version or "unknown",
         "Tables": f"{len(contents.tables):,} in {_many(len({t.id.schema for t in contents.tables}), 'schema')}",
         "Rows": f"{sum(counts.rows.values()):,}" if not counts.missing else "not counted yet",
+        "Of the tables": counts.proof or "not held against the source yet",
         "Rows as SQL": _size(sql),
         "In the database": _size(sum(counts.bytes.values())) if not counts.missing else "not built yet",
         "Changes": f"{len(manifest.changes):,}",

@@ -63,9 +63,11 @@ def count_rows(settings: Settings, docker: Docker, export_hash: str) -> Counts:
         if image.labels.get(labels.EXPORT_HASH) != export_hash:
             return Counts({}, {}, "the database was built from another export than this one")
         tables = seed.tables_of_image(docker, name)
+        proof = seed.say_states(seed.proof_of_image(docker, name))
     except UserError as error:
         return Counts({}, {}, error.what)
-    return Counts({table.name: table.rows for table in tables}, {table.name: table.bytes for table in tables})
+    rows, sizes = {table.name: table.rows for table in tables}, {table.name: table.bytes for table in tables}
+    return Counts(rows, sizes, proof=proof)
 
 
 def _left_out(settings: Settings, docker: Docker) -> list[str]:

@@ -86,6 +86,34 @@ def test_orphans_are_reported_and_kept(odd_image: str) -> None:
     assert loaded_tables(odd_image) == {"odd.#odd 'values'": 2, "odd.child": 4, "odd.parent": 2}
 
 
+def test_rows_are_held_against_the_inserts_or_the_source(
+    odd_image: str, odd_export_data: Path, built_image: BuildImage, database: MakeDatabase, tmp_path: Path
+) -> None:
+    counted = {line[0]: line[1:] for line in proof_of(odd_image)}
+    assert {(name, rows, state) for name, (rows, _, state) in counted.items()} == {
+        ("odd.#odd 'values'", "2", "counted"),
+        ("odd.child", "4", "counted"),
+        ("odd.parent", "2", "counted"),
+    }
+    export_data = shutil.copytree(odd_export_data, tmp_path / "export_data")
+    prove(export_data, 2, counted["odd.parent"][1])
+    image = built_image(export_data, "proven")
+    assert [(name, state) for name, _, _, state in proof_of(image) if state == "proven"] == [("odd.parent", "proven")]
+
+    db = database(image)
+    db.start()
+    db.query("INSERT INTO odd.parent VALUES (77)")
+    command = 'MYSQL_PWD="$MYSQL_ROOT_PASSWORD" digest_tables.sh /opt/seed/digests.sql --user=root'
+    now = {line.split("\t")[0]: line.split("\t")[1:] for line in db.execute("bash", "-c", command).splitlines()}
+    assert {name for name, line in now.items() if line != counted[name][:2]} == {"odd.parent"}
+    assert now["odd.parent"][0] == "3"
+    assert db.query("SHOW VARIABLES LIKE 'event_scheduler'") == [("event_scheduler", "OFF")]
+
+
+def proof_of(image: str) -> list[list[str]]:
+    return [line.split("\t") for line in ask("run", "--rm", image, "cat", "/opt/seed/proof.tsv").splitlines()]
+
+
 def test_same_export_gives_the_same_seed(
     example_image: str, odd_image: str, built_image: BuildImage, example_export_data: Path
 ) -> None:
@@ -117,6 +145,13 @@ def add_table_to_manifest(export_data: Path) -> None:
     (export_data / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
 
 
+def prove(export_data: Path, rows: int, digest: str) -> None:
+    """Have the source say of `parent` what `invoke dump` would have asked it."""
+    manifest = json.loads((export_data / "manifest.json").read_text(encoding="utf-8"))
+    next(table for table in manifest["tables"] if table["name"] == "parent").update(rows=rows, digest=digest)
+    (export_data / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+
+
 NOT_STRICT = b"SET sql_mode = ''; INSERT INTO `parent` VALUES (1),('2x')"
 DAMAGED_IMAGE = f"sgx-db-{os.getpid()}-damaged"
 DAMAGES: dict[str, tuple[Callable[[Path], None], list[str]]] = {
@@ -135,6 +170,18 @@ DAMAGES: dict[str, tuple[Callable[[Path], None], list[str]]] = {
     "cut without an error": (
         lambda export: replace_row(export, b"INSERT INTO `parent` VALUES (1),(2)", NOT_STRICT),
         ["MySQL would change what it loads", "Data truncated for column 'id'"],
+    ),
+    "rows that are taken away again": (
+        lambda export: replace_row(export, b"(1),(2);", b"(1),(2); DELETE FROM `parent` WHERE id = 2;"),
+        ["odd.parent: 2 rows were inserted, and 1 are in the database"],
+    ),
+    "fewer rows than the source had": (
+        lambda export: prove(export, 3, "1"),
+        ["odd.parent: the source had 3 rows when it was dumped, and 2 are in the database"],
+    ),
+    "other rows than the source had": (
+        lambda export: prove(export, 2, "1"),
+        ["odd.parent: its 2 rows are not what the source had"],
     ),
     "truncated": (truncate, ["export_data/ is not what its manifest says", "parent"]),
     "table missing": (add_table_to_manifest, ["tables of the manifest are not in the database: odd.lost"]),

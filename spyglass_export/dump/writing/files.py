@@ -10,6 +10,7 @@ from spyglass_export.dump.reading.sources import Source
 from spyglass_export.dump.sql.session import SessionSettings
 from spyglass_export.dump.sql.tokens import Tokens, join, quoted, without_empty_marks
 from spyglass_export.dump.writing.copying import Copier
+from spyglass_export.errors import UserError
 
 # What `clean_sql` writes is a whole dump again.
 FIRST_LINE = b"-- MySQL dump cleaned by spyglass_export\n"
@@ -70,6 +71,7 @@ class _Written:
     settings: SessionSettings
     source: Source
     end: int
+    size: int = 0  # of the file, with all that it was given
 
 
 class RowsWriter:
@@ -91,17 +93,28 @@ class RowsWriter:
             before += rows.settings.for_loading().encode()
         if last is not None and (last.source is not rows.source or last.end != start):
             before = b"\n" + before
+        size = (last.size if last else _size(target)) + len(before) + end - start
         self._copier.append(target, before, rows.source.path, start, end)
-        self._written[target] = _Written(table.schema, rows.settings, rows.source, end)
+        self._written[target] = _Written(table.schema, rows.settings, rows.source, end, size)
 
     def finish(self) -> None:
-        """Wait for all rows, and end each file with a line end."""
+        """Wait for all rows, and end each file with a line end.
+
+        Raises `UserError` where a file has not the rows that were read, such as when something else writes there.
+        """
         self._copier.finish()
-        for target in self._written:
+        for target, written in self._written.items():
+            if _size(target) != written.size:
+                what = f"{target.name} has {_size(target):,} bytes where {written.size:,} were written"
+                raise UserError(what, "see that no other program writes there, and run it again")
             with target.open("ab") as file:
                 file.write(b"\n")
             if digest := self._copier.digests.get(target):
                 digest.update(b"\n")
+
+
+def _size(file: Path) -> int:
+    return file.stat().st_size if file.exists() else 0
 
 
 def rows_file_name(table: Table) -> str:

@@ -1,6 +1,7 @@
 """copy_files: from an export to export_data/, again, and through every kind of trouble."""
 
 import gzip
+import hashlib
 import json
 import os
 import shutil
@@ -15,6 +16,7 @@ import pytest
 from spyglass_export.errors import UserError
 from spyglass_export.export import staging
 from spyglass_export.export.copy_files import copy_files
+from spyglass_export.export.proof import Proof, ProvenTable
 
 SQL = """-- MySQL dump 10.13  Distrib 9.7.4, for Linux (x86_64)
 CREATE DATABASE IF NOT EXISTS `d`; USE `d`;
@@ -47,7 +49,8 @@ def export_data(tmp_path: Path) -> Path:
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+    files = (path for path in sorted(folder.rglob("*")) if path.is_file() and path.name != ".lock")
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
 
 
 def test_the_folder_and_its_manifest(paper: Path, export_data: Path) -> None:
@@ -62,7 +65,7 @@ def test_the_folder_and_its_manifest(paper: Path, export_data: Path) -> None:
         os.path.join("sql", "schema.sql"),  # noqa: PTH118
         os.path.join("sql", "rows", "00001-d.t.sql"),  # noqa: PTH118
     }
-    assert (manifest["format"], manifest["paper_id"], manifest["spyglass_version"]) == (2, "Gu2026", "0.5.5")
+    assert (manifest["format"], manifest["paper_id"], manifest["spyglass_version"]) == (3, "Gu2026", "0.5.5")
     assert [source["name"] for source in manifest["sources"]] == [
         "_Populate_Gu2026.sql",
         "environment.yml",
@@ -220,6 +223,7 @@ def test_a_stop_at_any_rename_leaves_the_old_or_is_finished_by_the_next_run(
     assert found in (old, new)
     assert sorted(path.name for path in export_data.iterdir()) == [
         ".gitkeep",
+        ".lock",
         "environment.yml",
         "manifest.json",
         "sql",
@@ -249,3 +253,47 @@ def test_a_killed_run_leaves_the_old_export_whole(paper: Path, export_data: Path
     process.wait()
 
     assert {name: text for name, text in contents(export_data).items() if not name.startswith(".writing")} == old
+
+
+def test_two_at_once_take_turns(paper: Path, export_data: Path) -> None:
+    rows = b"".join(b"INSERT INTO `t` VALUES ('%06d.nwb');\n" % number for number in range(100_000))
+    (paper / "_Populate_Gu2026.sql").write_bytes(SQL.encode().replace(b"INSERT INTO `t` VALUES ('a.nwb');\n", rows))
+    code = "import sys; from pathlib import Path; from spyglass_export.export.copy_files import copy_files;"
+    code += "copied = copy_files(Path(sys.argv[1]), Path(sys.argv[2]), paper_id='Gu2026'); print(copied.changed)"
+    command = [sys.executable, "-c", code, str(paper), str(export_data)]
+    runs = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(3)]
+    said = [run.communicate() for run in runs]
+
+    assert sorted(out for out, _ in said) == ["False\n", "False\n", "True\n"]
+    assert (export_data / "sql" / "rows" / "00001-d.t.sql").read_bytes().count(b"INSERT") == 100_000
+    assert any("another `invoke copy_files` is at work" in errors for _, errors in said)
+
+
+def proven(paper: Path, dump: bytes) -> None:
+    sha256 = hashlib.sha256(dump).hexdigest()
+    proof = Proof("9.7.4", {"_Populate_Gu2026.sql": sha256}, {"d.t": ProvenTable(1, "42")})
+    proof.write(paper)
+
+
+def test_what_the_source_server_said_is_kept_for_the_build(paper: Path, export_data: Path) -> None:
+    proven(paper, (paper / "_Populate_Gu2026.sql").read_bytes())
+    copied = copy_files(paper, export_data, paper_id="Gu2026")
+    assert [(table.name, table.rows, table.digest) for table in copied.manifest.tables] == [
+        ("t", 1, "42"),
+        ("empty", None, None),
+    ]
+    assert copied.warnings == []
+    assert not copy_files(paper, export_data, paper_id="Gu2026").changed
+
+
+def test_a_proof_of_another_dump_proves_nothing(paper: Path, export_data: Path) -> None:
+    proven(paper, b"another")
+    copied = copy_files(paper, export_data, paper_id="Gu2026")
+    assert [table.digest for table in copied.manifest.tables] == [None, None]
+    assert "was not written together with this dump" in copied.warnings[0][0]
+
+
+def test_a_proof_that_cannot_be_read(paper: Path, export_data: Path) -> None:
+    (paper / "proof.json").write_text('{"format": 1}', encoding="utf-8")
+    with pytest.raises(UserError, match="is not what `invoke dump` wrote"):
+        copy_files(paper, export_data, paper_id="Gu2026")
