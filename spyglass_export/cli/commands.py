@@ -153,7 +153,7 @@ def verify(context: Context) -> None:
     """Read every row of the running database and say which tables are not as they were published."""
     from spyglass_export.containers.verify import verify as verify_database
 
-    settings, docker = _this_stack(context)
+    settings, docker = this_stack(context)
     start_if_down(settings, docker, "db")
     verify_database(docker)
 

@@ -205,6 +205,15 @@ def test_what_is_written_to_the_database_is_kept_over_stop_down_and_up(paper: Pa
     assert "42" in paper.in_db("SELECT n FROM mine.t;")
 
 
+def test_verify_says_which_tables_are_not_as_they_were_published(paper: Paper) -> None:
+    paper.in_db("DROP DATABASE IF EXISTS mine;")
+    assert "rows are as they were published" in paper.invoke("verify")
+    paper.in_db("CREATE DATABASE mine; CREATE TABLE mine.t (n INT); INSERT INTO mine.t VALUES (42);")
+    printed = paper.invoke("verify", status=1)
+    assert re.search(r"mine\.t +is new, with 1 rows", printed)
+    assert "error: 1 tables differ from what was published" in printed
+
+
 def test_enter_gives_a_shell_with_the_papers_environment(paper: Paper) -> None:
     assert "/opt/conda/envs/Gu-2026" in paper.invoke("enter", text="python -c 'import sys; print(sys.prefix)'\n")
 
