@@ -138,6 +138,15 @@ case ${1-} in
 esac
 
 [[ -n ${MYSQL_ROOT_PASSWORD-} ]] || fail 'MYSQL_ROOT_PASSWORD is empty' 'set a password in .env'
+case ${BIND_ADDRESS:-127.0.0.1} in
+  127.* | "[::1]" | ::1) ;;
+  *)
+    paper=${PAPER_ID-}
+    [[ ${MYSQL_ROOT_PASSWORD,,} != "${paper,,}" ]] ||
+      fail "BIND_ADDRESS $BIND_ADDRESS opens MySQL to others, and its password is the paper's ID" \
+        'set MYSQL_ROOT_PASSWORD in .env to one of your own, or BIND_ADDRESS=127.0.0.1'
+    ;;
+esac
 [[ $MYSQL_ROOT_PASSWORD${MYSQL_ROOT_HOST-}${MYSQL_USER-} != *[[:cntrl:]]* ]] ||
   fail 'MYSQL_ROOT_PASSWORD, MYSQL_ROOT_HOST or MYSQL_USER has a line break or another control character' \
     'take it out in .env'

@@ -2,15 +2,22 @@
 
 import logging
 import os
+import re
+import sys
+from ipaddress import ip_address
 from typing import Any
 
 from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
 from jupyter_server.auth import passwd
+from jupyter_server.base.handlers import JupyterHandler
 from jupyter_server.services.contents.largefilemanager import AsyncLargeFileManager
 from traitlets.config import get_config
 
 PAPER_ID = os.environ["PAPER_ID"]
 PAPER_KERNEL = PAPER_ID.lower()
+# Where compose publishes the port. JupyterHub, which sets the other, lets in nobody whom it does not know.
+BIND_ADDRESS = (os.environ.get("BIND_ADDRESS") or "127.0.0.1").strip("[]")
+IS_OPEN = not ip_address(BIND_ADDRESS).is_loopback
 
 
 class PaperKernels(KernelSpecManager):  # type: ignore[misc]
@@ -41,6 +48,27 @@ class PaperNotebooks(AsyncLargeFileManager):  # type: ignore[misc]
         return model
 
 
+def is_own_host(handler: JupyterHandler) -> bool:
+    """Whether a request names this machine: a page of another name that its owner points here is let in nowhere.
+
+    That is DNS rebinding, against which an address of digits is safe. Where the port is open to others, who has to
+    know a password of the author's choice, any name will do.
+    """
+    host = re.sub(r":\d+$", "", handler.request.host).strip("[]").rstrip(".").lower()
+    try:
+        ip_address(host)
+    except ValueError:
+        local = ("localhost", *handler.settings.get("local_hostnames", ()))
+        return IS_OPEN or "JUPYTERHUB_SERVICE_PREFIX" in os.environ or host in local or host.endswith(".localhost")
+    return True
+
+
+JupyterHandler.check_host = is_own_host
+if IS_OPEN and os.environ["JUPYTER_SERVER_APP_PASSWORD"].lower() == PAPER_ID.lower():
+    sys.exit(
+        f"error: BIND_ADDRESS {BIND_ADDRESS} opens JupyterLab to others, and its password is the paper's ID\n"
+        "hint: set JUPYTER_SERVER_APP_PASSWORD in .env to one of your own, or BIND_ADDRESS=127.0.0.1"
+    )
 c = get_config()
 c.ServerApp.ip = "0.0.0.0"  # noqa: S104 - in the container; compose chooses the host's address
 c.ServerApp.port = int(os.environ.get("JUPYTER_PORT", "8888"))

@@ -92,4 +92,6 @@ if __name__ == "__main__":
     except OSError as error:
         lines = [f"they cannot be brought up to date: {error}"]
     for line in lines:
-        print(f"notebooks: {line}", flush=True)
+        # A name of a file may hold what a terminal obeys.
+        shown = "".join(one if one.isprintable() else ascii(one)[1:-1] for one in line)
+        print(f"notebooks: {shown}", flush=True)

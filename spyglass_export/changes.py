@@ -1,6 +1,19 @@
 """What was changed on the way from the export to the containers, and why."""
 
-from dataclasses import dataclass
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+_ABOUT_ACCOUNTS = re.compile(
+    r"\b(IDENTIFIED|PASSWORD|AUTHENTICATION|(CREATE|ALTER|DROP)\s+(USER|ROLE|SERVER)|GRANT|REVOKE|CHANGE\s+(MASTER|REPL))",
+    re.IGNORECASE,
+)
+_QUOTED = r"(?:`[^`]*`|'[^']*'|\"[^\"]*\")"
+_ACCOUNT = re.compile(rf"{_QUOTED}\s*@\s*(?:{_QUOTED}|[\w.%:-]+)|(?<=DEFINER=)[^\s`'\"]+", re.IGNORECASE)
+_PATH = re.compile(
+    r"(?:file:/*)?(?<![\w/:.@-])(?:~?(?:/[^\s/'\"`,;)]+){2,}/?|[A-Za-z]:[\\/][^'\"`,;\n]+|\\\\[\w.-]+\\[^'\"`,;\n]+)"
+    r"|file:/[^\s'\"`,;)]+"
+)
 
 
 @dataclass(frozen=True)
@@ -16,3 +29,18 @@ class Change:
     before: str
     after: str
     reason: str
+
+    def for_readers(self, kind_of_credential: Callable[[str], str]) -> "Change":
+        """Tell no more than others may know: what was an account, a path or a credential only by its kind.
+
+        ``kind_of_credential`` says which kind a text holds, and nothing where it holds none.
+        """
+
+        def shown(text: str) -> str:
+            if kind := kind_of_credential(text):
+                return f"({kind})"
+            if _ABOUT_ACCOUNTS.search(text):
+                return "(a statement on accounts)"
+            return _PATH.sub("(a path)", _ACCOUNT.sub("(an account)", text))
+
+        return replace(self, where=shown(self.where), before=shown(self.before), after=shown(self.after))

@@ -5,6 +5,7 @@ Rich is imported where it is used: plain lines do without, so that most commands
 
 import errno
 import os
+import re
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -19,7 +20,9 @@ from spyglass_export.errors import UserError
 if TYPE_CHECKING:
     from rich.console import Console
 
-_CONTROL_CODES = dict.fromkeys(map(ord, "\a\b\v\f\r"))  # would ring, or overwrite what stands there
+_OVERWRITING = dict.fromkeys(map(ord, "\a\b\v\f\r"))  # would ring, or overwrite what stands there
+# What a terminal obeys instead of showing it, what turns the direction of writing, and names that are no UTF-8.
+_UNSHOWN = re.compile("[\0-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
 
 
 @cache
@@ -34,6 +37,11 @@ def _console(*, stderr: bool = False) -> "Console":
 def is_terminal() -> bool:
     """Whether somebody sees standard output while it is written."""
     return sys.stdout is not None and sys.stdout.isatty()
+
+
+def printable(text: str) -> str:
+    """Show control characters by their codes, so that no name of a file or table can command the terminal."""
+    return _UNSHOWN.sub(lambda one: one[0].encode("unicode_escape").decode(), text.translate(_OVERWRITING))
 
 
 def say(text: str) -> None:
@@ -51,7 +59,7 @@ def _print(text: str, stream: TextIO | None) -> None:
     if stream is None:  # closed; print() would take standard output for it
         return
     try:
-        print(text.translate(_CONTROL_CODES), file=stream, flush=True)
+        print(printable(text), file=stream, flush=True)
     except BrokenPipeError:  # as of `| head`, which has what it wants
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
         raise SystemExit(1) from None
@@ -61,7 +69,7 @@ def warn(text: str) -> None:
     """Print a warning line."""
     from rich.markup import escape
 
-    _console(stderr=True).print(f"[yellow]warning:[/] {escape(text)}")
+    _console(stderr=True).print(f"[yellow]warning:[/] {escape(printable(text))}")
 
 
 def show_table(title: str, columns: list[str], rows: list[list[str]]) -> None:
@@ -74,7 +82,7 @@ def show_table(title: str, columns: list[str], rows: list[list[str]]) -> None:
     for column in columns:
         table.add_column(column, overflow="fold")
     for row in rows:
-        table.add_row(*(escape(cell) for cell in row))
+        table.add_row(*(escape(printable(cell)) for cell in row))
     # A table is laid out for the terminal's width; where there is none, next to nothing is folded.
     console = _console() if is_terminal() else Console(highlight=False, emoji=False, width=200)
     console.print(table, soft_wrap=False)
@@ -85,8 +93,8 @@ def status(text: str) -> Iterator[Callable[[str], None]]:
     """Show on a terminal what goes on; gives what to call with what goes on next."""
     from rich.markup import escape
 
-    with _console().status(escape(text)) as shown:
-        yield lambda text: shown.update(escape(text))
+    with _console().status(escape(printable(text))) as shown:
+        yield lambda text: shown.update(escape(printable(text)))
 
 
 @contextmanager
@@ -134,7 +142,9 @@ def errors_as_lines(*, debug: bool = False) -> Iterator[None]:
         from rich.markup import escape
 
         what, hint = _explain(error)
-        _console(stderr=True).print(f"[bold red]error:[/] {escape(what)}\n[bold]hint:[/] {escape(hint)}")
+        _console(stderr=True).print(
+            f"[bold red]error:[/] {escape(printable(what))}\n[bold]hint:[/] {escape(printable(hint))}"
+        )
         raise SystemExit(1) from None
 
 

@@ -99,7 +99,7 @@ class Settings:
         "The address both ports listen on; 127.0.0.1 is this machine alone",
         address,
         "127.0.0.1",
-        to=("compose", "reader"),
+        to=("compose", "reader", "hub"),
     )
     hub_port: int = setting(
         "JupyterLab's port on this machine; `auto` finds a free one and keeps it",
@@ -272,6 +272,8 @@ def examine(root: Path, environment: Mapping[str, str]) -> tuple[Settings | None
         raise UserError(
             f"{env_file} is not UTF-8 text: {error.reason} at byte {error.start}", "save it as UTF-8"
         ) from error
+    if not (root / "docker-compose.yml").is_file():
+        given.pop("DOCKER", None)  # a bundle, which somebody else wrote, shall not say what runs here
     given |= {name: environment[name] for name in DECLARED if name in environment}
 
     texts: dict[str, str] = {}

@@ -8,6 +8,8 @@ from pathlib import Path
 from dotenv.parser import parse_stream
 
 from spyglass_export.checks.check import Check, failed, passed, warned
+from spyglass_export.containers.ports import open_to_who_guesses
+from spyglass_export.env_values import is_read_alike
 from spyglass_export.errors import UserError
 from spyglass_export.settings import DECLARED, Settings, examine, unreadable_lines
 
@@ -42,10 +44,8 @@ def check_env_file(root: Path, environment: Mapping[str, str]) -> tuple[list[Che
         if name in KNOWN and name in environment and environment[name] != value:
             what = f"{name} in the environment of this shell overrides the one in .env"
             checks.append(warned(NAME, what, f"unset {name} in the shell where .env is right"))
-    if settings and _is_open_with_known_password(settings):
-        what = f"{settings.bind_address} is open to the network and a password is the paper's ID"
-        hint = "set JUPYTER_SERVER_APP_PASSWORD and MYSQL_ROOT_PASSWORD in .env, or BIND_ADDRESS=127.0.0.1"
-        checks.append(warned(NAME, what, hint))
+    if settings and (trouble := open_to_who_guesses(settings)):
+        checks.append(failed(NAME, trouble))
     if not checks and settings:
         defaults = sum(name not in values and name not in environment for name in KNOWN)
         checks.append(
@@ -72,6 +72,9 @@ def _check_lines(text: str) -> list[Check]:
                 what = f"{line.key} is set twice, in lines {seen[line.key]} and {number}; the last one holds"
                 checks.append(warned(NAME, what, "keep one of the two lines"))
             seen[line.key] = number
+            if line.key in KNOWN and not is_read_alike(line.original.string.partition("=")[2].strip()):
+                what = f"line {number}: plain `docker compose` reads {line.key} otherwise than `invoke`"
+                checks.append(warned(NAME, what, "put it in single quotes; with both $ and ', or \\\\, choose another"))
     return checks
 
 
@@ -79,8 +82,3 @@ def _unknown(name: str) -> Check:
     nearest = difflib.get_close_matches(name.upper(), KNOWN, n=1)
     hint = f"did you mean {nearest[0]}?" if nearest else "take it out; env.example has every setting"
     return warned(NAME, f"{name} is not a setting, and nothing reads it", hint)
-
-
-def _is_open_with_known_password(settings: Settings) -> bool:
-    passwords = (settings.jupyter_server_app_password, settings.mysql_root_password)
-    return not settings.bind_address.is_loopback and settings.paper_id in passwords

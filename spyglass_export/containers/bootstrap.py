@@ -29,6 +29,7 @@ from spyglass_export.containers.faults import (
     OtherVersion,
     Paused,
 )
+from spyglass_export.env_values import as_written
 from spyglass_export.errors import UserError
 from spyglass_export.settings import Settings
 
@@ -122,7 +123,7 @@ def ensure_base_images(settings: Settings, docker: Docker) -> None:
     if bundle and not settings.ca_bundle:
         new["CA_BUNDLE"] = str(bundle)
     for name, value in new.items():
-        set_key(settings.root / ".env", name, value, quote_mode="auto")
+        set_key(settings.root / ".env", name, as_written(name, value), quote_mode="never")
         console.say(f"set {name}={value} in .env")
 
 

@@ -57,9 +57,22 @@ def _free_port(address: Address, first: int, taken: set[int]) -> int:
 
 
 def check_ports(settings: Settings, docker: Docker) -> None:
-    """Raise UserError where a port is taken by anything but this paper's own containers."""
+    """Raise UserError where a port is taken by anything but this paper's own containers, or open to who guesses."""
+    if trouble := open_to_who_guesses(settings):
+        raise trouble
     for problem in port_problems(settings, docker).values():
         raise problem
+
+
+def open_to_who_guesses(settings: Settings) -> UserError | None:
+    """Say that others reach a port whose password is the paper's ID; None where that is not so."""
+    passwords = (settings.jupyter_server_app_password, settings.mysql_root_password)
+    if settings.bind_address.is_loopback or settings.paper_id.lower() not in (one.lower() for one in passwords):
+        return None
+    return UserError(
+        f"BIND_ADDRESS {settings.bind_address} opens the ports to others, and a password is the paper's ID",
+        "set JUPYTER_SERVER_APP_PASSWORD and MYSQL_ROOT_PASSWORD in .env to your own, or BIND_ADDRESS=127.0.0.1",
+    )
 
 
 def port_problems(settings: Settings, docker: Docker) -> dict[str, UserError]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from spyglass_export.checksum import sha256, sha256_of
 from spyglass_export.dump.clean import CLEANER_FORMAT, CleanDump, clean_to_folder
 from spyglass_export.dump.reading.sources import disk_error, refuse_changed, stamps
+from spyglass_export.environment.credentials import kind_of_credential
 from spyglass_export.environment.installable import FILE, NO_EVIDENCE, OVERRIDE_FILE, Evidence, make_installable
 from spyglass_export.environment.kinds import read_text
 from spyglass_export.errors import UserError
@@ -135,7 +136,8 @@ def _copy(
                     for path in sorted(folder.rglob("*"))
                     if path.is_file()
                 },
-                changes=[*changes, *cleaned.changes],
+                # The manifest is in the database's image.
+                changes=[one.for_readers(kind_of_credential) for one in (*changes, *cleaned.changes)],
             )
             manifest.write(folder)
     return Copied(manifest, changed=True)

@@ -1,5 +1,6 @@
 """PAPER_ID.zip: all that a reader needs, and nothing else."""
 
+import stat
 import zipfile
 import zlib
 from collections.abc import Mapping
@@ -80,7 +81,8 @@ def write(
     with replaced(target) as incoming, zipfile.ZipFile(incoming, "w", zipfile.ZIP_DEFLATED) as file:
         for name, content in sorted(_contents(settings, docker, images, references, start).items()):
             entry = zipfile.ZipInfo(name, (year, month, day, hour, minute, second))
-            entry.external_attr = (0o755 if name.endswith(".sh") else 0o644) << 16
+            mode = 0o600 if name == ".env" else 0o755 if name.endswith(".sh") else 0o644
+            entry.external_attr = (stat.S_IFREG | mode) << 16
             entry.compress_type = zipfile.ZIP_DEFLATED
             file.writestr(entry, content)
     return target

@@ -22,6 +22,15 @@ def test_text_does_not_ring_or_go_back(capsys: pytest.CaptureFixture[str]) -> No
     assert capsys.readouterr().out == "50 %100 %\n"
 
 
+def test_no_name_commands_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    console.say("a\x1b]0;title\x9bname\u202egpj.exe\udcff")
+    console.warn("b\x1b[2J")
+
+    shown = capsys.readouterr()
+    assert shown.out == "a\\x1b]0;title\\x9bname\\u202egpj.exe\\udcff\n"
+    assert "b\\x1b[2J" in shown.err
+
+
 def test_a_note_below_a_status_is_on_standard_error(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -105,8 +105,8 @@ def test_the_network_is_not_let_in_with_a_password_that_everyone_knows(tmp_path:
 
     [(status, what, fix)] = checked(tmp_path, open_to_all)
 
-    assert status == "warning"
-    assert "open to the network" in what
+    assert status == "failure"
+    assert "opens the ports to others" in what
     assert "JUPYTER_SERVER_APP_PASSWORD" in fix
     assert checked(tmp_path, f"{open_to_all}JUPYTER_SERVER_APP_PASSWORD=another\n")[0][0] == "ok"
 
