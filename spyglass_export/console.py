@@ -23,6 +23,12 @@ if TYPE_CHECKING:
 _OVERWRITING = dict.fromkeys(map(ord, "\a\b\v\f\r"))  # would ring, or overwrite what stands there
 # What a terminal obeys instead of showing it, what turns the direction of writing, and names that are no UTF-8.
 _UNSHOWN = re.compile("[\0-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
+# Users, passwords and tokens in the address of a channel, an index or a repository.
+_CREDENTIAL = re.compile(
+    r"(?<=//)(?!git@)[^\s/'\"@:]*(?::(?!\d+/)[^\s'\"@]*)?@(?=[\w\[])|(?<=/t/)[^\s/'\"]+(?=/)"
+    r"|(?<=[?&;])[\w-]*(?:token|sig|signature|key|secret|password|credential)=[^\s&'\"]+",
+    re.IGNORECASE,
+)
 
 
 @cache
@@ -40,7 +46,8 @@ def is_terminal() -> bool:
 
 
 def printable(text: str) -> str:
-    """Show control characters by their codes, so that no name of a file or table can command the terminal."""
+    """Show control characters by their codes, so that no name can command the terminal, and no credential at all."""
+    text = _CREDENTIAL.sub("…", text)
     return _UNSHOWN.sub(lambda one: one[0].encode("unicode_escape").decode(), text.translate(_OVERWRITING))
 
 

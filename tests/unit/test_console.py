@@ -31,6 +31,31 @@ def test_no_name_commands_the_terminal(capsys: pytest.CaptureFixture[str]) -> No
     assert "b\\x1b[2J" in shown.err
 
 
+@pytest.mark.parametrize(
+    "address",
+    [
+        "https://ada:s3/cret@lab.example/conda",
+        "https://s3cret@lab.example/conda",
+        "https://conda.anaconda.org/t/s3cret/lab",
+        "https://lab.example/simple?token=s3cret",
+    ],
+)
+def test_no_credential_of_an_address_is_shown(capsys: pytest.CaptureFixture[str], address: str) -> None:
+    console.say(f"could not look at {address} now")
+
+    shown = capsys.readouterr().out
+    assert "cret" not in shown
+    assert shown.startswith("could not look at https://")
+    assert shown.endswith(" now\n")
+
+
+def test_a_public_address_is_shown_whole(capsys: pytest.CaptureFixture[str]) -> None:
+    line = "git+ssh://git@github.com/lab/tool, https://host:8080/lab/tool@v1.0 and https://conda.anaconda.org/pytorch"
+    console.say(line)
+
+    assert capsys.readouterr().out == f"{line}\n"
+
+
 def test_a_note_below_a_status_is_on_standard_error(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
