@@ -159,7 +159,19 @@ def test_the_commands_run_with_what_is_in_the_zip_and_three_packages(unpacked: P
 
     assert done.returncode == 0, done.stderr
     commands = {line.split()[0] for line in done.stdout.splitlines() if line.startswith("  ") and line[2] != " "}
-    assert commands == {"run", "stop", "down", "enter", "status", "url", "logs", "test_notebooks", "merge", "unmerge"}
+    assert commands == {
+        "run",
+        "stop",
+        "down",
+        "enter",
+        "status",
+        "url",
+        "logs",
+        "test_notebooks",
+        "merge",
+        "unmerge",
+        "verify",
+    }
 
 
 def test_the_readme_names_paper_address_and_password(unpacked: Path) -> None:
