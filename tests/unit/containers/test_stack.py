@@ -159,7 +159,9 @@ def test_a_busy_port_is_named_with_a_free_one(tmp_path: Path) -> None:
 
 
 def test_an_address_that_is_not_this_machines(tmp_path: Path) -> None:
-    settings = project(tmp_path, "PAPER_ID=a\nBIND_ADDRESS=192.0.2.1\n")
+    settings = project(
+        tmp_path, "PAPER_ID=a\nBIND_ADDRESS=192.0.2.1\nJUPYTER_SERVER_APP_PASSWORD=b\nMYSQL_ROOT_PASSWORD=b\n"
+    )
 
     with pytest.raises(UserError, match=r"BIND_ADDRESS 192\.0\.2\.1 is not an address of this machine"):
         ports.check_ports(settings, Docker(("true",), tmp_path, project="spyglass-a"))
