@@ -16,7 +16,7 @@ from spyglass_export.merging.plan import Plan, TablePlan
 from spyglass_export.merging.record import Record
 from spyglass_export.merging.rows import Piece, Rows
 from spyglass_export.merging.server import Server
-from spyglass_export.merging.tables import TableId, text_literal
+from spyglass_export.merging.tables import TableId, read_tables, text_literal
 
 LOCK = "spyglass_export merge"
 LOCK_SECONDS = 60
@@ -59,8 +59,6 @@ def _was_committed(target: Server, path: Path) -> bool:
 
 
 def _present(target: Server, name: TableId, key: Sequence[str], rows: Sequence[Sequence[object]]) -> list[object]:
-    from spyglass_export.merging.tables import read_tables
-
     table = read_tables(target, {name.schema}).get(name)
     if table is None:
         return []
