@@ -78,7 +78,9 @@ def _held_against(script: Script, outline: Outline) -> list[str]:
     for (schema, table), asked in calls.items():
         pieces = known.get((schema.lower(), table.lower()))
         if pieces is None:
-            too_long = " (no program takes so long a condition)" * any(len(parts_of(call.where)) > 1 for call in asked)
+            too_long = " (no program takes so long a condition)" * any(
+                parts_of(call.where) != [call.where] for call in asked
+            )
             problems.append(f"{schema}.{table} is missing{too_long}")
         elif problem := _difference(asked, pieces):
             problems.append(f"{schema}.{table} {problem}")
