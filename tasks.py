@@ -95,6 +95,7 @@ def _copy_files(settings: Settings, docker: Docker) -> None:
     from spyglass_export.environment import lock
     from spyglass_export.export.copy_files import copy_files
     from spyglass_export.export.folder import sql_files
+    from spyglass_export.export.unchanged import remember
 
     if docker.dry:
         console.say(f"# copies and cleans {settings.spyglass_paper_dir} to {settings.export_data}")
@@ -112,6 +113,7 @@ def _copy_files(settings: Settings, docker: Docker) -> None:
             progress=advance,
         )
     lock.write(settings.export_data, prepared.lock)
+    remember(settings)
     for what, fix in copied.warnings:
         console.warn(f"{what}; {fix}")
     for line in copied.manifest.summary() if copied.changed else [f"export_data/ is up to date with {folder}"]:
@@ -143,6 +145,7 @@ def up(context: Context) -> None:
     """Build both images from the export and start them; prints JupyterLab's URL and password."""
     from spyglass_export.containers import seed
     from spyglass_export.containers.build import build_images
+    from spyglass_export.export.unchanged import is_as_remembered
     from spyglass_export.notebooks.files import check_links, tell_left_out
     from spyglass_export.publishing import provenance
 
@@ -151,7 +154,10 @@ def up(context: Context) -> None:
     stack.check_folder(settings, docker)
     ports.check_ports(settings, docker)
     check_links(settings.notebooks)
-    _copy_files(settings, docker)
+    if not docker.dry and is_as_remembered(settings):
+        console.say(f"export_data/ is up to date with {settings.spyglass_paper_dir}")
+    else:
+        _copy_files(settings, docker)
     if omitted := tell_left_out(settings.notebooks):
         console.say(omitted)
     docker = stack.authors_docker(settings, dry=docker.dry)

@@ -1,0 +1,50 @@
+"""Whether export_data/ is what `copy_files` made last, of what is there now: a build then need not read the export."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from spyglass_export.checksum import sha256_of
+from spyglass_export.environment.installable import OVERRIDE_FILE
+from spyglass_export.errors import UserError
+from spyglass_export.export.manifest import FILE, read_manifest
+from spyglass_export.files import write_text
+from spyglass_export.settings import Settings
+
+# Hidden, as no image takes it.
+_REMEMBERED = ".copied"
+_PACKAGE = Path(__file__).resolve().parents[1]
+
+
+def remember(settings: Settings) -> None:
+    """Write down what export_data/ was made of, and what it holds."""
+    write_text(settings.export_data / _REMEMBERED, _state(settings))
+
+
+def is_as_remembered(settings: Settings) -> bool:
+    """Whether nothing has changed since: the export, the settings that count, this program, and export_data/ itself."""
+    file = settings.export_data / _REMEMBERED
+    try:
+        return (
+            file.is_file()
+            and file.read_text(encoding="utf-8") == _state(settings)
+            and read_manifest(settings.export_data) is not None
+        )
+    except (OSError, UserError):
+        return False  # whoever reads the export says what is wrong
+
+
+def _state(settings: Settings) -> str:
+    made = settings.export_data
+    files = [
+        *_files(settings.spyglass_paper_dir),
+        *_files(made / "sql"),
+        *(file for file in made.iterdir() if file.name in (FILE, "environment.yml", OVERRIDE_FILE)),
+        *_PACKAGE.rglob("*.py"),
+        *_PACKAGE.rglob("*.json"),
+    ]
+    stamps = (f"{file} {status.st_size} {status.st_mtime_ns}" for file in sorted(files) for status in (file.stat(),))
+    return sha256_of(settings.paper_id, settings.hub_base_image, *settings.env_exclude, *stamps)
+
+
+def _files(folder: Path) -> Iterable[Path]:
+    return (path for path in folder.rglob("*") if path.is_file())
