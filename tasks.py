@@ -41,7 +41,7 @@ def _authors_stack(context: Context) -> tuple[Settings, Docker]:
 
 @command()
 def bootstrap(context: Context) -> None:
-    """Make this machine ready: .env, Docker, base images. Quick and silent when it already is."""
+    """Make this machine ready: .env, Docker, base images. Quick when it already is."""
     from spyglass_export.containers.bootstrap import ensure_base_images, ensure_engine, make_env_file
 
     if not context.config.run.dry:
@@ -49,6 +49,8 @@ def bootstrap(context: Context) -> None:
     settings, docker = _authors_stack(context)
     ensure_engine(docker)
     ensure_base_images(settings, docker)
+    if not docker.dry:
+        console.say(f"this machine is ready to build {settings.paper_id}; `invoke check` looks at the paper")
 
 
 @command(help={"json": "print what was found as JSON instead of a table"})
@@ -59,6 +61,8 @@ def check(context: Context, json: bool = False) -> None:
     found = run_checks(ROOT, os.environ, dry=bool(context.config.run.dry))
     (show_as_json if json else show_as_table)(found)
     require_no_failure(found)
+    if not json:
+        console.say("ready to build: `invoke build`")
 
 
 @command(
@@ -172,6 +176,7 @@ def up(context: Context) -> None:
     for one in seed.orphans(docker):
         console.say(f"  {one.rows:,} rows of {one.table} refer to rows that the export left out of {one.parent}")
     print_url(settings)
+    console.say("next: open it and look; `invoke test_notebooks` runs all notebooks and compares what they show")
 
 
 @command(
@@ -238,7 +243,16 @@ def publish(context: Context, incomplete: bool = False) -> None:
 
 
 def _say_written(path: Path, docker: Docker) -> None:
-    console.say(f"# writes {path}" if docker.dry else f"wrote {path}: give it to your readers")
+    if docker.dry:
+        console.say(f"# writes {path}")
+        return
+    size = sum(file.stat().st_size for file in ([path] if path.is_file() else path.rglob("*")) if file.is_file())
+    console.say(f"wrote {path} ({size / 1e6:,.1f} MB)")
+    console.say(
+        "next: give it to your readers; its README.md tells how to start"
+        if path.is_file()
+        else "next: upload all its files to Zenodo or DANDI; docs/from-export-to-journal.md has the steps"
+    )
 
 
 @command(help={"incomplete": "also where the hub's image lacks packages of the environment"})
@@ -274,7 +288,7 @@ def test(context: Context, select: str = "") -> None:
 
 @command()
 def lint(context: Context) -> None:
-    """Check code, types, imports, shell scripts, Dockerfiles and YAML."""
+    """Check code, types, imports, shell scripts, Dockerfiles, YAML and the links of the documentation."""
     listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True)
     files = [name for name in listed.stdout.split("\0") if name and (ROOT / name).is_file()]
     linters = (
@@ -285,13 +299,15 @@ def lint(context: Context) -> None:
         ["shellcheck", "--external-sources", *(name for name in files if name.endswith((".sh", ".sbatch", ".ci/run")))],
         ["hadolint", *(name for name in files if name.endswith("Dockerfile"))],
         [sys.executable, "-m", "yamllint", "--strict", *(name for name in files if name.endswith((".yml", ".yaml")))],
+        [sys.executable, "-m", "mkdocs", "build", "--quiet", "--strict", "--site-dir", str(ROOT / "build" / "site")],
     )
     failed = []
     for linter in linters:
         # Tools of this Python's environment come first, whether it is activated or not.
         path = os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", "")))
+        environment = os.environ | {"PATH": path, "NO_MKDOCS_2_WARNING": "1"}
         name = next(word for word in linter if word not in (sys.executable, "-m"))
-        if subprocess.run(linter, cwd=ROOT, env=os.environ | {"PATH": path}, check=False).returncode:
+        if subprocess.run(linter, cwd=ROOT, env=environment, check=False).returncode:
             failed.append(name)
     if failed:
         raise Exit(f"{', '.join(failed)} found something", code=1)

@@ -76,6 +76,10 @@ def run_notebooks(
         f"{len(results) - len(troubled)} of {len(results)} passed; notebooks/{EXECUTED}/ has their executed copies, "
         f"and in NAME.compared.html saved and new side by side{where}"
     )
+    if keep and not troubled:
+        console.say(
+            "next: `invoke report` makes a page for co-authors; `invoke archive` or `invoke publish` shares the paper"
+        )
     console.say(sentence(results))
     if troubled:
         raise UserError(f"{len(troubled)} of {len(results)} notebooks did not pass: {', '.join(troubled)}", FIX)
