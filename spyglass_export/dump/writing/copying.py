@@ -59,6 +59,7 @@ class Copier:
 
     def __init__(self, *, hashed: bool = False) -> None:
         self.digests: dict[Path, hashlib._Hash] = {}
+        self.blank_lines: dict[Path, int] = {}  # how many came between what was to come before rows, and these
         self._hashed = hashed
         self._waiting: SimpleQueue[_Range | None] = SimpleQueue()
         self._thread: Thread | None = None
@@ -110,10 +111,11 @@ class Copier:
                         output = files.enter_context(target.open("r+b" if target.exists() else "xb", buffering=0))
                         stream = files.enter_context(source.open("rb", buffering=0))
                         opened = target, source
-                    before = _append(output.fileno(), before, stream.fileno(), start, end)
+                    appended = _append(output.fileno(), before, stream.fileno(), start, end)
+                    self.blank_lines[target] = self.blank_lines.get(target, 0) + len(appended) - len(before)
                     if self._hashed:
                         digest = self.digests.setdefault(target, hashlib.sha256())
-                        digest.update(before)
+                        digest.update(appended)
                         _hash(digest, stream.fileno(), start, end)
         except Exception as error:  # raised again by finish()
             self._error = error

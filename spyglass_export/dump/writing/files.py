@@ -104,8 +104,9 @@ class RowsWriter:
         """
         self._copier.finish()
         for target, written in self._written.items():
-            if _size(target) != written.size:
-                what = f"{target.name} has {_size(target):,} bytes where {written.size:,} were written"
+            expected = written.size + self._copier.blank_lines.get(target, 0)
+            if _size(target) != expected:
+                what = f"{target.name} has {_size(target):,} bytes where {expected:,} were written"
                 raise UserError(what, "see that no other program writes there, and run it again")
             with target.open("ab") as file:
                 file.write(b"\n")

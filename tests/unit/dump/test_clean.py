@@ -179,6 +179,16 @@ def test_a_large_file_has_its_rows_copied_while_it_is_read(
     assert large.read_bytes().split() == small.read_bytes().split()
 
 
+@pytest.mark.parametrize("header", ["", "-- one line more\n"])  # the rows begin at another place of a page
+def test_a_table_of_several_megabytes_is_kept(clean: Clean, header: str) -> None:
+    row = b"(1,'" + b"x" * 9_000 + b"')"
+    rows = b"INSERT INTO `t` VALUES " + b",".join([row] * 600) + b";\n"
+
+    assert clean((header + USE + T).encode() + rows).rows["t"].partition(b"FOREIGN_KEY_CHECKS=0;\n")[2].strip() == (
+        rows.strip()
+    )
+
+
 def test_a_refused_file_leaves_the_output_as_it_was(tmp_path: Path) -> None:
     source, output = tmp_path / "in.sql", tmp_path / "out.sql"
     source.write_text(USE + T + "INSERT INTO `t` VALUES (1,'x", encoding="utf-8")
