@@ -33,7 +33,8 @@ if sys.argv[1:3] == ["system", "df"]:
 @pytest.fixture
 def paper(tmp_path: Path) -> Path:
     """A paper with two volumes of its export, one of them superseded, and the author's data."""
-    shutil.copy(ROOT / "tasks.py", tmp_path)
+    for name in ("tasks.py", "docker-compose.yml"):  # an author's folder: a reader's says nothing of DOCKER
+        shutil.copy(ROOT / name, tmp_path)
     for name in ("notebooks", "export_data"):
         (tmp_path / name).mkdir()
     (tmp_path / "docker.py").write_text(DOCKER)
