@@ -14,4 +14,5 @@ TESTED = f"{PREFIX}tested"
 # https://specs.opencontainers.org/image-spec/annotations/
 CREATED = "org.opencontainers.image.created"
 REVISION = "org.opencontainers.image.revision"
+LICENCES = "org.opencontainers.image.licenses"
 DESCRIPTION = "org.opencontainers.image.description"

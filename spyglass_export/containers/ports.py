@@ -77,18 +77,25 @@ def open_to_who_guesses(settings: Settings) -> UserError | None:
 
 def port_problems(settings: Settings, docker: Docker) -> dict[str, UserError]:
     """Give what is wrong with each port, by its setting's name; raise UserError where no port can be right."""
-    own = docker.ask("ps", "--filter", f"label=com.docker.compose.project={docker.project}", "--format", "{{.Ports}}")
-    held = {int(port) for port in re.findall(r":(\d+)->", own)}
+    held = _ports_held(docker, docker.project)
+    papers_own = _ports_held(docker, settings.project) | _ports_held(docker, f"reader-{settings.project}")
     problems = {}
     for name, port in (("HUB_PORT", settings.hub_port), ("DB_PORT", settings.db_port)):
         if docker.dry or port in held or _is_free(settings.bind_address, port):
             continue
         taken = {settings.hub_port, settings.db_port}
         free = _free_port(settings.bind_address, port + 1, taken)
+        by = "this paper's other containers" if port in papers_own else "another program"
+        mend = "remove those with `invoke down`, which keeps all volumes, or " if port in papers_own else ""
         problems[name] = UserError(
-            f"port {port} ({name}) is in use by another program", f"set {name}={free} in .env: port {free} is free"
+            f"port {port} ({name}) is in use by {by}", f"{mend}set {name}={free} in .env: port {free} is free"
         )
     return problems
+
+
+def _ports_held(docker: Docker, project: str) -> set[int]:
+    listed = docker.ask("ps", "--filter", f"label=com.docker.compose.project={project}", "--format", "{{.Ports}}")
+    return {int(port) for port in re.findall(r":(\d+)->", listed)}
 
 
 def _is_free(address: Address, port: int) -> bool:

@@ -10,7 +10,7 @@ from spyglass_export.containers.archived import ARCHIVED_IMAGES, CHECKSUMS
 from spyglass_export.containers.docker import Docker
 from spyglass_export.errors import UserError
 from spyglass_export.files import write_text
-from spyglass_export.publishing import bundle, elsewhere, provenance
+from spyglass_export.publishing import bundle, citation, elsewhere, provenance
 from spyglass_export.publishing.ro_crate import CRATE, describe
 from spyglass_export.publishing.secrets import check_no_secret
 from spyglass_export.settings import Settings
@@ -19,6 +19,8 @@ from spyglass_export.settings import Settings
 OCI_LAYOUT_ENGINE = 25
 # Level 9 takes more than twice as long for 8 %.
 ZSTD_LEVEL = "-7"
+# What comes from the repository as it is, and its name in the archive.
+COPIED = {"LICENSE": "LICENSE", "CITATION.cff": "CITATION.cff", "bundle/archive_tasks.py": "tasks.py"}
 
 
 def write_archive(settings: Settings, docker: Docker, *, incomplete: bool = False) -> Path:
@@ -34,6 +36,7 @@ def write_archive(settings: Settings, docker: Docker, *, incomplete: bool = Fals
     images = provenance.images_as_tested(settings, docker, incomplete=incomplete)
     check_no_secret(settings)
     _check_engine(docker)
+    _ask_for_citation(settings)
     images = provenance.label_with_last_test(settings, docker, images)
     references = {service: f"{image.name}:{image.tag}" for service, image in images.items()}
     for service, image in images.items():
@@ -63,13 +66,12 @@ def write_archive(settings: Settings, docker: Docker, *, incomplete: bool = Fals
             )
         if docker.dry:
             return folder
-        start = bundle.START_FROM_ARCHIVE
+        start = bundle.start_from_archive((incoming / ARCHIVED_IMAGES).stat().st_size)
         bundle.write(settings, docker, incoming, images, references, start)
-        text = bundle.readme(settings, images, references, start)
-        write_text(incoming / "README.md", text)
-        for name in ("LICENSE", "CITATION.cff"):
-            if (settings.root / name).is_file():
-                shutil.copyfile(settings.root / name, incoming / name)
+        write_text(incoming / "README.md", bundle.readme(settings, images, references, start))
+        for source, name in COPIED.items():
+            if (settings.root / source).is_file():
+                shutil.copyfile(settings.root / source, incoming / name)
         scripts = elsewhere.fill(settings, images, references, bundle.ports_of(settings.paper_id)[0])
         for name in elsewhere.APPTAINER:
             (incoming / name).parent.mkdir(exist_ok=True)
@@ -96,6 +98,16 @@ def write_archive(settings: Settings, docker: Docker, *, incomplete: bool = Fals
         if not docker.dry:
             shutil.rmtree(incoming, ignore_errors=True)
     return folder
+
+
+def _ask_for_citation(settings: Settings) -> None:
+    cited = citation.read(settings.root, settings.paper_id)
+    if not (cited.authors and cited.licence):
+        lacks = "there is no CITATION.cff" if not cited.file else "CITATION.cff lacks authors or license"
+        console.warn(
+            f"{lacks}: the archive does not say whose the data are, or what others may do with them; "
+            "write it (docs/from-export-to-journal.md has one), then run `invoke build` and this again"
+        )
 
 
 def _check_engine(docker: Docker) -> None:

@@ -3,7 +3,7 @@
 import stat
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from modulefinder import ModuleFinder
 from pathlib import Path
 from string import Template
@@ -23,10 +23,9 @@ from spyglass_export.settings import DECLARED, Settings
 
 # Ports of a reader are out of the way of the author's, of other papers' and of those that Linux gives out itself.
 FIRST_PORT, PORTS = 20000, 10000
-START_FROM_REGISTRY = "`docker compose up`"
-START_FROM_ARCHIVE = (
-    "Give Docker the images that came with this zip, `docker load --input images.tar.zst` (say where it is), then "
-    "`docker compose up`"
+# The steps between unpacking the zip and opening JupyterLab.
+START_FROM_REGISTRY = (
+    "`docker compose up`. The first time it downloads some gigabytes from the registry; after that it works offline.",
 )
 
 
@@ -34,6 +33,16 @@ def ports_of(paper_id: str) -> tuple[int, int]:
     """Give the ports of a paper's reader, for JupyterLab and MySQL; always the same for one paper."""
     hub_port = FIRST_PORT + 2 * (zlib.crc32(paper_id.encode()) % (PORTS // 2))
     return hub_port, hub_port + 1
+
+
+def start_from_archive(size: int) -> tuple[str, ...]:
+    """Give the steps where the images are a file of so many bytes."""
+    return (
+        f"Have `images.tar.zst` from where you have this zip: {max(size / 1e9, 0.1):,.1f} GB to download, and about "
+        "three times as much on disk once Docker has it. Nothing else is downloaded, now or later.",
+        "`docker load --input PATH/TO/images.tar.zst` gives Docker the images. It takes some minutes.",
+        "`docker compose up`",
+    )
 
 
 def write_published(settings: Settings, docker: Docker, *, incomplete: bool = False) -> Path:
@@ -66,7 +75,7 @@ def write(
     folder: Path,
     images: Mapping[str, Image],
     references: Mapping[str, str],
-    start: str,
+    start: Sequence[str],
 ) -> Path:
     """Write PAPER_ID.zip into a folder; the same images give the same bytes.
 
@@ -89,7 +98,7 @@ def write(
 
 
 def _contents(
-    settings: Settings, docker: Docker, images: Mapping[str, Image], references: Mapping[str, str], start: str
+    settings: Settings, docker: Docker, images: Mapping[str, Image], references: Mapping[str, str], start: Sequence[str]
 ) -> dict[str, str]:
     root = settings.root
 
@@ -151,7 +160,7 @@ def _env(settings: Settings, images: Mapping[str, Image]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def readme(settings: Settings, images: Mapping[str, Image], references: Mapping[str, str], start: str) -> str:
+def readme(settings: Settings, images: Mapping[str, Image], references: Mapping[str, str], start: Sequence[str]) -> str:
     """Word the reader's README."""
     cited = citation.read(settings.root, settings.paper_id)
     hub_port, db_port = ports_of(settings.paper_id)
@@ -163,8 +172,8 @@ def readme(settings: Settings, images: Mapping[str, Image], references: Mapping[
         title=cited.title,
         paper_id=settings.paper_id,
         cite=f"\n{authors}.{doi} `CITATION.cff` tells how to cite it.\n" if cited.file else "",
-        start=start,
-        origin=" from the registry" if start == START_FROM_REGISTRY else "",
+        start="\n".join(f"{number}. {step}" for number, step in enumerate(start, 3)),
+        last=3 + len(start),
         hub_port=hub_port,
         db_port=db_port,
         password=settings.paper_id,

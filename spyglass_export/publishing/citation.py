@@ -8,8 +8,6 @@ import yaml
 
 from spyglass_export.errors import UserError
 
-LICENCE = "MIT"  # this repository's LICENSE
-
 
 @dataclass(frozen=True)
 class Author:
@@ -22,7 +20,7 @@ class Author:
 
 @dataclass(frozen=True)
 class Citation:
-    """What to cite. ``licence`` is an SPDX expression; ``file`` is None where there is no CITATION.cff."""
+    """What to cite. ``licence`` is an SPDX expression, or empty; ``file`` is None where there is no CITATION.cff."""
 
     title: str
     abstract: str
@@ -33,14 +31,14 @@ class Citation:
 
 
 def read(root: Path, paper_id: str) -> Citation:
-    """Read ``root/CITATION.cff``, and answer with the paper's ID and this repository's licence where there is none.
+    """Read ``root/CITATION.cff``; where there is none, the title is the paper's ID, and no licence is claimed.
 
     The format is https://github.com/citation-file-format/citation-file-format, 1.2.0. Raises UserError where
     the file cannot be read.
     """
     file = root / "CITATION.cff"
     if not file.is_file():
-        return Citation(f"Spyglass paper {paper_id}", "", (), LICENCE, "", None)
+        return Citation(f"Spyglass paper {paper_id}", "", (), "", "", None)
     try:
         found = yaml.safe_load(file.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
@@ -48,7 +46,7 @@ def read(root: Path, paper_id: str) -> Citation:
         raise UserError(f"CITATION.cff cannot be read: {reason}", "check it, for instance with cffconvert") from error
     if not isinstance(found, dict):
         raise UserError("CITATION.cff does not consist of names and values", "check it, for instance with cffconvert")
-    licences = found.get("license") or LICENCE
+    licences = found.get("license") or ""
     return Citation(
         title=str(found.get("title") or f"Spyglass paper {paper_id}"),
         abstract=" ".join(str(found.get("abstract") or "").split()),

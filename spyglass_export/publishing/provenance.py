@@ -10,7 +10,7 @@ from spyglass_export import console
 from spyglass_export.checksum import sha256, sha256_of
 from spyglass_export.containers.docker import Docker
 from spyglass_export.containers.image import Image, built_images, left_out
-from spyglass_export.containers.labels import CREATED, PREFIX, REVISION, TESTED
+from spyglass_export.containers.labels import CREATED, LICENCES, PREFIX, REVISION, TESTED
 from spyglass_export.environment.lock import FILE as LOCK_FILE
 from spyglass_export.errors import UserError
 from spyglass_export.export import manifest
@@ -152,6 +152,13 @@ def images_as_tested(settings: Settings, docker: Docker, *, incomplete: bool = F
                     else f"{images[service].name} was not built by `invoke build`",
                     "run `invoke build`, try the notebooks, then run this again: others get only what was tested",
                 )
+    licence = citation.read(settings.root, settings.paper_id).licence
+    for image in images.values():
+        if (labelled := image.labels.get(LICENCES, "")) != licence:
+            raise UserError(
+                f"the licence in {image.name} is {labelled or 'none'}, and in CITATION.cff it is {licence or 'none'}",
+                "run `invoke build`, which writes it into the images in seconds, then run this again",
+            )
     if lacking := left_out(docker, images["hub"].id):
         _tell_incomplete(images["hub"], lacking, incomplete)
     return images

@@ -20,6 +20,7 @@ FILES = {
     ARCHIVED_IMAGES: ("Both images, an OCI layout for `docker load`", "application/zstd"),
     "README.md": ("How to start it", "text/markdown"),
     "LICENSE": ("Licence of the software around the images", "text/plain"),
+    "tasks.py": ("Tells who runs `invoke` here to unpack the zip first", "text/x-python"),
     "CITATION.cff": ("How to cite the paper", "text/yaml"),
     **dict.fromkeys(elsewhere.APPTAINER, ("How to run it on a cluster with Apptainer", "text/x-shellscript")),
 }
@@ -33,7 +34,8 @@ def describe(settings: Settings, images: Mapping[str, Image], folder: Path, sums
     files = [_file(folder, name, digest) for name, digest in sums.items()]
     files.append({"@id": CHECKSUMS, "@type": "File", "name": CHECKSUMS, "encodingFormat": "text/plain"})
     people, institutes = _people(cited.authors)
-    licence, article = _licence(cited.licence), _article(cited)
+    licence = [_licence(cited.licence)] if cited.licence else []
+    article = _article(cited)
     software = [_software(service, image) for service, image in images.items()]
     of_hub = images["hub"].labels
     test = {
@@ -51,10 +53,11 @@ def describe(settings: Settings, images: Mapping[str, Image], folder: Path, sums
         or f"JupyterLab with the notebooks and software of the Spyglass paper {settings.paper_id}, and its database, "
         f"as Docker images (Spyglass {of_hub[labels.SPYGLASS_VERSION]}).",
         "datePublished": of_hub[labels.CREATED].partition("T")[0],
-        "license": _named(licence),
         "hasPart": [_named(file) for file in files],
         "mentions": [_named(one) for one in (*software, test)],
     }
+    if licence:
+        root["license"] = _named(licence[0])
     if people:
         root["author"] = [_named(person) for person in people] if len(people) > 1 else _named(people[0])
     if article:
@@ -62,7 +65,7 @@ def describe(settings: Settings, images: Mapping[str, Image], folder: Path, sums
     descriptor = {"@id": CRATE, "@type": "CreativeWork", "conformsTo": {"@id": PROFILE}, "about": _named(root)}
     return {
         "@context": CONTEXT,
-        "@graph": [descriptor, root, *files, licence, *people, *institutes, *article, *software, test],
+        "@graph": [descriptor, root, *files, *licence, *people, *institutes, *article, *software, test],
     }
 
 

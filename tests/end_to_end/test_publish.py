@@ -31,6 +31,7 @@ SECRETS = {
     "MYSQL_ROOT_PASSWORD": "secret-of-mysql-77c2",
     "DANDI_API_KEY": "secret-of-dandi-e0d9",
 }
+CITATION = "cff-version: 1.2.0\ntitle: Ripples\nauthors: [{name: The Lab}]\nlicense: CC-BY-4.0\n"
 EMPTY_NOTEBOOK = '{"cells": [], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}'
 
 
@@ -131,6 +132,7 @@ def world(
     with (author.root / ".env").open("a", encoding="utf-8") as env:
         env.write(f"HUB_IMAGE_NAME=127.0.0.1:{LINE}/lab/hub\nDB_IMAGE_NAME=127.0.0.1:{LINE}/lab/db\n")
         env.writelines(f"{name}={value}\n" for name, value in SECRETS.items())
+    (author.root / "CITATION.cff").write_text(CITATION, encoding="utf-8")
     readers = tmp_path_factory.mktemp("readers") / "a reader's folder"
     readers.mkdir()
     made = World(author, registry, with_password, line, readers)
@@ -224,8 +226,9 @@ def test_images_say_what_they_are_and_what_is_installed_without_being_started(wo
         found = json.loads(docker.ask("image", "inspect", image))[0]
         labels = found["Config"]["Labels"]
         assert (found["Os"], found["Architecture"]) == ("linux", "amd64")
-        for name in ("title", "description", "created", "revision", "licenses", "base.name"):
+        for name in ("title", "description", "created", "revision", "base.name"):
             assert labels[f"org.opencontainers.image.{name}"]
+        assert labels["org.opencontainers.image.licenses"] == "CC-BY-4.0"
         assert labels["spyglass-export.paper"] == "Share-2026"
         assert labels["spyglass-export.service"] == service
         assert labels["spyglass-export.spyglass-version"] == "0.6.0"
@@ -406,6 +409,17 @@ def test_a_registry_that_asks_is_logged_in_to_by_docker(world: World, tmp_path: 
 
     assert f"docker login 127.0.0.1:{WITH_PASSWORD}" in refused
     assert f"127.0.0.1:{WITH_PASSWORD}/lab/hub@sha256:" in printed
+
+
+def test_a_licence_that_the_images_do_not_have_yet_is_not_published(world: World) -> None:
+    citation = world.author.root / "CITATION.cff"
+    citation.write_text(CITATION.replace("CC-BY-4.0", "CC0-1.0"))
+
+    printed = world.author.invoke("publish", status=1)
+    citation.write_text(CITATION)
+
+    assert "/lab/db is CC-BY-4.0, and in CITATION.cff it is CC0-1.0" in printed
+    assert "hint: run `invoke build`" in printed
 
 
 def test_images_older_than_the_notebooks_are_not_published(world: World) -> None:

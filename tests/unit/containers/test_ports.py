@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from spyglass_export.containers import ports
+from spyglass_export.containers.docker import Docker
 from spyglass_export.settings import Settings, load
 
 
@@ -62,6 +63,28 @@ def test_a_port_that_was_given_stays(tmp_path: Path) -> None:
     settings = replace(settings_of(tmp_path), hub_port=12345)
 
     assert ports.settle(settings).hub_port == 12345
+
+
+@pytest.mark.parametrize(
+    ("holder", "says", "mends"),
+    [
+        ("spyglass-a", "this paper's other containers", "`invoke down`"),
+        ("spyglass-b", "another program", "set HUB_PORT="),
+    ],
+)
+def test_a_reader_is_told_when_the_authors_containers_hold_the_port(
+    tmp_path: Path, holder: str, says: str, mends: str
+) -> None:
+    settings = ports.settle(settings_of(tmp_path))
+    program = (
+        f"import sys; print('127.0.0.1:{settings.hub_port}->8888/tcp' if sys.argv[3].endswith('={holder}') else '')"
+    )
+    docker = Docker((sys.executable, "-c", program), tmp_path, project="reader-spyglass-a")
+    with socket.create_server(("127.0.0.1", settings.hub_port)):
+        problem = ports.port_problems(settings, docker)["HUB_PORT"]
+
+    assert f"port {settings.hub_port} (HUB_PORT) is in use by {says}" in problem.what
+    assert mends in problem.hint
 
 
 def test_windows_is_asked_to_tell_of_a_port_in_use(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

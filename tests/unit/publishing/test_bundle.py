@@ -58,7 +58,10 @@ elif arguments[0] == "run":
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    files = ("LICENSE", "docker-compose-collab.yml", "bundle/README.md", "bundle/tasks.py", "docs/elsewhere.md")
+    files = (
+        *("LICENSE", "docker-compose-collab.yml", "docs/elsewhere.md"),
+        *("bundle/README.md", "bundle/tasks.py", "bundle/archive_tasks.py"),
+    )
     for name in (".env", *files):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text((ROOT / name).read_text(encoding="utf-8") if name != ".env" else AUTHORS)
@@ -188,7 +191,7 @@ def test_the_readme_names_paper_address_and_password(unpacked: Path) -> None:
 def test_citation_names_the_paper(settings: Settings, docker: Docker, images: dict[str, Image], tmp_path: Path) -> None:
     (settings.root / "CITATION.cff").write_text(CITATION)
 
-    written = bundle.write(settings, docker, tmp_path, images, {"db": "a", "hub": "b"}, "start")
+    written = bundle.write(settings, docker, tmp_path, images, {"db": "a", "hub": "b"}, ["start"])
 
     with zipfile.ZipFile(written) as file:
         assert file.read("CITATION.cff").decode() == CITATION
@@ -208,7 +211,7 @@ def test_the_same_images_give_the_same_zip(
     settings: Settings, docker: Docker, images: dict[str, Image], tmp_path: Path
 ) -> None:
     written = [
-        bundle.write(settings, docker, tmp_path, images, {"db": "a", "hub": "b"}, "start").read_bytes()
+        bundle.write(settings, docker, tmp_path, images, {"db": "a", "hub": "b"}, ["start"]).read_bytes()
         for _ in range(2)
     ]
 
@@ -262,7 +265,26 @@ def test_the_archives_bundle_asks_no_registry_by_digest(archived: Path) -> None:
         readme = file.read("README.md").decode()
 
     assert "${DB_IMAGE:-lab/db:dbdbdbdbdbdb}" in compose
-    assert "docker load --input images.tar.zst" in readme
+    steps = [line for line in readme.splitlines() if line[:1].isdecimal()]
+    assert [line.partition(".")[0] for line in steps] == ["1", "2", "3", "4", "5", "6"]
+    assert "GB to download" in steps[2]
+    assert "`docker load --input PATH/TO/images.tar.zst`" in steps[3]
+    assert "`docker compose up`" in steps[4]
+
+
+def test_invoke_in_the_archive_itself_says_where_the_commands_are(archived: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "invoke", "run", "--from", "."],
+        cwd=archived,
+        env=os.environ | {"PYTHONDONTWRITEBYTECODE": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: this is the archive; the commands are in its zip")
+    assert f'hint: unpack Gu2026.zip into an empty folder, and run there: invoke run --from "{archived}"' in done.stderr
 
 
 def test_an_archive_is_an_ro_crate(archived: Path) -> None:
@@ -284,6 +306,24 @@ def test_an_archive_is_an_ro_crate(archived: Path) -> None:
         assert entities[part]["contentSize"] == str((archived / part).stat().st_size)
     named = [value["@id"] for entity in entities.values() for value in entity.values() if isinstance(value, dict)]
     assert all(name in entities or name.startswith("https://w3id.org") for name in named)
+
+
+@pytest.mark.parametrize("said", [None, "cff-version: 1.2.0\ntitle: Ripples\n"])
+def test_no_licence_is_claimed_that_nobody_gave(
+    settings: Settings, archived: Path, docker: Docker, said: str | None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (settings.root / "CITATION.cff").unlink()
+    if said:
+        (settings.root / "CITATION.cff").write_text(said)
+
+    archive.write_archive(settings, docker)
+
+    crate = (archived / "ro-crate-metadata.json").read_text()
+    assert '"license"' not in crate
+    assert "spdx.org" not in crate
+    printed = " ".join(capsys.readouterr().err.split())
+    assert ("CITATION.cff lacks authors or license" if said else "there is no CITATION.cff") in printed
+    assert "run `invoke build`" in printed
 
 
 def test_a_folder_that_is_no_archive_is_not_replaced(settings: Settings, docker: Docker) -> None:
