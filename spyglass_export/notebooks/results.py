@@ -4,6 +4,7 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 
 from spyglass_export.files import write_text
 from spyglass_export.settings import Settings
@@ -65,6 +66,39 @@ def keep_result(settings: Settings, result: Result) -> None:
     folder = settings.notebooks / EXECUTED
     folder.mkdir(exist_ok=True)
     write_text(folder / FILE, json.dumps(kept, indent=1, ensure_ascii=False) + "\n")
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A figure of a notebook as it came out last: its cell, its verdict and why.
+
+    ``pictures`` are URLs of data by what they show: one where it came out as it was saved, else `saved`, `new` and the
+    `difference` as far as there are such; none of a figure that a page draws by a script.
+    """
+
+    cell: int
+    verdict: str
+    why: str
+    pictures: Mapping[str, str]
+
+
+def read_figures(settings: Settings, name: str) -> list[Figure]:
+    """Give the figures of a notebook's last run; none where they cannot be read."""
+    file = settings.notebooks / EXECUTED / Path(name).with_suffix(".figures.json")
+    try:
+        return [
+            Figure(one["cell"], one["verdict"], one["why"], _pictures(one))
+            for one in json.loads(file.read_text(encoding="utf-8"))
+        ]
+    except (OSError, ValueError, TypeError, KeyError):
+        return []
+
+
+def _pictures(figure: Mapping[str, str]) -> dict[str, str]:
+    is_changed = figure["verdict"] == "differs"
+    sides = {"saved": "saved", "new": "new", "difference": "between"} if is_changed else {"": "new"}
+    found = {label: figure.get(side, "") for label, side in sides.items()}
+    return {label: url for label, url in found.items() if url.startswith("data:image/")}
 
 
 def sentence(results: Iterable[Result]) -> str:

@@ -12,11 +12,13 @@ from jinja2 import Environment, StrictUndefined
 
 from spyglass_export.changes import Change
 from spyglass_export.export.manifest import Manifest
-from spyglass_export.notebooks.results import Result
+from spyglass_export.notebooks.results import Figure, Result, sentence
 from spyglass_export.publishing.citation import Citation
 from spyglass_export.report.diagram import anchor, draw
 from spyglass_export.report.schema import Table, TableId, class_name
 
+# Of a picture in the page, in characters: what a browser shows at once and an e-mail carries.
+LARGEST_PICTURE = 3_000_000
 # Lists up to this long are shown; longer ones are folded, and unfolded on paper.
 SHOWN = 12
 TIERS = {
@@ -43,6 +45,7 @@ SECTIONS = {
     "changes": "What was changed, and why",
     "environment": "The software",
     "notebooks": "The notebooks",
+    "figures": "The figures",
     "sources": "What this was made from",
 }
 NUMBERS = {"rows", "size", "as SQL", "took"}
@@ -64,11 +67,12 @@ class Counts:
 
 @dataclass(frozen=True)
 class Notebook:
-    """A notebook, its last result where it ran, and whether it has changed since."""
+    """A notebook, its last result where it ran, whether it has changed since, and the figures that it showed."""
 
     name: str
     result: Result | None
     has_changed: bool
+    figures: Sequence[Figure]
 
 
 @dataclass(frozen=True)
@@ -103,6 +107,8 @@ def render(contents: Contents) -> str:
         sections=SECTIONS,
         numbers=NUMBERS,
         shown_at_once=SHOWN,
+        largest_picture=LARGEST_PICTURE,
+        said=sentence(one.result for one in contents.notebooks if one.result),
         facts=_facts(contents),
         diagrams=draw(contents.tables, contents.counts.rows),
         tiers=_tiers(contents.tables, exported),
@@ -129,8 +135,15 @@ def _facts(contents: Contents) -> dict[str, str]:
         "Rows as SQL": _size(sql),
         "In the database": _size(sum(counts.bytes.values())) if not counts.missing else "not built yet",
         "Changes": f"{len(manifest.changes):,}",
+        "Figures": _figures(contents.notebooks),
         "Notebooks": f"{passed} of {len(contents.notebooks)} passed" if contents.notebooks else "none",
     }
+
+
+def _figures(notebooks: Sequence[Notebook]) -> str:
+    verdicts = [figure.verdict for one in notebooks for figure in one.figures]
+    compared = [one for one in verdicts if one in ("same", "close", "differs")]
+    return f"{compared.count('same')} of {len(compared)} the same" if compared else "not compared yet"
 
 
 def _tiers(tables: Sequence[Table], exported: set[TableId]) -> dict[str, str]:

@@ -14,7 +14,7 @@ from spyglass_export.errors import UserError
 from spyglass_export.export.manifest import read_manifest
 from spyglass_export.files import write_text
 from spyglass_export.notebooks.files import notebook_files
-from spyglass_export.notebooks.results import read_results
+from spyglass_export.notebooks.results import read_figures, read_results
 from spyglass_export.publishing import citation
 from spyglass_export.report.page import Contents, Counts, Notebook, render
 from spyglass_export.report.schema import read_tables
@@ -85,5 +85,6 @@ def _notebooks(settings: Settings) -> list[Notebook]:
         if file.suffix == ".ipynb":
             name = file.relative_to(settings.notebooks).as_posix()
             result = results.get(name)
-            found.append(Notebook(name, result, result is not None and result.sha256 != sha256(file)))
+            has_changed = result is not None and result.sha256 != sha256(file)
+            found.append(Notebook(name, result, has_changed, read_figures(settings, name) if result else []))
     return found

@@ -1,5 +1,6 @@
 """The page for co-authors: what it says, how its diagram is laid out, and that it needs nothing else."""
 
+import json
 import re
 from html.parser import HTMLParser
 from itertools import combinations
@@ -7,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from spyglass_export.checksum import sha256
 from spyglass_export.containers.docker import Docker
 from spyglass_export.errors import UserError
 from spyglass_export.export import copy_files as export
@@ -14,6 +16,7 @@ from spyglass_export.notebooks.results import Result, keep_result
 from spyglass_export.report import write as report
 from spyglass_export.report.diagram import draw
 from spyglass_export.report.layout import place
+from spyglass_export.report.page import LARGEST_PICTURE
 from spyglass_export.report.schema import Reference, Table, TableId, class_name, read_tables
 from spyglass_export.settings import Settings, load
 
@@ -37,6 +40,7 @@ class Page(HTMLParser):
         super().__init__()
         self.open: list[str] = []
         self.loads: list[str] = []
+        self.pictures: list[str] = []
         self.anchors: set[str] = set()
         self.links: set[str] = set()
         self.text = ""
@@ -44,9 +48,12 @@ class Page(HTMLParser):
 
     def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
         named = dict(attributes)
-        if tag not in ("meta", "br", "col", "rect", "path"):
+        if tag not in ("meta", "br", "col", "rect", "path", "img"):
             self.open.append(tag)
-        if tag in ("script", "link", "img", "iframe") or "src" in named:
+        source = named.get("src") or ""
+        if source.startswith("data:image/"):
+            self.pictures.append(source)
+        elif tag in ("script", "link", "img", "iframe") or "src" in named:
             self.loads.append(tag)
         self.anchors.add(named.get("id") or "")
         self.links |= {named["href"] or ""} if "href" in named else set()
@@ -126,6 +133,59 @@ def test_results_of_notebooks_are_shown_and_marked_where_they_are_old(paper: Set
 
     assert "failed (changed since)cell 4: KeyError: 'x'2.0 s2026-01-02 03:04" in page.text
     assert "b.ipynbnot run yet" in page.text
+
+
+def leave_results(settings: Settings, name: str, shown: dict[str, dict[str, int]], figures: object) -> None:
+    """Leave what a test of a notebook leaves."""
+    (settings.notebooks / name).write_text("{}", encoding="utf-8")
+    checksum = sha256(settings.notebooks / name)
+    keep_result(settings, Result(name, "passed", None, "", 2, (), checksum, "2026-01-02T03:04:05+00:00", shown=shown))
+    file = settings.notebooks / "executed" / name.replace(".ipynb", ".figures.json")
+    file.write_text(json.dumps(figures), encoding="utf-8")
+
+
+def figure(cell: int, verdict: str, why: str = "", **shown: object) -> dict[str, object]:
+    return {"kind": "figure", "cell": cell, "verdict": verdict, "why": why, "between": "", **shown}
+
+
+def test_every_figure_is_shown_with_its_verdict(paper: Settings) -> None:
+    png = "data:image/png;base64,"
+    figures = [
+        figure(3, "same", saved=f"{png}c2F2", new=f"{png}c2Ft"),
+        figure(5, "differs", "another size", saved=f"{png}b2xk", new=f"{png}bmV3", between=f"{png}cmVk"),
+        figure(7, "nothing saved", new_lines=[["{}", False]]),
+        figure(9, "nothing saved", new="https://example.org/tracks.png"),
+    ]
+    leave_results(paper, "a.ipynb", {"figure": {"same": 1, "differs": 1, "nothing saved": 2}}, figures)
+
+    page = page_of(paper)
+
+    assert page.loads == page.open == []
+    assert page.pictures == [f"{png}c2Ft", f"{png}b2xk", f"{png}bmV3", f"{png}cmVk"]
+    assert "Figures1 of 2 the same" in page.text
+    assert "1 of 2 figures are the same" in page.text
+    assert re.search(r"differs,\s+in cell 5: another size", page.text)
+    assert page.text.count("A script draws it: notebooks/executed/a.html shows it.") == 2
+
+
+@pytest.mark.parametrize("figures", ["[", {"cell": 1}, [{"cell": 1}], None])
+def test_figures_that_cannot_be_read_are_none(paper: Settings, figures: object) -> None:
+    leave_results(paper, "a.ipynb", {}, figures)
+
+    page = page_of(paper)
+
+    assert page.pictures == []
+    assert "None yet: invoke test_notebooks runs the notebooks" in page.text
+
+
+def test_a_picture_that_would_make_the_page_huge_is_named(paper: Settings) -> None:
+    url = "data:image/png;base64," + "A" * LARGEST_PICTURE
+    leave_results(paper, "a.ipynb", {"figure": {"same": 1}}, [figure(3, "same", new=url)])
+
+    page = page_of(paper)
+
+    assert page.pictures == []
+    assert "A picture is too large for this page" in page.text
 
 
 def test_a_page_changes_nothing_that_copy_files_or_the_images_know(paper: Settings) -> None:
