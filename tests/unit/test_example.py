@@ -1,5 +1,6 @@
 """The example paper as it is committed: a real export, and a notebook that uses nothing but what the export holds."""
 
+import base64
 import json
 import re
 from functools import cache
@@ -42,9 +43,20 @@ def notebook() -> dict[str, Any]:
     return content
 
 
+def without_magics(cell: dict[str, Any]) -> str:
+    """The Python of a cell."""
+    return "".join(line for line in cell["source"] if not line.startswith("%"))
+
+
 def code() -> str:
     """All code cells of the notebook, one after the other."""
-    return "\n".join("".join(cell["source"]) for cell in notebook()["cells"] if cell["cell_type"] == "code")
+    return "\n".join(without_magics(cell) for cell in notebook()["cells"] if cell["cell_type"] == "code")
+
+
+def outputs(kind: str) -> list[Any]:
+    """All that the notebook shows of a media type."""
+    cells = [cell for cell in notebook()["cells"] if cell["cell_type"] == "code"]
+    return [one["data"][kind] for cell in cells for one in cell["outputs"] if kind in one.get("data", {})]
 
 
 def pip_packages() -> list[str]:
@@ -92,7 +104,7 @@ def test_the_environment_is_the_papers_pinned_and_light() -> None:
     assert "spyglass-neuro" not in names
 
 
-def test_the_notebook_is_valid_and_was_saved_without_outputs() -> None:
+def test_the_notebook_is_valid_and_was_saved_after_it_ran() -> None:
     cells = notebook()["cells"]
     identifiers = [cell["id"] for cell in cells]
 
@@ -101,9 +113,28 @@ def test_the_notebook_is_valid_and_was_saved_without_outputs() -> None:
     for cell in cells:
         assert cell["cell_type"] in {"code", "markdown"}
         if cell["cell_type"] == "code":
-            assert cell["outputs"] == []
-            assert cell["execution_count"] is None
-            compile("".join(cell["source"]), cell["id"], "exec")
+            assert cell["outputs"]
+            assert cell["execution_count"]
+            compile(without_magics(cell), cell["id"], "exec")
+
+
+def test_the_notebook_shows_its_figures_tables_and_widgets_and_is_small() -> None:
+    views = [one["model_id"] for one in outputs("application/vnd.jupyter.widget-view+json")]
+    state = notebook()["metadata"]["widgets"]["application/vnd.jupyter.widget-state+json"]["state"]
+
+    assert [base64.b64decode(picture)[:4] for picture in outputs("image/png")] == [b"\x89PNG"] * 2
+    assert sum("<table" in "".join(page) for page in outputs("text/html")) == 3
+    assert len(views) == 3  # bar, slider, canvas
+    assert set(views) <= set(state)
+    assert NOTEBOOK.stat().st_size < 400_000
+
+
+def test_the_notebook_tells_nothing_of_the_machine_that_it_ran_on() -> None:
+    text = NOTEBOOK.read_text(encoding="utf-8")
+
+    assert not re.search(r"/home/|/opt/|/tmp/|/Users/|jovyan", text)
+    assert all(not {"execution", "ExecuteTime"} & set(cell["metadata"]) for cell in notebook()["cells"])
+    assert all(output.get("name") != "stderr" for cell in notebook()["cells"] for output in cell.get("outputs", ()))
 
 
 def test_the_notebook_was_saved_with_the_kernel_of_the_authors_lab() -> None:
@@ -116,7 +147,7 @@ def test_the_notebook_was_saved_with_the_kernel_of_the_authors_lab() -> None:
 def test_the_notebook_imports_only_what_the_environment_has() -> None:
     imported = set(re.findall(r"^(?:import|from) (\w+)", code(), re.MULTILINE))
 
-    assert imported == {"datajoint", "matplotlib", "numpy", "pandas"}
+    assert imported == {"datajoint", "ipywidgets", "matplotlib", "numpy", "pandas", "tqdm"}
     assert imported <= {requirement.partition("==")[0] for requirement in pip_packages()}
 
 
