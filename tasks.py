@@ -172,9 +172,9 @@ def up(context: Context) -> None:
     tables = seed.loaded_tables(docker)
     rows, size = sum(table.rows for table in tables), sum(table.bytes for table in tables)
     console.say(f"the database has {len(tables)} tables with {rows:,} rows ({size / 1e6:,.1f} MB)")
-    console.say(f"of its tables, {seed.say_states(seed.proof(docker))}")
+    console.say(f"  of these tables, {seed.say_states(seed.proof(docker))}")
     for one in seed.orphans(docker):
-        console.say(f"  {one.rows:,} rows of {one.table} refer to rows that the export left out of {one.parent}")
+        console.say(f"  {one.rows:,} rows of {one.table} refer to rows of {one.parent} that are not in the export")
     print_url(settings)
     console.say("next: open it and look; `invoke test_notebooks` runs all notebooks and compares what they show")
 

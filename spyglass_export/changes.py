@@ -1,7 +1,8 @@
 """What was changed on the way from the export to the containers, and why."""
 
 import re
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 _ABOUT_ACCOUNTS = re.compile(
@@ -14,6 +15,17 @@ _PATH = re.compile(
     r"(?:file:/*)?(?<![\w/:.@-])(?:~?(?:/[^\s/'\"`,;)]+){2,}/?|[A-Za-z]:[\\/][^'\"`,;\n]+|\\\\[\w.-]+\\[^'\"`,;\n]+)"
     r"|file:/[^\s'\"`,;)]+"
 )
+# What users read in place of a kind's short name.
+KINDS = {
+    "source server": "settings of the server that the export was made on",
+    "character set": "character sets",
+    "column length": "lengths of columns",
+    "GPU package": "packages for GPUs",
+    "GPU build": "packages built for GPUs",
+    "development version": "versions under development",
+    "name": "the environment's name",
+    "prefix": "the environment's folder",
+}
 
 
 @dataclass(frozen=True)
@@ -44,3 +56,9 @@ class Change:
             return _PATH.sub("(a path)", _ACCOUNT.sub("(an account)", text))
 
         return replace(self, where=shown(self.where), before=shown(self.before), after=shown(self.after))
+
+
+def say_kinds(changes: Iterable[Change]) -> str:
+    """Tell in one line what was changed how often."""
+    counted = Counter(change.kind for change in changes)
+    return ", ".join(f"{KINDS.get(kind, kind)} ({count})" for kind, count in sorted(counted.items()))

@@ -47,10 +47,7 @@ def check_env_file(root: Path, environment: Mapping[str, str]) -> tuple[list[Che
     if settings and (trouble := open_to_who_guesses(settings)):
         checks.append(failed(NAME, trouble))
     if not checks and settings:
-        defaults = sum(name not in values and name not in environment for name in KNOWN)
-        checks.append(
-            passed(NAME, f"paper {settings.paper_id}; {len(KNOWN)} settings, {defaults} left at their default")
-        )
+        checks.append(passed(NAME, f"paper {settings.paper_id}; all settings can be used"))
     return checks, settings
 
 

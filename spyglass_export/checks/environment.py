@@ -1,12 +1,11 @@
 """Checks of the paper's conda environment: that it can be made installable, and that its packages go together."""
 
-from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
 import yaml
 
-from spyglass_export.changes import Change
+from spyglass_export.changes import Change, say_kinds
 from spyglass_export.checks.check import Check, failed, passed, warned
 from spyglass_export.checks.secrets import check_environment_secrets
 from spyglass_export.containers.docker import Docker
@@ -43,12 +42,12 @@ def read_environment(settings: Settings) -> tuple[list[Check], dict[str, Any]]:
         )
     except UserError as error:
         return [failed(NAME, error)], {}
-    counts = Counter(change.kind for change in changes)
-    told = ", ".join(f"{count} {kind}" for kind, count in counts.most_common()) or "none needed"
     content = yaml.safe_load(text)
     specs, requirements = packages_of(content)
     packages = [line for line in requirements if not line.startswith("-")]
-    what = f"{len(specs)} conda and {len(packages)} pip packages; changes so that they install: {told}"
+    what = f"{len(specs)} conda and {len(packages)} pip packages"
+    if changes:
+        what += f"; changed, so that they install: {say_kinds(changes)}"
     secrets = check_environment_secrets(read_text(file), text)
     return [passed(NAME, what), *_check_exclude(settings, changes), *secrets], content
 

@@ -2,6 +2,7 @@
 
 import re
 import subprocess
+import textwrap
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,6 +19,19 @@ LOG_LINES = 15
 STEP = re.compile(r"#(\d+) \[(db|hub)\b[^\]]*?(\d+/\d+)\] (.*)")
 OUTPUT = re.compile(r"#(\d+) [\d.]+ (.*)")
 FAILURE = re.compile(r"#(\d+) ERROR: (.*)")
+
+# What a step does, by a word of its instruction; the first that fits.
+MEANINGS = {
+    "&& mysqld": "making an empty database",
+    "load_export": "loading the paper's rows",
+    "install_environment.py": "installing the paper's environment, which takes longest",
+    "apt-get": "installing system packages",
+    "pip install": "installing Python packages for JupyterLab",
+    "front_ends": "preparing the kernel and its widgets",
+    "pip freeze": "listing what was installed",
+    "FROM": "getting the base image",
+    "COPY notebooks": "copying the notebooks",
+}
 
 
 def build_images(root: Path, docker: Docker) -> None:
@@ -54,16 +68,22 @@ def _steps_shown() -> Iterator[Callable[[str], None]]:
 
         def show(line: str) -> None:
             if step := STEP.match(line):
-                # What a step mounts or may reach says nothing to the user.
-                words = [word for word in step[4].split() if not word.startswith("--")]
-                steps[step[1]] = f"{step[2]} {step[3]} {' '.join(words)[:90]}"
+                steps[step[1]] = f"{step[2]}, step {step[3]}: {_meaning(step[4])}"
             elif (output := OUTPUT.match(line)) and (title := steps.get(output[1])):
-                show_status(f"{title}\n  {output[2][:110]}")
+                # What mysqld says while it starts alarms, and tells nothing.
+                detail = "" if "[Server]" in line or "[InnoDB]" in line else textwrap.shorten(output[2], 100)
+                show_status(f"{title}\n  {detail}".rstrip())
                 if not console.is_terminal() and output[1] not in shown:
                     shown.add(output[1])
                     console.say(title)
 
         yield show
+
+
+def _meaning(instruction: str) -> str:
+    """Tell what a step does; what it mounts or may reach, and where files belong, says nothing to the user."""
+    words = " ".join(word for word in instruction.split() if not word.startswith("--"))
+    return next((meaning for word, meaning in MEANINGS.items() if word in words), "setting up")
 
 
 def _explain(log: list[str]) -> UserError:

@@ -85,11 +85,11 @@ def _proofs(listed: str) -> list[TableProof]:
 
 
 def say_states(tables: Sequence[TableProof]) -> str:
-    """How many tables were proven, how many counted, in one line."""
+    """How many tables were proven, how many counted, in one line that begins with a number of tables."""
     counted = Counter(table.state for table in tables)
     meanings = {
-        "proven": "are row by row what the source had",
+        "proven": "hold row by row what the source had",
         "counted": "have as many rows as the dump inserts",
-        "not provable": "come from statements after the rows",
+        "not provable": "were made by statements after the rows, and cannot be compared",
     }
     return "; ".join(f"{counted[state]} {meaning}" for state, meaning in meanings.items() if counted[state])

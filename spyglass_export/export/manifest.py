@@ -2,13 +2,12 @@
 
 import hashlib
 import json
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from spyglass_export.changes import Change
+from spyglass_export.changes import Change, say_kinds
 from spyglass_export.checksum import sha256
 from spyglass_export.files import write_text
 
@@ -63,10 +62,9 @@ class Manifest:
         rows = sum(table.bytes for table in self.tables)
         version = f", written by Spyglass {self.spyglass_version}" if self.spyglass_version else ""
         lines = [f"read {len(self.tables)} tables with {rows / 1e6:,.1f} MB of rows from {names}{version}"]
-        counted = Counter(change.kind for change in self.changes)
-        lines += [f"  {count} x {kind}" for kind, count in sorted(counted.items())]
-        if counted:
-            lines.insert(1, f"changed, each listed with its reason in export_data/{FILE}:")
+        if self.changes:
+            lines.append(f"changed, so that it works in the containers: {say_kinds(self.changes)}")
+            lines.append(f"  export_data/{FILE} lists each change with its reason")
         return lines
 
     def write(self, folder: Path) -> None:

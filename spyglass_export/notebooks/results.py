@@ -13,7 +13,7 @@ EXECUTED = "executed"
 FILE = "results.json"
 # What a notebook shows, in the words of config/compare/, and what to call many of it.
 KINDS = {"figure": "figures", "table": "tables", "text": "other outputs"}
-NOTHING_TO_COMPARE = "no figure, table or text was saved in the notebooks that this could be compared with"
+NOTHING_TO_COMPARE = "no figure, table or text was saved in the notebooks, so there is nothing to compare with"
 
 
 @dataclass(frozen=True)

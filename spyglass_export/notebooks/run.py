@@ -17,7 +17,7 @@ from spyglass_export.containers.docker import Docker
 from spyglass_export.errors import UserError
 from spyglass_export.notebooks.files import notebook_files
 from spyglass_export.notebooks.last_test import fingerprint
-from spyglass_export.notebooks.results import EXECUTED, Result, keep_result, sentence
+from spyglass_export.notebooks.results import EXECUTED, NOTHING_TO_COMPARE, Result, keep_result, sentence
 from spyglass_export.settings import Settings
 
 SCRIPT = "/opt/paper/run_notebook.py"
@@ -76,11 +76,17 @@ def run_notebooks(
         f"{len(results) - len(troubled)} of {len(results)} passed; notebooks/{EXECUTED}/ has their executed copies, "
         f"and in NAME.compared.html saved and new side by side{where}"
     )
+    told = sentence(results)
     if keep and not troubled:
-        console.say(
-            "next: `invoke report` makes a page for co-authors; `invoke archive` or `invoke publish` shares the paper"
-        )
-    console.say(sentence(results))
+        if told == NOTHING_TO_COMPARE:
+            console.say(
+                "next: run them in JupyterLab, save them with their outputs, and run `invoke test_notebooks` again"
+            )
+        else:
+            console.say(
+                "next: `invoke report` makes a page for co-authors; `invoke archive` or `invoke publish` shares it"
+            )
+    console.say(told)
     if troubled:
         raise UserError(f"{len(troubled)} of {len(results)} notebooks did not pass: {', '.join(troubled)}", FIX)
     if strict and (different := [one.name for one in results if one.count("cell", "differs")]):

@@ -10,7 +10,7 @@ from typing import Any
 
 from jinja2 import Environment, StrictUndefined
 
-from spyglass_export.changes import Change
+from spyglass_export.changes import KINDS, Change
 from spyglass_export.export.manifest import Manifest
 from spyglass_export.notebooks.results import Figure, Result, sentence
 from spyglass_export.publishing.citation import Citation
@@ -28,16 +28,6 @@ TIERS = {
     "computed": "computed from other tables",
     "part": "part of the table above it",
     "missing": "not in the export",
-}
-KINDS = {
-    "source server": "Settings of the server that the export was made on",
-    "character set": "Character sets",
-    "column length": "Lengths of columns",
-    "GPU package": "Packages for GPUs",
-    "GPU build": "Packages built for GPUs",
-    "development version": "Versions under development",
-    "name": "The environment's name",
-    "prefix": "The environment's folder",
 }
 SECTIONS = {
     "diagram": "How the tables hang together",
@@ -160,7 +150,7 @@ def _kinds(changes: Sequence[Change]) -> list[dict[str, Any]]:
     for change in changes:
         kinds[change.kind].append(change)
     return [
-        {"heading": KINDS.get(kind, _capital(kind)), "count": len(members), "reasons": _reasons(members)}
+        {"heading": _capital(KINDS.get(kind, kind)), "count": len(members), "reasons": _reasons(members)}
         for kind, members in sorted(kinds.items(), key=lambda pair: len(pair[1]))
     ]
 

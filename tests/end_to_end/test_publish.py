@@ -352,7 +352,7 @@ def test_another_export_begins_afresh_and_the_earlier_database_is_kept(world: Wo
     for printed, project in ((built, "spyglass-share-2026"), (ran, "reader-spyglass-share-2026")):
         kept = f"{project}_db_data_{earlier}"
         assert f"all that was written to the earlier one is kept in the volume {kept}\n" in printed
-    assert "rows of common_session._session refer to rows that the export left out of common_lab.lab\n" in built
+    assert "rows of common_session._session refer to rows of common_lab.lab that are not in the export\n" in built
     assert "mine" not in world.reader.invoke("enter", "--service", "db", text="SHOW DATABASES;")
     world.unpack(tmp_path / "earlier.zip")
     world.reader.invoke("run")

@@ -160,7 +160,7 @@ def test_changes_to_the_environment_are_counted(project: Path) -> None:
     [check], content = read_environment(load(project, {}))
 
     assert check.status == "ok"
-    assert "1 GPU package" in check.what
+    assert "packages for GPUs (1)" in check.what
     assert "cudatoolkit" not in str(content)
     assert content["name"] == "example"
 

@@ -21,13 +21,14 @@ def test_each_step_that_runs_is_a_line_and_what_the_stand_in_left_out_a_warning(
 ) -> None:
     log = (
         "#6 [hub stage-0 2/9] RUN apt-get update\n#6 CACHED\n"
-        "#7 [hub stage-0 3/9] RUN mamba env create\n#7 12.3 stand-in: skipped numpy=1.26\n#7 DONE 13.0s\n"
+        "#7 [hub stage-0 3/9] RUN --mount=type=secret,id=ca_bundle python /opt/paper/install_environment.py x\n"
+        "#7 12.3 stand-in: skipped numpy=1.26\n#7 DONE 13.0s\n"
     )
 
     build_that_prints(tmp_path, log, 0)
 
     printed = capsys.readouterr()
-    assert printed.out.splitlines()[0] == "hub 3/9 RUN mamba env create"
+    assert printed.out.splitlines()[0] == "hub, step 3/9: installing the paper's environment, which takes longest"
     assert printed.out.splitlines()[1].startswith("built both images in ")
     assert printed.err == "warning: skipped numpy=1.26\n"
     assert (tmp_path / "build.log").read_text() == log

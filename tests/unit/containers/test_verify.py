@@ -30,4 +30,4 @@ def test_a_table_that_was_made_since() -> None:
 
 
 def test_how_the_tables_were_held_against_the_source() -> None:
-    assert say_states(PUBLISHED) == "1 are row by row what the source had; 1 have as many rows as the dump inserts"
+    assert say_states(PUBLISHED) == "1 hold row by row what the source had; 1 have as many rows as the dump inserts"
