@@ -79,13 +79,9 @@ def run_notebooks(
     told = sentence(results)
     if keep and not troubled:
         if told == NOTHING_TO_COMPARE:
-            console.say(
-                "next: run them in JupyterLab, save them with their outputs, and run `invoke test_notebooks` again"
-            )
+            console.say("next: run and save them in JupyterLab, with their outputs, then `invoke test_notebooks` again")
         else:
-            console.say(
-                "next: `invoke report` makes a page for co-authors; `invoke archive` or `invoke publish` shares it"
-            )
+            console.say("next: `invoke report` tells co-authors; `invoke archive` or `invoke publish` shares the paper")
     console.say(told)
     if troubled:
         raise UserError(f"{len(troubled)} of {len(results)} notebooks did not pass: {', '.join(troubled)}", FIX)
