@@ -325,6 +325,8 @@ def _refuse_byte_functions(table: Table, definition: TableDefinition) -> None:
 
 def _byte_functions(table: Table, definition: TableDefinition, local: set[str]) -> Iterator[tuple[Column | None, str]]:
     """Calls in the definition that take bytes of these columns, and the column that they make."""
+    if not any(token.word in _BYTE_FUNCTIONS for token in definition.tokens):
+        return
     held = [generated_at(definition, column) for column in definition.columns if rows_hold(table, column)]
     cursor = Cursor(definition.tokens, definition.name_at + 1, definition.options_at)
     while cursor.peek() is not None:

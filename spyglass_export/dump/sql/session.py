@@ -250,15 +250,18 @@ class Session:
     values: dict[str, str | None] = field(default_factory=dict)
     saved: dict[str, str | None] = field(default_factory=dict)
     names: str | None = None  # what SET NAMES said last
+    in_force: SessionSettings | None = None  # of these values, once they were asked for
     to_set: set[str] = field(default_factory=set)  # system variables that were saved, as one does before setting them
 
     @property
     def settings(self) -> SessionSettings:
         """The settings that are in force."""
-        get = self.values.get
-        return SessionSettings(
-            get("character_set_client"), get("time_zone"), get("collation_connection"), get("sql_mode")
-        )
+        if self.in_force is None:
+            get = self.values.get
+            self.in_force = SessionSettings(
+                get("character_set_client"), get("time_zone"), get("collation_connection"), get("sql_mode")
+            )
+        return self.in_force
 
     def apply(self, statement: str) -> bool:
         """Follow a ``SET`` statement; false where it sets anything that has to be listed as left out.
@@ -310,4 +313,6 @@ class Session:
                     raise UnsafeSettingError(f"character set {value}")
             if name == "sql_mode" and (unsafe := _UNSAFE_MODES.intersection(value.upper().split(","))):
                 raise UnsafeSettingError(f"SQL mode {min(unsafe)}")
+        if self.values.get(name) != value:
+            self.in_force = None
         self.values[name] = value

@@ -95,4 +95,4 @@ def has_client_command(tokens: Tokens) -> bool:
 
     The ``mysql`` client takes what follows it for a command of its own, some versions even in comments.
     """
-    return any("\\" in token.text for token in tokens if token.type not in types.String and token.type not in _QUOTED)
+    return any("\\" in token.text and token.type not in types.String and token.type not in _QUOTED for token in tokens)

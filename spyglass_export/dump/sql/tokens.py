@@ -6,6 +6,7 @@ The text is a whole statement, decoded so that encoding it again gives back each
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from sqlparse import tokens as types
@@ -95,6 +96,7 @@ def printable(text: str) -> str:
     return _CONTROL.sub(lambda found: found.group().encode("unicode_escape").decode(), " ".join(text.split()))
 
 
+@lru_cache(maxsize=64)  # a dump names each table several times
 def split_name(identifier: str) -> tuple[str | None, str]:
     """The schema, where there is one, and the table of ```schema`.`table```."""
     tokens = Tokens(identifier)

@@ -59,7 +59,8 @@ class Copier:
 
     def __init__(self, *, hashed: bool = False) -> None:
         self.digests: dict[Path, hashlib._Hash] = {}
-        self.blank_lines: dict[Path, int] = {}  # how many came between what was to come before rows, and these
+        # Since the last `finish`, bytes of files that these were not given: what was there, and blank lines.
+        self.others: dict[Path, int] = {}
         self._hashed = hashed
         self._waiting: SimpleQueue[_Range | None] = SimpleQueue()
         self._thread: Thread | None = None
@@ -82,6 +83,7 @@ class Copier:
         """
         self._waiting.put((target, before, source, start, end))
         if self._thread is None:
+            self.others.clear()
             self._thread = Thread(target=self._copy)
             self._thread.start()
 
@@ -100,43 +102,50 @@ class Copier:
         self._thread = None
 
     def _copy(self) -> None:
-        opened: tuple[Path, Path] | None = None
+        opened: Path | None = None
+        read: Path | None = None
         try:
-            with ExitStack() as files:
+            with ExitStack() as outputs, ExitStack() as sources:
                 while (waiting := self._waiting.get()) is not None and not self._is_left:
                     target, before, source, start, end = waiting
-                    if opened != (target, source):
-                        files.close()
+                    if opened != target:
+                        outputs.close()
                         # Not in append mode, for which Linux refuses to copy in the kernel.
-                        output = files.enter_context(target.open("r+b" if target.exists() else "xb", buffering=0))
-                        stream = files.enter_context(source.open("rb", buffering=0))
-                        opened = target, source
-                    appended = _append(output.fileno(), before, stream.fileno(), start, end)
-                    self.blank_lines[target] = self.blank_lines.get(target, 0) + len(appended) - len(before)
-                    if self._hashed:
-                        digest = self.digests.setdefault(target, hashlib.sha256())
-                        digest.update(appended)
-                        _hash(digest, stream.fileno(), start, end)
+                        output = os.open(target, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o666)
+                        outputs.callback(os.close, output)
+                        self.others.setdefault(target, os.lseek(output, 0, os.SEEK_END))
+                        opened = target
+                    if read != source:
+                        sources.close()
+                        stream = sources.enter_context(source.open("rb", buffering=0)).fileno()
+                        read = source
+                    digest = self.digests.setdefault(target, hashlib.sha256()) if self._hashed else None
+                    self.others[target] += _append(output, before, stream, start, end, digest)
         except Exception as error:  # raised again by finish()
             self._error = error
 
 
-def _append(target: int, before: bytes, source: int, start: int, end: int) -> bytes:
-    """Append a range, and what comes before it; gives what came before it in the end."""
-    place = os.lseek(target, 0, os.SEEK_END) + len(before)
+def _append(target: int, before: bytes, source: int, start: int, end: int, digest: "hashlib._Hash | None") -> int:
+    """Append a range, and what comes before it; gives how many blank lines stand between the two."""
+    blank_lines = 0
     if before and end - start >= _LARGE:
         # Whole pages are copied in two thirds of the time: blank lines bring rows to the same place in theirs.
-        before += b"\n" * ((start - place) % _PAGE)
+        blank_lines = (start - os.lseek(target, 0, os.SEEK_END) - len(before)) % _PAGE
+        before += b"\n" * blank_lines
     _write(target, before)
     copy_range(source, target, start, end)
-    return before
+    if digest:
+        digest.update(before)
+        _hash(digest, source, start, end)
+    return blank_lines
 
 
 def _hash(digest: "hashlib._Hash", source: int, start: int, end: int) -> None:
-    """Hash a range as it lies in memory; Python's lock is free meanwhile."""
+    """Hash a range as it lies in memory, no more of it than that; Python's lock is free meanwhile."""
+    first = start - start % mmap.ALLOCATIONGRANULARITY
     with (
-        mmap.mmap(source, 0, access=mmap.ACCESS_READ) as content,
+        mmap.mmap(source, end - first, access=mmap.ACCESS_READ, offset=first) as content,
         memoryview(content) as view,
-        view[start:end] as part,
+        view[start - first :] as part,
     ):
         digest.update(part)

@@ -71,7 +71,7 @@ class _Written:
     settings: SessionSettings
     source: Source
     end: int
-    size: int = 0  # of the file, with all that it was given
+    size: int = 0  # of all that the file was given
 
 
 class RowsWriter:
@@ -93,7 +93,7 @@ class RowsWriter:
             before += rows.settings.for_loading().encode()
         if last is not None and (last.source is not rows.source or last.end != start):
             before = b"\n" + before
-        size = (last.size if last else _size(target)) + len(before) + end - start
+        size = (last.size if last else 0) + len(before) + end - start
         self._copier.append(target, before, rows.source.path, start, end)
         self._written[target] = _Written(table.schema, rows.settings, rows.source, end, size)
 
@@ -104,18 +104,14 @@ class RowsWriter:
         """
         self._copier.finish()
         for target, written in self._written.items():
-            expected = written.size + self._copier.blank_lines.get(target, 0)
-            if _size(target) != expected:
-                what = f"{target.name} has {_size(target):,} bytes where {expected:,} were written"
-                raise UserError(what, "see that no other program writes there, and run it again")
-            with target.open("ab") as file:
+            expected = written.size + self._copier.others[target]
+            with target.open("ab", buffering=0) as file:
+                if (size := file.tell()) != expected:
+                    what = f"{target.name} has {size:,} bytes where {expected:,} were written"
+                    raise UserError(what, "see that no other program writes there, and run it again")
                 file.write(b"\n")
             if digest := self._copier.digests.get(target):
                 digest.update(b"\n")
-
-
-def _size(file: Path) -> int:
-    return file.stat().st_size if file.exists() else 0
 
 
 def rows_file_name(table: Table) -> str:
