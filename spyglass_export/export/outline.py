@@ -87,11 +87,12 @@ def read_outline(paths: Sequence[Path]) -> Outline:
 def _lines(path: Path) -> Iterator[re.Match[bytes]]:
     """The lines that say something; of the rows between them, no more than a block is held in memory."""
     end = 0
+    room = bytearray(_BLOCK + max(map(len, _BEGINNINGS)) - 1)
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
         for start in range(0, len(content), _BLOCK):
             file.seek(start)
-            block = file.read(_BLOCK + max(map(len, _BEGINNINGS)) - 1)
-            if all(stringzilla.find(block, beginning) < 0 for beginning in _BEGINNINGS):
+            block = memoryview(room)[: file.readinto(room)]
+            if stringzilla.find(block, b"\n") < 0 or all(stringzilla.find(block, one) < 0 for one in _BEGINNINGS):
                 continue
             for found in _BEGINNING.finditer(block):
                 at = start + found.start()
