@@ -76,6 +76,8 @@ c.ServerApp.open_browser = False
 # What the log calls its address: the one outside of the container.
 c.ServerApp.custom_display_url = os.environ.get("DISPLAY_URL", "")
 logging.getLogger("ServerApp").addFilter(lambda record: f"127.0.0.1:{c.ServerApp.port}" not in record.getMessage())
+# The log would name all language servers that are not here.
+c.LanguageServerManager.autodetect = False
 c.ServerApp.root_dir = "/home/jovyan"
 c.ContentsManager.preferred_dir = "notebooks"
 # The author may be root on the host; the container has no privileges to lose.

@@ -46,7 +46,7 @@ def write_archive(settings: Settings, docker: Docker, *, incomplete: bool = Fals
         shutil.rmtree(incoming, ignore_errors=True)
         incoming.mkdir()
     try:
-        with console.status("compressing both images"):
+        with console.status("compressing both images, which takes minutes"):
             # The database's image has zstd, which this machine may not have.
             zstd = (
                 "run",
