@@ -143,10 +143,10 @@ def test_the_health_check_asks_below_the_prefix_and_at_the_port_of_jupyterhub(co
         "--env=JUPYTERHUB_SERVICE_URL=http://0.0.0.0:9999/user/ada/",
         "--env=JUPYTER_PORT=9999",
     )
-    for _ in range(100):
+    for _ in range(240):
         if "is running at" in (log := subprocess.run(["docker", "logs", hub], capture_output=True, text=True).stderr):
             break
-        time.sleep(0.2)
+        time.sleep(0.5)
     check = ["docker", "exec", hub, "healthcheck_hub.py"]
 
     # A server that is not below the prefix answers 404 there.

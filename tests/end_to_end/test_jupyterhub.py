@@ -11,6 +11,7 @@ import urllib.error
 import urllib.request
 import zipfile
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -116,6 +117,11 @@ class Hub:
             os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait()
             self.process = None
+        # The proxy is in a session of its own.
+        if (proxy := self.folder / "jupyterhub-proxy.pid").is_file():
+            with suppress(ProcessLookupError):
+                os.kill(int(proxy.read_text().split()[0]), signal.SIGKILL)
+            proxy.unlink()
 
     def ask(self, method: str, path: str, what: Any = None) -> Any:
         request = urllib.request.Request(
