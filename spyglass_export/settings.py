@@ -272,7 +272,7 @@ def examine(root: Path, environment: Mapping[str, str]) -> tuple[Settings | None
         raise UserError(
             f"{env_file} is not UTF-8 text: {error.reason} at byte {error.start}", "save it as UTF-8"
         ) from error
-    if not (root / "docker-compose.yml").is_file():
+    if not (root / "docker-compose.yml").is_file() and given.get("DOCKER") != "podman":
         given.pop("DOCKER", None)  # a bundle, which somebody else wrote, shall not say what runs here
     given |= {name: environment[name] for name in DECLARED if name in environment}
 

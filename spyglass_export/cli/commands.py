@@ -87,6 +87,7 @@ def run(context: Context, from_: str = "") -> None:
     settings = ports.settle(load_settings(ROOT, os.environ), dry=dry)
     if from_:
         reader.load_archive(settings, Path(from_).expanduser(), dry=dry)
+        settings = ports.settle(load_settings(ROOT, os.environ), dry=dry)  # .env names the images now
     docker = reader.readers_docker(settings, dry=dry)
     ports.check_ports(settings, docker)
     reader.fetch(settings, docker)

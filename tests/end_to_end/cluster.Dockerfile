@@ -12,5 +12,6 @@ RUN mirror=$(apt-get indextargets --format '$(SITE)' 'Created-By: Packages' | se
   && rm -rf /var/lib/apt/lists/* \
   && useradd --create-home --uid 2001 --shell /bin/bash ada \
   && useradd --create-home --uid 2002 --shell /bin/bash bob
+WORKDIR /share
 COPY start_slurm.sh /usr/local/bin/
 ENTRYPOINT ["tini", "--", "bash", "/usr/local/bin/start_slurm.sh"]

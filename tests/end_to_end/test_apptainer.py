@@ -25,7 +25,7 @@ class Node:
 
     def run(self, user: str, line: str, *, status: int = 0) -> str:
         """Run a line of bash as a user, see how it ends and give what it printed."""
-        command = ["docker", "exec", "--user", user, "--workdir", "/share", f"--env=HOME=/home/{user}", self.name]
+        command = ["docker", "exec", "--user", user, f"--env=HOME=/home/{user}", self.name]
         done = subprocess.run([*command, "bash", "-c", f"{line} 2>&1"], stdout=subprocess.PIPE, text=True, check=False)
         assert done.returncode == status, done.stdout
         return done.stdout
@@ -76,10 +76,7 @@ def node(settings: Settings, docker_engine: Docker, archived: Path) -> Iterator[
     docker_engine.ask("run", "--detach", f"--name={name}", *options, IMAGE)
     made = Node(name)
     try:
-        made.run(
-            "root",
-            "install -d -o ada /share && cp -r /archive/. /share && chown -R ada /share",
-        )
+        made.run("root", "cp -r /archive/. /share && chown -R ada /share")
         made.wait("root", "sinfo --noheader | grep -q idle")
         printed = made.run("ada", "bash apptainer/paper.sh convert")
         assert printed.endswith("the images are ready in /share/apptainer\n")

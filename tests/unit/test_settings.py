@@ -80,6 +80,8 @@ def test_images_are_named_for_docker_hub_or_any_other_registry(tmp_path: Path, l
 
 def test_docker_may_need_sudo_but_not_because_a_bundle_says_so(tmp_path: Path) -> None:
     assert settings_of(tmp_path, 'PAPER_ID=a\nDOCKER="sudo docker"\n').docker == ("docker",)
+    assert settings_of(tmp_path, "PAPER_ID=a\nDOCKER=/tmp/podman\n").docker == ("docker",)
+    assert settings_of(tmp_path, "PAPER_ID=a\nDOCKER=podman\n").docker == ("podman",)
     (tmp_path / "docker-compose.yml").touch()  # a bundle has nothing to build
     assert settings_of(tmp_path, 'PAPER_ID=a\nDOCKER="sudo docker"\n').docker == ("sudo", "docker")
 
