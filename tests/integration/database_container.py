@@ -156,10 +156,11 @@ class Database:
             return list(cursor.fetchall())
 
     def tables(self) -> dict[str, int]:
-        """Rows by table, counted now."""
+        """Rows by table, counted now, but for DataJoint's log, which loading adds to each schema."""
         names = self.query(
             "SELECT table_schema, table_name FROM information_schema.tables WHERE table_type = 'BASE TABLE'"
             " AND table_schema NOT IN ('information_schema', 'mysql', 'performance_schema', 'sys')"
+            " AND table_name <> '~log'"
         )
         with self.connect() as connection, connection.cursor() as cursor:
             counted = {}
