@@ -95,6 +95,7 @@ def run(context: Context, from_: str = "") -> None:
     reader.run(settings, docker)
     if not dry:
         print_url(settings)
+        console.say("next: open it, and run a notebook: Run, Run All Cells; `invoke down` stops it")
 
 
 @command()
