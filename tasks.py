@@ -165,15 +165,19 @@ def up(context: Context) -> None:
     if omitted := tell_left_out(settings.notebooks):
         console.say(omitted)
     docker = stack.authors_docker(settings, dry=docker.dry)
-    build_images(ROOT, provenance.add_labels(settings, docker))
+    labelled = provenance.add_labels(settings, docker)
+    if provenance.are_built(labelled):
+        console.say("both images are up to date")
+    else:
+        build_images(ROOT, labelled)
     stack.start(settings, docker)
     if docker.dry:
         return
-    tables = seed.loaded_tables(docker)
-    rows, size = sum(table.rows for table in tables), sum(table.bytes for table in tables)
-    console.say(f"the database has {len(tables)} tables with {rows:,} rows ({size / 1e6:,.1f} MB)")
-    console.say(f"  of these tables, {seed.say_states(seed.proof(docker))}")
-    for one in seed.orphans(docker):
+    loaded = seed.loaded(docker)
+    rows, size = sum(table.rows for table in loaded.tables), sum(table.bytes for table in loaded.tables)
+    console.say(f"the database has {len(loaded.tables)} tables with {rows:,} rows ({size / 1e6:,.1f} MB)")
+    console.say(f"  of these tables, {seed.say_states(loaded.proof)}")
+    for one in loaded.orphans:
         console.say(f"  {one.rows:,} rows of {one.table} refer to rows of {one.parent} that are not in the export")
     print_url(settings)
     console.say("next: open it and look; `invoke test_notebooks` runs all notebooks and compares what they show")

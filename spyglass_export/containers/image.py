@@ -32,9 +32,12 @@ class Image:
 
 def inspect(docker: Docker, reference: str) -> Image | None:
     """Look an image up; None where it is not on this machine."""
-    if docker.dry or not docker.succeeds("image", "inspect", reference):
+    if docker.dry:
         return None
-    one = json.loads(docker.ask("image", "inspect", reference))[0]
+    try:
+        one = json.loads(docker.ask("image", "inspect", reference))[0]
+    except UserError:
+        return None
     name = reference.partition("@")[0]
     name = name.rpartition(":")[0] if ":" in name.rpartition("/")[2] else name
     return Image(name, one["Id"], one["Config"].get("Labels") or {}, f"{one['Os']}/{one['Architecture']}")
@@ -42,9 +45,12 @@ def inspect(docker: Docker, reference: str) -> Image | None:
 
 def layers(docker: Docker, reference: str) -> list[str]:
     """Give the digests of an image's layers; none where it is not on this machine."""
-    if docker.dry or not reference or not docker.succeeds("image", "inspect", reference):
+    if docker.dry or not reference:
         return []
-    found: list[str] = json.loads(docker.ask("image", "inspect", "--format", "{{json .RootFS.Layers}}", reference))
+    try:
+        found: list[str] = json.loads(docker.ask("image", "inspect", "--format", "{{json .RootFS.Layers}}", reference))
+    except UserError:
+        return []
     return found
 
 

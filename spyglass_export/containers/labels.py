@@ -13,6 +13,7 @@ VOLUME = f"{PREFIX}volume"
 TESTED = f"{PREFIX}tested"
 # https://specs.opencontainers.org/image-spec/annotations/
 CREATED = "org.opencontainers.image.created"
+BASE = "org.opencontainers.image.base.name"
 REVISION = "org.opencontainers.image.revision"
 LICENCES = "org.opencontainers.image.licenses"
 DESCRIPTION = "org.opencontainers.image.description"

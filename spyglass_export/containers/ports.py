@@ -78,11 +78,11 @@ def open_to_who_guesses(settings: Settings) -> UserError | None:
 def port_problems(settings: Settings, docker: Docker) -> dict[str, UserError]:
     """Give what is wrong with each port, by its setting's name; raise UserError where no port can be right."""
     held = _ports_held(docker, docker.project)
-    papers_own = _ports_held(docker, settings.project) | _ports_held(docker, f"reader-{settings.project}")
     problems = {}
     for name, port in (("HUB_PORT", settings.hub_port), ("DB_PORT", settings.db_port)):
         if docker.dry or port in held or _is_free(settings.bind_address, port):
             continue
+        papers_own = _ports_held(docker, settings.project) | _ports_held(docker, f"reader-{settings.project}")
         taken = {settings.hub_port, settings.db_port}
         free = _free_port(settings.bind_address, port + 1, taken)
         by = "this paper's other containers" if port in papers_own else "another program"

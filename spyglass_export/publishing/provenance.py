@@ -1,5 +1,6 @@
 """What an image says of itself: the paper, and hashes of all that it was built of."""
 
+import json
 import subprocess
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
@@ -9,8 +10,8 @@ from pathlib import Path
 from spyglass_export import console
 from spyglass_export.checksum import sha256, sha256_of
 from spyglass_export.containers.docker import Docker
-from spyglass_export.containers.image import Image, built_images, left_out
-from spyglass_export.containers.labels import CREATED, LICENCES, PREFIX, REVISION, TESTED
+from spyglass_export.containers.image import Image, built_images, inspect, layers, left_out
+from spyglass_export.containers.labels import BASE, CREATED, LICENCES, PREFIX, REVISION, TESTED
 from spyglass_export.environment.lock import FILE as LOCK_FILE
 from spyglass_export.errors import UserError
 from spyglass_export.export import manifest
@@ -94,6 +95,25 @@ def add_labels(settings: Settings, docker: Docker) -> Docker:
         labels[f"{service.upper()}_REVISION"] = before[REVISION] if same and before.get(REVISION) else revision
     labels["TESTED"] = tested.pop() if len(tested) == 1 else ""
     return replace(docker, environment={**docker.environment, **{f"LABEL_{k}": v for k, v in labels.items()}})
+
+
+def are_built(docker: Docker) -> bool:
+    """Whether both images would be built of what they are built of already, as their labels and base layers tell.
+
+    ``docker`` has the labels filled in that the images would get.
+    """
+    if docker.dry:
+        return False
+    services = json.loads(docker.ask("compose", "config", "--format", "json"))["services"]
+    for service in services.values():
+        image, wanted = inspect(docker, service["image"]), service["build"]["labels"]
+        # Of a label without a value compose makes none.
+        if not image or any(image.labels.get(name, "") != (value or "") for name, value in wanted.items()):
+            return False
+        base = layers(docker, wanted[BASE])
+        if not base or layers(docker, image.id)[: len(base)] != base:
+            return False
+    return True
 
 
 def _revision(settings: Settings) -> str:
