@@ -30,7 +30,7 @@ def test_the_example_notebook_shows_its_table_its_figure_and_a_widget_that_moves
     screenshot = os.environ.get("SCREENSHOT", str(tmp_path / "jupyterlab.png"))
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
-        page = browser.new_page(viewport={"width": 1440, "height": 1100})
+        page = browser.new_page(viewport={"width": 1440, "height": 1320})
         page.goto(f"http://127.0.0.1:{paper.settings.hub_port}/lab/tree/notebooks/example.ipynb")
         page.get_by_label("Password").fill("Gu-2026")
         page.keyboard.press("Enter")
@@ -40,19 +40,21 @@ def test_the_example_notebook_shows_its_table_its_figure_and_a_widget_that_moves
         page.get_by_text("Gu-2026 | Idle").wait_for(timeout=60_000)
         # What was saved is no proof: the kernel has to show all of it anew.
         choose(page, "Edit", "Clear Outputs of All Cells")
+        notebook.locator(".jp-OutputArea-output").first.wait_for(state="detached")
         choose(page, "View", "Collapse All Code")
         choose(page, "Run", "Run All Cells")
 
         # JupyterLab keeps only what is near the screen in the page; without the code it is all of it.
         canvas, slider = notebook.locator(".jupyter-matplotlib-canvas-div canvas").first, notebook.get_by_role("slider")
+        figure, table = notebook.locator(".jp-OutputArea-output img"), notebook.locator("table", has_text="CA1").first
         for _ in range(240):
             page.locator(".jp-WindowedPanel-outer").evaluate("panel => panel.scrollTo(0, panel.scrollHeight)")
-            if canvas.count() and slider.count():
+            if all(one.count() for one in (canvas, slider, figure, table)):
                 break
             page.wait_for_timeout(500)
         page.get_by_text("Gu-2026 | Idle").wait_for(timeout=60_000)
-        assert notebook.locator("table", has_text="CA1").count() >= 1
-        assert notebook.locator(".jp-OutputArea-output img").evaluate("image => image.naturalWidth") > 500
+        assert table.is_visible()
+        assert figure.evaluate("image => image.naturalWidth") > 500
         assert notebook.locator(".jp-RenderedText[data-mime-type='application/vnd.jupyter.error']").count() == 0
 
         before = picture_of(canvas)
@@ -60,13 +62,14 @@ def test_the_example_notebook_shows_its_table_its_figure_and_a_widget_that_moves
         page.keyboard.press("ArrowRight")
         notebook.locator(".widget-readout", has_text="1").wait_for()
         wait_until(page, lambda: picture_of(canvas) != before)
+        canvas.evaluate("canvas => canvas.closest('.jp-OutputArea').scrollIntoView({block: 'end'})")
         page.wait_for_timeout(1000)
         page.screenshot(path=screenshot)
 
-        bar = notebook.get_by_role("progressbar")
-        bar.scroll_into_view_if_needed()
-        assert bar.get_attribute("aria-valuenow") == bar.get_attribute("aria-valuemax") == "20"
-        assert notebook.get_by_text("100%", exact=False).count() == 1
+        page.locator(".jp-WindowedPanel-outer").evaluate("panel => panel.scrollTo(0, panel.scrollHeight / 3)")
+        bar = notebook.locator(".progress-bar")
+        assert bar.evaluate("bar => bar.style.width") == "100%"
+        assert notebook.locator(".widget-html-content", has_text="20/20").count() == 1
         browser.close()
     assert Path(screenshot).stat().st_size > 20_000
 
