@@ -126,11 +126,13 @@ class Podman(Docker):
 
     def _container(self, service: str) -> dict[str, Any]:
         name, variables = f"{self.project}-{service}", self.variables
-        state, code = super().ask("inspect", "--format", "{{.State.Status}} {{.State.ExitCode}}", name).split()
+        shown = "{{.Id}} {{.State.Status}} {{.State.ExitCode}}"
+        identifier, state, code = super().ask("inspect", "--format", shown, name).split()
         is_healthy = state == "running" and self.succeeds("exec", name, HEALTH[service])
         port = variables["HUB_PORT" if service == "hub" else "DB_PORT"]
         return {
             "Service": service,
+            "ID": identifier,
             "State": state,
             "Health": "healthy" if is_healthy else "starting" if state == "running" else "",
             "ExitCode": int(code),

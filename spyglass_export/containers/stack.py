@@ -10,7 +10,7 @@ from pathlib import Path
 
 from spyglass_export import console
 from spyglass_export.checksum import sha256_of
-from spyglass_export.containers.docker import Docker
+from spyglass_export.containers.docker import Docker, is_podman
 from spyglass_export.containers.labels import RECIPE
 from spyglass_export.containers.volumes import volume_names
 from spyglass_export.errors import UserError, spoken
@@ -167,8 +167,11 @@ def start(settings: Settings, docker: Docker) -> None:
 def _as_they_would_be(settings: Settings, docker: Docker) -> set[str]:
     """The services whose containers are healthy, and of the settings and images that they would have now.
 
-    An author's notebooks are mounted over those in the hub's last layer, which does not count then.
+    An author's notebooks are mounted over those in the hub's last layer, which does not count then. With Podman there
+    are none: its pod is made anew.
     """
+    if is_podman(docker.command):
+        return set()
     running = {name: one.id for name, one in containers_of(docker).items() if one.health == "healthy"}
     if not running:
         return set()
