@@ -120,7 +120,7 @@ class Hub:
         # The proxy is in a session of its own.
         if (proxy := self.folder / "jupyterhub-proxy.pid").is_file():
             with suppress(ProcessLookupError):
-                os.kill(int(proxy.read_text().split()[0]), signal.SIGKILL)
+                os.killpg(int(proxy.read_text().split()[0]), signal.SIGKILL)
             proxy.unlink()
 
     def ask(self, method: str, path: str, what: Any = None) -> Any:
