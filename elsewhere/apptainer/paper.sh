@@ -111,7 +111,7 @@ convert() {
   fi
   [[ -d $db ]] || build "$db" "$from_db" --sandbox
   # Some per cent larger, in a third of the time.
-  ! apptainer build --help | grep -q mksquashfs-args || fast=(--mksquashfs-args '-comp gzip -Xcompression-level 1')
+  [[ $(apptainer build --help) != *mksquashfs-args* ]] || fast=(--mksquashfs-args '-comp gzip -Xcompression-level 1')
   [[ -e $hub.sif ]] || build "$hub.sif" "$from_hub" ${fast[@]+"${fast[@]}"}
   echo "the images are ready in $images"
 }
