@@ -9,10 +9,15 @@ from spyglass_export.containers.seed import TableProof
 from spyglass_export.errors import UserError
 
 _NAMED_AT_MOST = 20
+# DataJoint makes them in each schema as soon as a notebook looks into it.
+_DATAJOINTS_OWN = (".~log", ".~jobs")
 
 
 def differences(published: Sequence[TableProof], now: Sequence[TableProof]) -> list[tuple[str, str]]:
-    """Each table that is not as it was published, with what differs; tables that were made since come last."""
+    """Each table that is not as it was published, with what differs; tables that were made since come last.
+
+    Logs that DataJoint has made since are no difference.
+    """
     there = {table.name: table for table in now}
     found = []
     for table in published:
@@ -25,7 +30,8 @@ def differences(published: Sequence[TableProof], now: Sequence[TableProof]) -> l
             found.append((table.name, f"{table.rows - one.rows:,} of {table.rows:,} rows are gone"))
         elif one.digest != table.digest:
             found.append((table.name, f"rows changed, of {table.rows:,}"))
-    return found + [(one.name, f"is new, with {one.rows:,} rows") for one in there.values()]
+    made = [one for one in there.values() if not one.name.endswith(_DATAJOINTS_OWN)]
+    return found + [(one.name, f"is new, with {one.rows:,} rows") for one in made]
 
 
 def verify(docker: Docker) -> None:
@@ -38,7 +44,7 @@ def verify(docker: Docker) -> None:
     found = differences(published, now)
     console.say(f"published: {len(published)} tables; {seed.say_states(published)}")
     if not found:
-        console.say(f"all {sum(table.rows for table in now):,} rows are as they were published")
+        console.say(f"all {sum(table.rows for table in published):,} rows are as they were published")
         return
     console.show_table("tables that differ", ["table", "now"], [[name, what] for name, what in found[:_NAMED_AT_MOST]])
     more = f", {len(found) - _NAMED_AT_MOST} more than are shown" if len(found) > _NAMED_AT_MOST else ""

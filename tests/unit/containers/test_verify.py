@@ -26,7 +26,14 @@ def test_what_differs_in_a_table(now: list[TableProof], what: str) -> None:
 
 
 def test_a_table_that_was_made_since() -> None:
-    assert differences(PUBLISHED, [*PUBLISHED, TableProof("lab.~log", 4, "4")]) == [("lab.~log", "is new, with 4 rows")]
+    assert differences(PUBLISHED, [*PUBLISHED, TableProof("lab.cat", 4, "4")]) == [("lab.cat", "is new, with 4 rows")]
+
+
+def test_logs_that_datajoint_makes_when_a_notebook_looks_are_no_difference_and_published_ones_are_compared() -> None:
+    log = TableProof("lab.~log", 4, "4")
+
+    assert differences(PUBLISHED, [*PUBLISHED, log]) == []
+    assert differences([log], []) == [("lab.~log", "is gone, with 4 rows")]
 
 
 def test_how_the_tables_were_held_against_the_source() -> None:
