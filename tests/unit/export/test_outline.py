@@ -1,0 +1,42 @@
+"""What an export's SQL files say of themselves, wherever the blocks in which they are read end."""
+
+from pathlib import Path
+
+import pytest
+
+from spyglass_export.export import outline
+from spyglass_export.export.outline import Piece, read_outline
+
+DUMP = """-- MySQL dump 10.13  Distrib 9.7.4, for Linux (x86_64)
+--
+-- Host: localhost    Database: lab
+-- ------------------------------------------------------
+CREATE TABLE `child` (
+  `id` int NOT NULL,
+  CONSTRAINT `c` FOREIGN KEY (`id`) REFERENCES `parent` (`id`)
+) ENGINE=InnoDB;
+-- Dumping data for table `child`
+--
+-- WHERE:  id IN (1,2)
+
+INSERT INTO `child` VALUES (1),(2);
+USE `other`;
+-- Dumping data for table `second`
+-- SPYGLASS VERSION: 0.5.4 --
+"""
+
+
+@pytest.mark.parametrize("block", range(1, 40, 3))
+def test_nothing_is_missed_where_a_block_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, block: int) -> None:
+    monkeypatch.setattr(outline, "_BLOCK", block)
+    path = tmp_path / "_Populate_paper.sql"
+    path.write_text(DUMP, encoding="utf-8", newline="\n")
+
+    read = read_outline([path])
+
+    assert read.tables == {
+        ("lab", "child"): [Piece(path.name, "id IN (1,2)")],
+        ("other", "second"): [Piece(path.name, "")],
+    }
+    assert read.versions == {path.name: "0.5.4"}
+    assert [key.parent for key in read.absent_parents()] == [("lab", "parent")]
