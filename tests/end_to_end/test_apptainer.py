@@ -50,7 +50,8 @@ class Node:
         """See that a job is over, and the database was shut down and not killed."""
         self.wait(user, 'test -z "$(squeue --noheader --me)"')
         assert "Shutdown complete" in self.run(user, "tail -n 2 ~/spyglass-papers/Gu-2026/db-*.log")
-        assert not self.run(user, f"ps -u {user} -o args= | grep -E 'mysqld|jupyter|squashfuse' || true")
+        # As root, so that this line is not among the processes of the user.
+        assert not self.run("root", f"ps -u {user} -o args= | grep -E 'mysqld|jupyter|squashfuse' || true")
         assert not self.run(
             user, "ls ~/spyglass-papers/Gu-2026/running; find /tmp -maxdepth 1 -name 'paper-*' -user $(id -u)"
         )
