@@ -23,7 +23,10 @@ UNPRIVILEGED = ("--cap-drop=ALL", "--security-opt=no-new-privileges")
 # Prints all rows but MySQL's own: a table a section, a row a line.
 DUMP = (
     "mysqldump --user=root --hex-blob --order-by-primary --skip-extended-insert --no-create-info --skip-comments"
-    " --no-tablespaces --set-gtid-purged=OFF --databases"
+    " --no-tablespaces --set-gtid-purged=OFF"
+    # DataJoint's log, which loading adds to each schema.
+    ' $(mysql --user=root --batch --skip-column-names --execute="SELECT CONCAT('
+    "'--ignore-table=', schema_name, '.~log') FROM information_schema.schemata\") --databases"
     ' $(mysql --user=root --batch --skip-column-names --execute="SELECT schema_name FROM information_schema.schemata'
     " WHERE schema_name NOT IN ('information_schema', 'mysql', 'performance_schema', 'sys') ORDER BY schema_name\")"
 )

@@ -105,6 +105,7 @@ def test_rows_are_held_against_the_inserts_or_the_source(
     db.query("INSERT INTO odd.parent VALUES (77)")
     command = 'MYSQL_PWD="$MYSQL_ROOT_PASSWORD" digest_tables.sh /opt/seed/digests.sql --user=root'
     now = {line.split("\t")[0]: line.split("\t")[1:] for line in db.execute("bash", "-c", command).splitlines()}
+    assert now.pop("odd.~log")[0] == "0"  # DataJoint's log, which loading adds
     assert {name for name, line in now.items() if line != counted[name][:2]} == {"odd.parent"}
     assert now["odd.parent"][0] == "3"
     assert db.query("SHOW VARIABLES LIKE 'event_scheduler'") == [("event_scheduler", "OFF")]
