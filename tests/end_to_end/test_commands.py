@@ -259,7 +259,7 @@ def test_dry_shows_the_commands_and_runs_none(paper: Paper) -> None:
     printed = paper.invoke("--dry", "build")
 
     assert "docker compose --progress plain build\n" in printed
-    assert "docker compose up --detach --no-build --pull never\n" in printed
+    assert "docker compose up --detach --no-build --no-recreate --pull never\n" in printed
     assert inspect(paper, "hub")["Id"] == before
 
 
