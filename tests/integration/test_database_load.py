@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import pymysql
 import pytest
 
 from spyglass_export.export.copy_files import copy_files
@@ -78,6 +79,14 @@ def test_odd_values_views_and_triggers_arrive(odd_image: str, database: MakeData
     assert db.query("SELECT id FROM odd.known_children") == [(1,)]
     db.query("INSERT INTO odd.parent VALUES (-5)")
     assert db.query("SELECT id FROM odd.parent ORDER BY id") == [(1,), (2,), (5,)]
+
+
+def test_an_account_that_a_dump_brings_cannot_log_in(odd_image: str, database: MakeDatabase) -> None:
+    db = database(odd_image)
+    db.start()
+    assert db.query("SELECT COUNT(*) FROM mysql.user WHERE user = 'planted'") == [(0,)]
+    with pytest.raises(pymysql.OperationalError, match="Access denied"):
+        pymysql.connect(host="127.0.0.1", port=db.port(), user="planted", password="Planted-1")
 
 
 def test_orphans_are_reported_and_kept(odd_image: str) -> None:
