@@ -133,7 +133,7 @@ def read(file: Path) -> Any:
     except UnicodeDecodeError as error:
         raise ValueError(f"it is no UTF-8 text, at byte {error.start}") from error
     except json.JSONDecodeError as error:
-        raise ValueError(f"it is no valid JSON, in line {error.lineno}: {error.msg}") from error
+        raise ValueError(f"it is not valid JSON, in line {error.lineno}: {error.msg}") from error
     if not isinstance(content, dict) or "nbformat" not in content:
         raise ValueError("it is JSON, but no notebook")
     try:
