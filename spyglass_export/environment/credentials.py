@@ -52,14 +52,34 @@ _KINDS = {
 _HARMLESS = re.compile(r"#(?:egg|sha256|sha1|md5|subdirectory)=[\w.-]+")
 _ADDRESS = re.compile(r"(?:[a-z]+\+)?(?:https?|ftp|ssh|git)://[^\s'\",\]]+", re.IGNORECASE)
 _USER = re.compile(r"(?<=//)[^\s'\"]*@")
-# Hosts of channels, indexes and repositories that everyone can read; a subdomain counts too.
-PUBLIC_HOSTS = (
-    *("anaconda.org", "anaconda.com", "prefix.dev", "pypi.org", "pypi.python.org", "pythonhosted.org", "pytorch.org"),
-    *("nvidia.com", "github.com", "githubusercontent.com", "github.io", "gitlab.com", "bitbucket.org", "codeberg.org"),
-    *("googleapis.com", "pyg.org", "huggingface.co", "hf.co", "zenodo.org", "jax.dev", "openmmlab.com", "dgl.ai"),
-    *("conda-forge.org", "bioconda.org", "wxpython.org", "sourceforge.net", "figshare.com", "osf.io", "readthedocs.io"),
-    *("mirrors.tuna.tsinghua.edu.cn", "mirrors.aliyun.com", "mirrors.ustc.edu.cn", "pypi.tuna.tsinghua.edu.cn"),
-)
+# Hosts of channels, indexes and repositories that everyone can read, by the domain that they are in; what is below
+# one of them counts too.
+_PUBLIC = {
+    "org": (
+        "anaconda",
+        "bioconda",
+        "bitbucket",
+        "codeberg",
+        "conda-forge",
+        "pyg",
+        "pypi",
+        "pythonhosted",
+        "pytorch",
+        "wxpython",
+        "zenodo",
+    ),
+    "com": ("anaconda", "figshare", "github", "githubusercontent", "gitlab", "googleapis", "nvidia", "openmmlab"),
+    "io": ("github", "osf", "readthedocs"),
+    "co": ("hf", "huggingface"),
+    "dev": ("jax", "prefix"),
+    "tuna.tsinghua.edu.cn": ("mirrors", "pypi"),
+    "ai": ("dgl",),
+    "aliyun.com": ("mirrors",),
+    "ustc.edu.cn": ("mirrors",),
+    "python.org": ("pypi",),
+    "net": ("sourceforge",),
+}
+PUBLIC_HOSTS = tuple(f"{name}.{domain}" for domain, names in _PUBLIC.items() for name in names)
 
 
 def kind_of_credential(text: str) -> str:
