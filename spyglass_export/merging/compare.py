@@ -3,12 +3,13 @@
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from spyglass_export.dump.sql.table_id import TableId
 from spyglass_export.dump.sql.tokens import quoted
 from spyglass_export.merging import external, make_tables, numbers, obstacles, values
 from spyglass_export.merging.plan import Comparison, Conflict, Plan, TablePlan
 from spyglass_export.merging.rows import Part, Rows
 from spyglass_export.merging.server import Server
-from spyglass_export.merging.tables import Table, TableId, in_order, read_tables
+from spyglass_export.merging.tables import Table, in_order, read_tables
 
 BATCH = 1000
 EXTERNAL = "~external"

@@ -8,6 +8,7 @@ from typing import TypeVar
 
 import pymysql
 
+from spyglass_export.dump.sql.table_id import TableId
 from spyglass_export.dump.sql.tokens import quoted
 from spyglass_export.errors import UserError
 from spyglass_export.merging import record as records
@@ -16,7 +17,7 @@ from spyglass_export.merging.plan import Plan, TablePlan
 from spyglass_export.merging.record import Record
 from spyglass_export.merging.rows import Piece, Rows
 from spyglass_export.merging.server import Server
-from spyglass_export.merging.tables import TableId, read_tables, text_literal
+from spyglass_export.merging.tables import read_tables, text_literal
 
 LOCK = "spyglass_export merge"
 LOCK_SECONDS = 60

@@ -4,10 +4,11 @@ from dataclasses import replace
 
 from spyglass_export.dump.sql.create_table import Column as DefinedColumn
 from spyglass_export.dump.sql.create_table import TableDefinition, parse_table
+from spyglass_export.dump.sql.table_id import TableId
 from spyglass_export.dump.sql.tokens import Tokens, join
 from spyglass_export.merging.plan import Plan
 from spyglass_export.merging.server import SYSTEM_SCHEMAS, Server
-from spyglass_export.merging.tables import Column, Table, TableId, in_order, text_literal
+from spyglass_export.merging.tables import Column, Table, in_order, text_literal
 from spyglass_export.merging.values import INTEGERS, is_text
 
 # What stands in, by the end of its name, for a collation of MySQL 8 that MySQL 5.7 and MariaDB do not know.

@@ -5,11 +5,12 @@ from collections.abc import Sequence
 import pymysql
 from pymysql.constants import ER
 
+from spyglass_export.dump.sql.table_id import TableId
 from spyglass_export.dump.sql.tokens import quoted
 from spyglass_export.merging import values
 from spyglass_export.merging.plan import Comparison, Conflict, TablePlan
 from spyglass_export.merging.rows import Part, Rows
-from spyglass_export.merging.tables import ForeignKey, Table, TableId, Unique, read_tables
+from spyglass_export.merging.tables import ForeignKey, Table, Unique, read_tables
 
 BATCH = 1000
 EXTERNAL = "~external"

@@ -4,9 +4,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from spyglass_export.dump.sql.table_id import TableId
 from spyglass_export.merging.rows import Part, Rows
 from spyglass_export.merging.server import Server
-from spyglass_export.merging.tables import Table, TableId
+from spyglass_export.merging.tables import Table
 
 MOST_LISTED = 100  # conflicts of one table that are told one by one; the others are counted
 

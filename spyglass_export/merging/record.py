@@ -10,11 +10,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from spyglass_export.dump.sql.table_id import TableId
 from spyglass_export.errors import UserError
 from spyglass_export.merging.plan import Plan, TablePlan
 from spyglass_export.merging.rows import Piece, Rows
 from spyglass_export.merging.server import Server
-from spyglass_export.merging.tables import TableId
 from spyglass_export.merging.values import is_long
 
 FILE = "merge.json"

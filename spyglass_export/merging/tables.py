@@ -5,27 +5,11 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from spyglass_export.dump.sql.tokens import quoted
+from spyglass_export.dump.sql.table_id import TableId
 from spyglass_export.merging.server import SYSTEM_SCHEMAS, Server
 
 # MySQL before 8.0.19 and MariaDB give integers a width, which says nothing about their values.
 _WIDTH = re.compile(r"\b(tinyint|smallint|mediumint|int|bigint|year)\(\d+\)")
-
-
-@dataclass(frozen=True, order=True)
-class TableId:
-    """A table's schema and its name."""
-
-    schema: str
-    name: str
-
-    def __str__(self) -> str:
-        return f"{self.schema}.{self.name}"
-
-    @property
-    def sql(self) -> str:
-        """The name as SQL has it."""
-        return f"{quoted(self.schema)}.{quoted(self.name)}"
 
 
 @dataclass(frozen=True)

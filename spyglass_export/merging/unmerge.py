@@ -7,13 +7,14 @@ from typing import Any
 
 import pymysql
 
+from spyglass_export.dump.sql.table_id import TableId
 from spyglass_export.dump.sql.tokens import quoted
 from spyglass_export.errors import UserError
 from spyglass_export.merging import record as records
 from spyglass_export.merging import values
 from spyglass_export.merging.insert import remove_tables
 from spyglass_export.merging.server import Server
-from spyglass_export.merging.tables import ForeignKey, Table, TableId, read_tables, text_literal
+from spyglass_export.merging.tables import ForeignKey, Table, read_tables, text_literal
 
 BATCH = 500
 

@@ -5,8 +5,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
 
+from spyglass_export.dump.sql.table_id import TableId
 from spyglass_export.report.layout import Layout, Placed, place
-from spyglass_export.report.schema import Table, TableId, class_name
+from spyglass_export.report.schema import Table, class_name
 
 # One diagram of all tables is read at a glance up to about this many; more get one for each family of schemas.
 TABLES_IN_ONE = 40

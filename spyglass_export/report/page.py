@@ -11,11 +11,12 @@ from typing import Any
 from jinja2 import Environment, StrictUndefined
 
 from spyglass_export.changes import KINDS, Change
+from spyglass_export.dump.sql.table_id import TableId
 from spyglass_export.export.manifest import Manifest
 from spyglass_export.notebooks.results import Figure, Result, sentence
 from spyglass_export.publishing.citation import Citation
 from spyglass_export.report.diagram import anchor, draw
-from spyglass_export.report.schema import Table, TableId, class_name
+from spyglass_export.report.schema import Table, class_name
 
 # Of a picture in the page, in characters: what a browser shows at once and an e-mail carries.
 LARGEST_PICTURE = 3_000_000

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from spyglass_export.dump.reading.statements import Kind, read_statements
 from spyglass_export.dump.sql.create_table import NotUnderstoodError, parse_table
+from spyglass_export.dump.sql.table_id import TableId
 from spyglass_export.dump.sql.tokens import Tokens, split_name
 
 # How DataJoint names a table says what it is for, and a part's name begins with its master's;
@@ -13,17 +14,6 @@ from spyglass_export.dump.sql.tokens import Tokens, split_name
 _WORDS = r"[a-z0-9]+(?:_[a-z0-9]+)*"
 _NAME = re.compile(rf"(?P<prefix>#|__|_|)(?P<master>{_WORDS})(?:__(?P<part>{_WORDS}))?")
 _USE = re.compile(rb"USE\s+(.+?)\s*;", re.S)
-
-
-@dataclass(frozen=True, order=True)
-class TableId:
-    """A table's schema and its name in the database."""
-
-    schema: str
-    name: str
-
-    def __str__(self) -> str:
-        return f"{self.schema}.{self.name}"
 
 
 @dataclass(frozen=True)

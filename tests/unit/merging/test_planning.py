@@ -4,11 +4,12 @@ from pathlib import Path
 
 import pytest
 
+from spyglass_export.dump.sql.table_id import TableId
 from spyglass_export.errors import UserError
 from spyglass_export.merging import record, rights, values
 from spyglass_export.merging.compare import match_columns
 from spyglass_export.merging.plan import TablePlan
-from spyglass_export.merging.tables import Column, ForeignKey, Table, TableId, Unique, in_order, text_literal
+from spyglass_export.merging.tables import Column, ForeignKey, Table, Unique, in_order, text_literal
 
 
 def column(name: str, type_: str, *, nullable: bool = True, charset: str | None = None, length: int = 0) -> Column:

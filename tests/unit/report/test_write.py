@@ -10,6 +10,7 @@ import pytest
 
 from spyglass_export.checksum import sha256
 from spyglass_export.containers.docker import Docker
+from spyglass_export.dump.sql.table_id import TableId
 from spyglass_export.errors import UserError
 from spyglass_export.export import copy_files as export
 from spyglass_export.notebooks.results import Result, keep_result
@@ -17,7 +18,7 @@ from spyglass_export.report import write as report
 from spyglass_export.report.diagram import draw
 from spyglass_export.report.layout import place
 from spyglass_export.report.page import LARGEST_PICTURE
-from spyglass_export.report.schema import Reference, Table, TableId, class_name, read_tables
+from spyglass_export.report.schema import Reference, Table, class_name, read_tables
 from spyglass_export.settings import Settings, load
 
 ROOT = Path(__file__).resolve().parents[3]
