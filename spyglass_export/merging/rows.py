@@ -133,10 +133,9 @@ class Rows:
         columns = (self.ours.columns[name] for name in self.key)
         return values.tuple_of([values.literal(column, f"t.{quoted(column.name)}") for column in columns])
 
-    def digest(self, *, theirs: bool = False, without: str | None = None) -> str:
+    def digest(self, *, theirs: bool = False) -> str:
         """The digest of a row on our side or theirs."""
-        return values.row_digest([self.canonical(*pair, theirs=theirs) for pair in self.columns
-                                  if pair[0].name.lower() != without])  # fmt: skip
+        return values.row_digest([self.canonical(*pair, theirs=theirs) for pair in self.columns])
 
     def canonical(self, our_column: Column, their_column: Column, *, theirs: bool = False) -> str:
         """A column's canonical text on our side or theirs."""
@@ -180,11 +179,9 @@ class Rows:
         middle_key = self._key_at(part, rows // 2 - 1)
         return [replace(part, upper=middle_key), replace(part, lower=middle_key)]
 
-    def count(self, part: Part, *, whole: bool = False) -> int:
+    def count(self, part: Part) -> int:
         """The number of rows of ours in a part."""
-        return int(
-            self.paper.one(f"SELECT COUNT(*) FROM {self.source(whole=whole)} WHERE {self.where(part, whole=whole)}")
-        )
+        return int(self.paper.one(f"SELECT COUNT(*) FROM {self.source()} WHERE {self.where(part)}"))
 
     def lists(
         self, part: Part, expression: str, *conditions: str, whole: bool = False

@@ -1,6 +1,5 @@
 """A MySQL or MariaDB server and one session on it, set so that both sides write and read values alike."""
 
-import re
 from contextlib import suppress
 from threading import Lock
 from typing import Any
@@ -34,16 +33,13 @@ class Server:
         self.name = name
         self._one_at_a_time = Lock()  # one thread may read ahead while another asks
         self._set_session()
-        self.version = str(self.one("SELECT VERSION()"))
-        self.is_mariadb = "mariadb" in self.version.lower()
+        self.is_mariadb = "mariadb" in str(self.one("SELECT VERSION()")).lower()
         self.max_packet = int(self.one("SELECT @@max_allowed_packet"))
         self.folds_names = int(self.one("SELECT @@lower_case_table_names")) != 0
         try:
             self.identity = str(self.one("SELECT @@server_uuid"))
         except pymysql.OperationalError:  # MariaDB has none
             self.identity = str(self.one("SELECT CONCAT_WS(' ', @@hostname, @@port, @@datadir)"))
-        numbers = re.match(r"(?:5\.5\.5-)?(\d+)\.(\d+)", self.version)
-        self.release = (int(numbers[1]), int(numbers[2])) if numbers else (0, 0)
 
     def _set_session(self) -> None:
         self.run(_SESSION[0])

@@ -24,7 +24,6 @@ class Removal:
     """What `unmerge` does or would do: rows by table, and those that stay, with the reason."""
 
     removed: dict[str, int] = field(default_factory=dict)
-    gone: dict[str, int] = field(default_factory=dict)
     kept: dict[str, dict[str, int]] = field(default_factory=dict)
 
     def keep(self, table: TableId, reason: str, rows: int) -> None:
@@ -34,9 +33,7 @@ class Removal:
             reasons[reason] = reasons.get(reason, 0) + rows
 
 
-def unmerge(
-    target: Server, path: Path, confirm: Callable[[Removal], bool], say: Callable[[str], None] = lambda text: None
-) -> tuple[Removal, list[str], bool]:
+def unmerge(target: Server, path: Path, confirm: Callable[[Removal], bool]) -> tuple[Removal, list[str], bool]:
     """Take the rows of a record out, in one transaction that ``confirm`` is asked about before it is committed.
 
     Gives what was removed, the tables of the merge that are not empty and stay, and whether it was done.
@@ -56,7 +53,6 @@ def unmerge(
             for name, places in reversed(offsets):
                 if name not in tables:
                     continue
-                say(f"looking at {name}")
                 children = _children(target, name)
                 for place in reversed(places):
                     with path.open("rb") as file:
