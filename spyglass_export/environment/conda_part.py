@@ -4,7 +4,7 @@ import re
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cache
 
 from rattler import RepoDataRecord, Version
 from rattler.exceptions import InvalidMatchSpecError, SolverError
@@ -50,15 +50,18 @@ def solve(channels: Channels, specs: Sequence[str], glibc: str) -> CondaPart:
     problems, wanted, unknown = _missing(channels, specs, names)
     gpu = any(matches(spec_name(spec), GPU_ONLY) or is_gpu_build(version_and_build(spec)[1]) for spec in specs)
     excluded = [] if gpu else sorted(name for name in names if matches(normalise(name), GPU_ONLY))
-    pick = partial(channels.solve, excluded=excluded, glibc=glibc)
     deadline = time.monotonic() + SECONDS
 
-    def reason(some: Sequence[str]) -> str:
+    @cache
+    def pick(*some: str) -> tuple[list[RepoDataRecord], str]:
+        """The packages for some of the specs, or the reason why there are none."""
         try:
-            pick(some)
+            return channels.solve(some, excluded, glibc), ""
         except SolverError as error:
-            return str(error)
-        return ""
+            return [], str(error)
+
+    def reason(some: Sequence[str]) -> str:
+        return pick(*some)[1]
 
     while wanted and (why := reason(wanted)):
         if time.monotonic() > deadline:
@@ -71,11 +74,11 @@ def solve(channels: Channels, specs: Sequence[str], glibc: str) -> CondaPart:
         if not channels.are_all_known and any(name not in names and not name.startswith("__") for name in needed):
             unknown.append(out)
         else:
-            problems.append(_contradiction(core, out, reason, pick))
+            problems.append(_contradiction(core, out, pick))
         wanted.remove(out)
     if problems or unknown:
         return CondaPart(problems=tuple(problems), unknown=tuple(unknown))
-    records = pick(wanted)
+    records, _ = pick(*wanted)
     for record in records:
         if not gpu and is_gpu_build(str(record.build)):
             name = record.name.normalized
@@ -140,11 +143,9 @@ def _lack(spec: str, there: Sequence[RepoDataRecord]) -> Problem:
     return Problem((spec,), what, leaving_out(name, f"write `{name}={near}` in export_data/{OVERRIDE_FILE}"))
 
 
-def _contradiction(
-    core: Sequence[str], out: str, reason: Callable[[Sequence[str]], str], pick: Callable[..., list[RepoDataRecord]]
-) -> Problem:
+def _contradiction(core: Sequence[str], out: str, pick: Callable[..., tuple[list[RepoDataRecord], str]]) -> Problem:
     """Word a contradiction: its lines, the solver's reason, and a version of one line that fits the others."""
-    why = reason(core).removeprefix("Cannot solve the request because of: ")
+    why = pick(*core)[1].removeprefix("Cannot solve the request because of: ")
     lines = [line.strip(" │├└─\t") for line in why.splitlines() if line.strip()]
     told = "; ".join(lines[:SHOWN_LINES]) + (
         f"; and {len(lines) - SHOWN_LINES} lines more" if lines[SHOWN_LINES:] else ""
@@ -154,8 +155,8 @@ def _contradiction(
     name = plain_name(out)
     others = [spec for spec in core if spec != out]
     fits = ""
-    if others and not reason([*others, name]):
-        version = next(record.version for record in pick([*others, name]) if record.name.normalized == name)
+    if others and (records := pick(*others, name)[0]):
+        version = next(record.version for record in records if record.name.normalized == name)
         fits = f"write `{name}={version}` in export_data/{OVERRIDE_FILE}, which fits the others"
     advice = leaving_out(name, fits)
     return Problem(tuple(core), f"{quoted} {verb}: {told}", advice)
