@@ -1,7 +1,7 @@
 """The paper's environment, solved for the base image that it will be installed in; told on the terminal."""
 
 from spyglass_export import console
-from spyglass_export.containers.bootstrap import STAND_INS
+from spyglass_export.containers.bootstrap import is_stand_in
 from spyglass_export.containers.docker import Docker
 from spyglass_export.containers.image import glibc_of
 from spyglass_export.environment.lock import FILE as LOCK_FILE
@@ -22,8 +22,7 @@ def solve_environment(settings: Settings, docker: Docker) -> Prepared:
         console.warn(f"could not look at {silent}: the environment is installed as it is written, and not locked")
     for note in prepared.notes:
         console.say(note)
-    is_stand_in = settings.hub_base_image in {image for image, _, _ in STAND_INS.values()}
-    if is_stand_in and not prepared.channels_answer:
+    if is_stand_in(settings.hub_base_image) and not prepared.channels_answer:
         for problem in prepared.problems:
             console.warn(f"{problem.what}; {problem.advice}")
     else:
