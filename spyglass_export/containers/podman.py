@@ -126,8 +126,7 @@ class Podman(Docker):
 
     def _container(self, service: str) -> dict[str, Any]:
         name, variables = f"{self.project}-{service}", self.variables
-        shown = "{{.Id}} {{.State.Status}} {{.State.ExitCode}}"
-        identifier, state, code = super().ask("inspect", "--format", shown, name).split()
+        identifier, state = super().ask("inspect", "--format", "{{.Id}} {{.State.Status}}", name).split()
         is_healthy = state == "running" and self.succeeds("exec", name, HEALTH[service])
         port = variables["HUB_PORT" if service == "hub" else "DB_PORT"]
         return {
@@ -135,7 +134,6 @@ class Podman(Docker):
             "ID": identifier,
             "State": state,
             "Health": "healthy" if is_healthy else "starting" if state == "running" else "",
-            "ExitCode": int(code),
             "Publishers": [{"URL": variables["BIND_ADDRESS"], "PublishedPort": port}] if state == "running" else [],
         }
 

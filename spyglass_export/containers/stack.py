@@ -207,13 +207,12 @@ def _wait_for_hub(docker: Docker) -> None:
 
 @dataclass(frozen=True)
 class Container:
-    """A service's container: its ID, its state and health in Docker's words, exit code and published ports."""
+    """A service's container: its ID, its state and health in Docker's words, and published ports."""
 
     service: str
     id: str
     state: str
     health: str
-    exit_code: int
     ports: str
 
 
@@ -227,9 +226,7 @@ def containers_of(docker: Docker) -> dict[str, Container]:
             ports = ", ".join(
                 sorted({f"{p['URL']}:{p['PublishedPort']}" for p in one["Publishers"] or [] if p["PublishedPort"]})
             )
-            found[one["Service"]] = Container(
-                one["Service"], one["ID"], one["State"], one["Health"], one["ExitCode"], ports
-            )
+            found[one["Service"]] = Container(one["Service"], one["ID"], one["State"], one["Health"], ports)
     return found
 
 
