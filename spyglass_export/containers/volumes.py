@@ -39,17 +39,16 @@ def volumes_of(docker: Docker) -> list[Volume]:
     """Give this paper's volumes, those of an earlier export or environment too."""
     if docker.dry:
         return []
-    hashes = {role: docker.volume_hashes.get(role) for role in OF_AN_EXPORT}
     volumes = json.loads(docker.ask("system", "df", "--verbose", "--format", "json"))["Volumes"]
     found = []
     for volume in volumes or []:
         labels = dict(label.partition("=")[::2] for label in volume["Labels"].split(","))
         if labels.get("com.docker.compose.project") == docker.project:
             role = labels.get("com.docker.compose.volume", "")
-            known = role not in hashes or hashes[role]
-            is_current = (
-                role not in hashes or volume["Name"] == f"{docker.project}_{role}_{hashes[role]}" if known else None
-            )
+            is_current: bool | None = True
+            if role in OF_AN_EXPORT:
+                wanted = docker.volume_hashes.get(role)
+                is_current = volume["Name"] == f"{docker.project}_{role}_{wanted}" if wanted else None
             found.append(Volume(volume["Name"], role, volume["Size"], is_current))
     return sorted(found, key=lambda volume: (volume.role, not volume.is_current, volume.name))
 
