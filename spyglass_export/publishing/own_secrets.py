@@ -11,7 +11,7 @@ from urllib.parse import quote, unquote
 from dotenv import dotenv_values
 
 from spyglass_export.notebooks.files import left_out
-from spyglass_export.settings import Settings
+from spyglass_export.settings import DECLARED, Settings
 
 # Shorter ones are found by chance.
 SHORTEST = 4
@@ -31,11 +31,7 @@ def own_secrets(settings: Settings) -> dict[str, str]:
     env = settings.root / ".env"
     given = dotenv_values(env, encoding="utf-8-sig") if env.is_file() else {}
     found = {name: value or "" for name, value in given.items() if _SECRET_SETTING.search(name)}
-    found |= {
-        "DANDI_API_KEY": settings.dandi_api_key,
-        "JUPYTER_SERVER_APP_PASSWORD": settings.jupyter_server_app_password,
-        "MYSQL_ROOT_PASSWORD": settings.mysql_root_password,
-    }
+    found |= {name: getattr(settings, name.lower()) for name, one in DECLARED.items() if one.secret}
     files = [settings.notebooks / name for name in left_out(settings.notebooks) if name.endswith(".json")]
     for file in (*files, settings.root / "dj_local_conf.json", Path.home() / ".datajoint_config.json"):
         try:
