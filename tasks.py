@@ -280,14 +280,14 @@ def archive(context: Context, incomplete: bool = False) -> None:
 
 
 def _run_python(*arguments: str) -> None:
-    if status := subprocess.run([sys.executable, "-m", *arguments], cwd=ROOT, check=False).returncode:
+    if status := subprocess.run([sys.executable, *arguments], cwd=ROOT, check=False).returncode:
         raise Exit(code=status)
 
 
 @command(help={"select": "only tests whose names match, as for pytest's -k"})
 def test(context: Context, select: str = "") -> None:
     """Run all tests that this machine can, and say which were skipped and why."""
-    _run_python("pytest", *(["-k", select] if select else []))
+    _run_python("-m", "pytest", *(["-k", select] if select else []))
 
 
 @command()
@@ -305,11 +305,11 @@ def lint(context: Context) -> None:
         [sys.executable, "-m", "yamllint", "--strict", *(name for name in files if name.endswith((".yml", ".yaml")))],
         [sys.executable, "-m", "mkdocs", "build", "--quiet", "--strict", "--site-dir", str(ROOT / "build" / "site")],
     )
+    # Tools of this Python's environment come first, whether it is activated or not.
+    path = os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", "")))
+    environment = os.environ | {"PATH": path, "NO_MKDOCS_2_WARNING": "1"}
     failed = []
     for linter in linters:
-        # Tools of this Python's environment come first, whether it is activated or not.
-        path = os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", "")))
-        environment = os.environ | {"PATH": path, "NO_MKDOCS_2_WARNING": "1"}
         name = next(word for word in linter if word not in (sys.executable, "-m"))
         if subprocess.run(linter, cwd=ROOT, env=environment, check=False).returncode:
             failed.append(name)
@@ -324,5 +324,4 @@ def bench(context: Context, name: str) -> None:
     names = sorted(file.stem for file in (ROOT / "benchmarks").glob("*.py"))
     if name not in names:
         raise wrong_usage(f"there is no benchmark {name!r}", f"it is one of {', '.join(names)}")
-    if status := subprocess.run([sys.executable, ROOT / "benchmarks" / f"{name}.py"], cwd=ROOT, check=False).returncode:
-        raise Exit(code=status)
+    _run_python(str(ROOT / "benchmarks" / f"{name}.py"))
