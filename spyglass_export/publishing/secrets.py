@@ -41,11 +41,10 @@ def check_no_secret(settings: Settings) -> None:
     found = [*in_environment(settings), *in_notebooks(settings), *in_rows(settings)]
     if not found:
         return
-    own = [find for find in found if find.is_own]
-    more = "; ".join(map(str, (own + [find for find in found if not find.is_own])[1 : _MORE + 1]))
-    rest = f"; and {len(found) - _MORE - 1} more" if len(found) > _MORE + 1 else ""
-    first = (own or found)[0]
-    raise UserError(f"readers would get a secret: {first}{'; ' * bool(more)}{more}{rest}", hint_for(first))
+    first, *others = sorted(found, key=lambda find: not find.is_own)
+    more = "".join(f"; {find}" for find in others[:_MORE])
+    rest = f"; and {len(others) - _MORE} more" if len(others) > _MORE else ""
+    raise UserError(f"readers would get a secret: {first}{more}{rest}", hint_for(first))
 
 
 def hint_for(find: Find) -> str:
@@ -118,9 +117,9 @@ def _language(file: Path) -> str:
 def _texts(file: Path) -> Iterator[tuple[str, str, bool]]:
     """The texts of a file: where each stands, what it says, and whether its author marked it as harmless."""
     with file.open("rb") as content:
-        start = content.read(_TEXT_AT_ONCE)
+        start = content.read(8192)
     encoding = "utf-16" if start.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8"
-    if b"\0" in start[:8192] and encoding == "utf-8":
+    if b"\0" in start and encoding == "utf-8":
         return  # no text
     if file.suffix == ".ipynb":
         try:
