@@ -97,7 +97,9 @@ def read_tables(server: Server, schemas: Iterable[str] | None = None) -> dict[Ta
             column = _column(*values)
             table.columns[column.name.lower()] = column
     _add_uniques(server, condition, tables)
-    _add_references(server, condition, tables)
+    for child, key in foreign_keys(server, f"table_schema {condition}"):
+        if child in tables:
+            tables[child].references.append(key)
     return tables
 
 
@@ -133,21 +135,23 @@ def _add_uniques(server: Server, condition: str, tables: dict[TableId, Table]) -
             tables[table].uniques.append(Unique(index, columns))
 
 
-def _add_references(server: Server, condition: str, tables: dict[TableId, Table]) -> None:
+def foreign_keys(server: Server, condition: str) -> list[tuple[TableId, ForeignKey]]:
+    """The foreign keys of which a condition holds in key_column_usage, each with the table that has it."""
     found: dict[tuple[TableId, str], list[tuple[str, TableId, str]]] = defaultdict(list)
     for schema, name, key, column, parent_schema, parent, parent_column in server.rows(
         "SELECT table_schema, table_name, constraint_name, column_name, referenced_table_schema,"
         " referenced_table_name, referenced_column_name FROM information_schema.key_column_usage"
-        f" WHERE table_schema {condition} AND referenced_table_name IS NOT NULL"
+        f" WHERE {condition} AND referenced_table_name IS NOT NULL"
         " ORDER BY table_schema, table_name, constraint_name, ordinal_position"
     ):
         found[TableId(schema, name), key].append(
             (column.lower(), TableId(parent_schema, parent), parent_column.lower())
         )
+    keys = []
     for (table, key), parts in found.items():
-        if table in tables:
-            columns, parents, parent_columns = zip(*parts, strict=True)
-            tables[table].references.append(ForeignKey(key, columns, parents[0], parent_columns))
+        columns, parents, parent_columns = zip(*parts, strict=True)
+        keys.append((table, ForeignKey(key, columns, parents[0], parent_columns)))
+    return keys
 
 
 def in_order(tables: dict[TableId, Table]) -> list[list[TableId]]:

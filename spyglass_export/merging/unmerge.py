@@ -14,7 +14,7 @@ from spyglass_export.merging import record as records
 from spyglass_export.merging import values
 from spyglass_export.merging.insert import remove_tables
 from spyglass_export.merging.server import Server
-from spyglass_export.merging.tables import ForeignKey, Table, read_tables, text_literal
+from spyglass_export.merging.tables import ForeignKey, Table, foreign_keys, read_tables, text_literal
 
 BATCH = 500
 
@@ -53,7 +53,11 @@ def unmerge(target: Server, path: Path, confirm: Callable[[Removal], bool]) -> t
             for name, places in reversed(offsets):
                 if name not in tables:
                     continue
-                children = _children(target, name)
+                children = foreign_keys(
+                    target,
+                    f"referenced_table_schema = {text_literal(name.schema)}"
+                    f" AND referenced_table_name = {text_literal(name.name)}",
+                )
                 for place in reversed(places):
                     with path.open("rb") as file:
                         file.seek(place)
@@ -80,21 +84,6 @@ def _offsets(path: Path) -> list[tuple[TableId, list[int]]]:
             found.setdefault(TableId(piece["schema"], piece["table"]), []).append(place)
             place = file.tell()
     return list(found.items())
-
-
-def _children(target: Server, name: TableId) -> list[tuple[TableId, ForeignKey]]:
-    """Foreign keys of any table that refer to a table."""
-    found: dict[tuple[TableId, str], list[tuple[str, str]]] = {}
-    for schema, table, key, column, parent_column in target.rows(
-        "SELECT table_schema, table_name, constraint_name, column_name, referenced_column_name"
-        f" FROM information_schema.key_column_usage WHERE referenced_table_schema = {text_literal(name.schema)}"
-        f" AND referenced_table_name = {text_literal(name.name)} ORDER BY 1, 2, 3, ordinal_position"
-    ):
-        found.setdefault((TableId(schema, table), key), []).append((column, parent_column))
-    return [
-        (table, ForeignKey(key, tuple(one for one, _ in pairs), name, tuple(other for _, other in pairs)))
-        for (table, key), pairs in found.items()
-    ]
 
 
 def _remove_piece(
