@@ -110,8 +110,7 @@ def _classify(table: TablePlan, rows: Rows, part: Part) -> None:
     if rows.same_order and not rows.has_row_between(part):
         table.parts.append(replace(part, is_alone=True))
         return
-    mapped = values.tuple_of(rows.literals(rows.key))
-    for piece, number, keys in rows.lists(part, mapped, whole=True):
+    for piece, number, keys in rows.lists(part, rows.key, whole=True):
         found, digest = rows.their_digest(rows.in_theirs(rows.key, keys))
         if not found:
             table.parts.append(piece)
@@ -126,7 +125,7 @@ def _classify(table: TablePlan, rows: Rows, part: Part) -> None:
 
 
 def _classify_rows(table: TablePlan, rows: Rows, part: Part, keys: str) -> None:
-    mapped, where = values.tuple_of(rows.literals(rows.key)), rows.where(part, whole=True)
+    where = rows.where(part, whole=True)
     found = dict(
         rows.target.rows(
             f"SELECT {rows.canonical_of(rows.key, theirs=True)}, {rows.digest(theirs=True)}"
@@ -134,7 +133,7 @@ def _classify_rows(table: TablePlan, rows: Rows, part: Part, keys: str) -> None:
         )
     )
     ours = rows.paper.rows(
-        f"SELECT {rows.raw_key()}, {mapped}, {rows.canonical_of(rows.key)}, {rows.digest()}"
+        f"SELECT {rows.raw_key()}, {rows.row_of(rows.key)}, {rows.canonical_of(rows.key)}, {rows.digest()}"
         f" FROM {rows.source(whole=True)} WHERE {where}"
     )
     matched = sum(canonical in found for _, _, canonical, _ in ours)

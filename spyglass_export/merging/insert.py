@@ -184,7 +184,7 @@ def _verify(table: TablePlan, rows: Rows, piece: Piece) -> None:
     if piece.part.is_alone and rows.their_digest(rows.where(piece.part, theirs=True)) == wanted:
         return
     found_rows = found_digest = 0
-    for _, _, keys in rows.lists(piece.part, values.tuple_of(rows.literals(rows.key))):
+    for _, _, keys in rows.lists(piece.part, rows.key):
         number, digest = rows.their_digest(rows.in_theirs(rows.key, keys))
         found_rows, found_digest = found_rows + number, found_digest ^ digest
     if (found_rows, found_digest) != wanted:
@@ -211,7 +211,7 @@ def _check_references(table: TablePlan, rows: Rows, target: Server) -> None:
         joined = " AND ".join(f"{one} = {two}" for one, two in zip(parent, own, strict=True))
         given = " AND ".join(f"{one} IS NOT NULL" for one in own)
         for part in table.parts:
-            for _, _, keys in rows.lists(part, values.tuple_of(rows.literals(rows.key))):
+            for _, _, keys in rows.lists(part, rows.key):
                 if target.rows(
                     f"SELECT 1 FROM {table.target.sql} AS t LEFT JOIN {reference.parent.sql} AS p ON {joined}"
                     f" WHERE {rows.in_theirs(rows.key, keys)} AND {given} AND {parent[0]} IS NULL"

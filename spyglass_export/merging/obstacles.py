@@ -44,7 +44,7 @@ def find_misfits(table: TablePlan, rows: Rows) -> None:
         )
         for literal, value in found:
             table.add(Conflict(shown_key(rows, literal), reason, column, str(value)))
-    table.conflict += rows.leave_out(f"SELECT {rows.key_columns()} FROM {rows.source(whole=True)} WHERE {together}")
+    table.conflict += rows.leave_out_where(together)
 
 
 def find_orphans(all_: Comparison, table: TablePlan, rows: Rows) -> None:
@@ -67,7 +67,7 @@ def _find_orphans_of(
         pairs = " AND ".join(f"{one} = {two}" for one, two in zip(other, own, strict=True))
         joined = f" LEFT JOIN {parent.id.sql} AS p ON {pairs}"
         where += f" AND {other[0]} IS NULL"
-    literals = f"CONVERT({values.tuple_of(rows.literals(reference.columns))} USING utf8mb4) COLLATE utf8mb4_bin"
+    literals = f"CONVERT({rows.row_of(reference.columns)} USING utf8mb4) COLLATE utf8mb4_bin"
     found = rows.paper.rows(f"SELECT DISTINCT {literals} FROM {rows.source()}{joined} WHERE {where}")
     lost = [str(key) for (key,) in found]
     is_made = target in all_.plan.definitions
@@ -86,10 +86,9 @@ def _find_orphans_of(
     why = f"refers to a row of {target} that neither the paper nor your database has"
     for key in lost:
         table.add(Conflict({}, why, ", ".join(reference.columns), key))
-    left = f"({', '.join(own)})" if len(own) > 1 else own[0]
+    left = values.columns_sql(reference.columns, rows.ours)
     for start in range(0, len(lost), BATCH):
-        where = f"{left} IN ({','.join(lost[start : start + BATCH])})"
-        table.conflict += rows.leave_out(f"SELECT {rows.key_columns()} FROM {rows.source(whole=True)} WHERE {where}")
+        table.conflict += rows.leave_out_where(f"{left} IN ({','.join(lost[start : start + BATCH])})")
 
 
 def _not_in(rows: Rows, target: TableId, reference: ForeignKey, keys: Sequence[str]) -> list[str]:
@@ -157,11 +156,10 @@ def find_taken(table: TablePlan, rows: Rows, unique: Unique) -> None:
     if not set(unique.columns) <= ours:
         return
     given = [f"t.{quoted(rows.ours.columns[name].name)} IS NOT NULL" for name in unique.columns]
-    values_of = values.tuple_of(rows.literals(unique.columns))
     taken: list[str] = []
 
     def look(part: Part) -> None:
-        for piece, number, keys in rows.lists(part, values_of, *given):
+        for piece, number, keys in rows.lists(part, unique.columns, *given):
             if not rows.target.rows(
                 f"SELECT 1 FROM {rows.theirs.id.sql} AS t WHERE {rows.in_theirs(unique.columns, keys)} LIMIT 1"
             ):
@@ -185,5 +183,5 @@ def find_taken(table: TablePlan, rows: Rows, unique: Unique) -> None:
 def leave_out_keys(table: TablePlan, rows: Rows, keys: Sequence[str]) -> None:
     """Count the rows with some keys as conflicts, and leave them out."""
     for start in range(0, len(keys), BATCH):
-        where = rows.where(Part(keys=tuple(keys[start : start + BATCH])), whole=True)
-        table.conflict += rows.leave_out(f"SELECT {rows.key_columns()} FROM {rows.source(whole=True)} WHERE {where}")
+        part = Part(keys=tuple(keys[start : start + BATCH]))
+        table.conflict += rows.leave_out_where(rows.where(part, whole=True))

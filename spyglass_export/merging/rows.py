@@ -110,6 +110,10 @@ class Rows:
         self.paper.run(f"DROP TEMPORARY TABLE {passing}")
         return added
 
+    def leave_out_where(self, condition: str) -> int:
+        """Leave out the rows that a condition holds for; the number of those that were not yet."""
+        return self.leave_out(f"SELECT {self.key_columns()} FROM {self.source(whole=True)} WHERE {condition}")
+
     def where(self, part: Part, *, whole: bool = False, theirs: bool = False) -> str:
         """The condition for a part's rows, on our side or on theirs."""
         table = self.theirs if theirs else self.ours
@@ -124,14 +128,13 @@ class Rows:
             conditions.append("b.k0 IS NULL")
         return " AND ".join(conditions) or "TRUE"
 
-    def literals(self, names: Sequence[str]) -> list[str]:
-        """Expressions for the values of some columns, as they are to be, as SQL."""
-        return [values.literal(self.ours.columns[name], self.value(name)) for name in names]
+    def row_of(self, names: Sequence[str]) -> str:
+        """The values of some columns, as they are to be, as one SQL row."""
+        return values.tuple_of([values.literal(self.ours.columns[name], self.value(name)) for name in names])
 
     def raw_key(self) -> str:
         """The key as it is in the paper, as one SQL row."""
-        columns = (self.ours.columns[name] for name in self.key)
-        return values.tuple_of([values.literal(column, f"t.{quoted(column.name)}") for column in columns])
+        return values.row_of(self.key, self.ours)
 
     def digest(self, *, theirs: bool = False) -> str:
         """The digest of a row on our side or theirs."""
@@ -184,16 +187,16 @@ class Rows:
         return int(self.paper.one(f"SELECT COUNT(*) FROM {self.source()} WHERE {self.where(part)}"))
 
     def lists(
-        self, part: Part, expression: str, *conditions: str, whole: bool = False
+        self, part: Part, names: Sequence[str], *conditions: str, whole: bool = False
     ) -> Iterator[tuple[Part, int, str]]:
-        """An expression over a part's rows as one text with commas, cut in smaller parts where it gets too long."""
+        """`row_of` a part's rows as one text with commas, cut in smaller parts where it gets too long."""
         where = " AND ".join([self.where(part, whole=whole), *conditions])
         [(rows, text)] = self.paper.rows(
-            f"SELECT COUNT(*), GROUP_CONCAT({expression}) FROM {self.source(whole=whole)} WHERE {where}"
+            f"SELECT COUNT(*), GROUP_CONCAT({self.row_of(names)}) FROM {self.source(whole=whole)} WHERE {where}"
         )
         if rows > 1 and len(text.encode()) >= self.limit - 8:
             for half in self.halves(part, self.count(part)):
-                yield from self.lists(half, expression, *conditions, whole=whole)
+                yield from self.lists(half, names, *conditions, whole=whole)
         elif rows:
             yield part, rows, text
 
@@ -201,7 +204,7 @@ class Rows:
         """What is inserted for a part, as long as one statement may be."""
         digest = self.digest()
         select = f"COUNT(*), {values.fold_digests(digest)}, GROUP_CONCAT({self._json_key(digest)})"
-        rows_text = values.tuple_of(self.literals([ours.name.lower() for ours, _ in self.columns]))
+        rows_text = self.row_of([ours.name.lower() for ours, _ in self.columns])
         if len(self.columns) == 1:
             rows_text = f"CONCAT('(', {rows_text}, ')')"
         where = f"FROM {self.source()} WHERE {self.where(part)}"

@@ -129,11 +129,8 @@ def _there(target: Server, table: Table, piece: dict[str, Any], keys: Sequence[s
             if column
         ]
     )
-    key = values.tuple_of([
-        values.literal(table.columns[name], f"t.{quoted(table.columns[name].name)}") for name in piece["key"]
-    ])  # fmt: skip
     rows = target.rows(
-        f"SELECT {key}, LEFT({digest}, 16) FROM {table.id.sql} AS t"
+        f"SELECT {values.row_of(piece['key'], table)}, LEFT({digest}, 16) FROM {table.id.sql} AS t"
         f" WHERE {values.columns_sql(piece['key'], table)} IN ({','.join(keys)})"
     )
     return {str(key): digest for key, digest in rows}
@@ -147,17 +144,12 @@ def _used(
         f"c.{quoted(one)} = t.{quoted(other)}"
         for one, other in zip(reference.columns, reference.parent_columns, strict=True)
     )
-    own = [f"t.{quoted(table.columns[name].name)}" for name in names]
     if child == table.id:
-        same = " AND ".join(f"c.{quoted(table.columns[name].name)} = {column}" for name, column in
-                            zip(names, own, strict=True))  # fmt: skip
-        joined += f" AND NOT ({same})"
-    key = values.tuple_of(
-        [values.literal(table.columns[name], column) for name, column in zip(names, own, strict=True)]
-    )
+        own = (quoted(table.columns[name].name) for name in names)
+        joined += f" AND NOT ({' AND '.join(f'c.{column} = t.{column}' for column in own)})"
     try:
         rows = target.rows(
-            f"SELECT DISTINCT {key} FROM {table.id.sql} AS t JOIN {child.sql} AS c ON {joined}"
+            f"SELECT DISTINCT {values.row_of(names, table)} FROM {table.id.sql} AS t JOIN {child.sql} AS c ON {joined}"
             f" WHERE {values.columns_sql(names, table)} IN ({','.join(keys)})"
         )
     except pymysql.OperationalError as error:

@@ -74,6 +74,12 @@ def tuple_of(literals: Sequence[str]) -> str:
     return literals[0] if len(literals) == 1 else f"CONCAT('(', CONCAT_WS(',', {', '.join(literals)}), ')')"
 
 
+def row_of(names: Sequence[str], table: Table) -> str:
+    """Several columns as one SQL row."""
+    columns = (table.columns[name] for name in names)
+    return tuple_of([literal(column, f"t.{quoted(column.name)}") for column in columns])
+
+
 def columns_sql(names: Sequence[str], table: Table, alias: str = "t.") -> str:
     """Several columns as SQL for the left side of IN."""
     listed = ", ".join(f"{alias}{quoted(table.columns[name].name)}" for name in names)
