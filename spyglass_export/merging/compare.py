@@ -6,20 +6,17 @@ from dataclasses import replace
 from spyglass_export.dump.sql.table_id import TableId
 from spyglass_export.dump.sql.tokens import quoted
 from spyglass_export.merging import external, make_tables, numbers, obstacles, values
-from spyglass_export.merging.plan import Comparison, Conflict, Plan, TablePlan
+from spyglass_export.merging.plan import MOST_LISTED, Comparison, Conflict, Plan, TablePlan
 from spyglass_export.merging.rows import Part, Rows
 from spyglass_export.merging.server import Server
 from spyglass_export.merging.tables import Table, in_order, read_tables
-
-BATCH = 1000
-EXTERNAL = "~external"
 
 
 def compare(paper: Server, target: Server, say: Callable[[str], None] = lambda text: None) -> Plan:
     """Make the plan; changes nothing but temporary tables of the session on the paper's side."""
     plan = Plan(paper.name, target.name)
     all_ours = read_tables(paper)
-    hidden = {name for name in all_ours if name.name.startswith("~") and not name.name.startswith(EXTERNAL)}
+    hidden = {name for name in all_ours if name.name.startswith("~") and not name.name.startswith(obstacles.EXTERNAL)}
     plan.stays = [f"{name}: DataJoint's own notes on the paper's database" for name in sorted(hidden)]
     plan.stays += make_tables.others(paper)
     ours = {name: table for name, table in all_ours.items() if name not in hidden}
@@ -144,7 +141,7 @@ def _classify_rows(table: TablePlan, rows: Rows, part: Part, keys: str) -> None:
                 table.same += 1
             else:
                 conflicts.append(str(raw))
-                if len(table.conflicts) < BATCH // 10:
+                if len(table.conflicts) < MOST_LISTED:
                     _tell_difference(table, rows, raw, key)
         elif matched < len(found) and rows.target.rows(
             f"SELECT 1 FROM {rows.theirs.id.sql} AS t WHERE {rows.in_theirs(rows.key, key)}"

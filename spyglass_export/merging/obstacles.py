@@ -8,7 +8,7 @@ from pymysql.constants import ER
 from spyglass_export.dump.sql.table_id import TableId
 from spyglass_export.dump.sql.tokens import quoted
 from spyglass_export.merging import values
-from spyglass_export.merging.plan import Comparison, Conflict, TablePlan
+from spyglass_export.merging.plan import MOST_LISTED, Comparison, Conflict, TablePlan
 from spyglass_export.merging.rows import Part, Rows
 from spyglass_export.merging.tables import ForeignKey, Table, Unique, read_tables
 
@@ -40,7 +40,7 @@ def find_misfits(table: TablePlan, rows: Rows) -> None:
         return
     for condition, column, reason, shown in conditions:
         found = rows.paper.rows(
-            f"SELECT {rows.raw_key()}, LEFT({shown}, 80) FROM {rows.source()} WHERE {condition} LIMIT {BATCH // 10}"
+            f"SELECT {rows.raw_key()}, LEFT({shown}, 80) FROM {rows.source()} WHERE {condition} LIMIT {MOST_LISTED}"
         )
         for literal, value in found:
             table.add(Conflict(shown_key(rows, literal), reason, column, str(value)))
@@ -144,7 +144,7 @@ def _leave_out_collisions(table: TablePlan, rows: Rows, unique: Unique, parts: S
         f"FROM {rows.ours.id.sql} AS t JOIN (SELECT {selected} FROM {rows.ours.id.sql} AS t"
         f" GROUP BY {', '.join(parts)} HAVING COUNT(*) > 1) AS g ON {equal}"
     )
-    for (literal,) in rows.paper.rows(f"SELECT {rows.raw_key()} {select} LIMIT {BATCH // 10}"):
+    for (literal,) in rows.paper.rows(f"SELECT {rows.raw_key()} {select} LIMIT {MOST_LISTED}"):
         table.add(Conflict(shown_key(rows, literal), "is the same as another row of the paper for your key"
                            f" {unique.name}", ", ".join(unique.columns)))  # fmt: skip
     table.conflict += rows.leave_out(f"SELECT {rows.key_columns()} {select}")
