@@ -23,7 +23,7 @@ def compare(paper: Server, target: Server, say: Callable[[str], None] = lambda t
     names = {name: TableId(target.folded(name.schema), target.folded(name.name)) for name in ours}
     theirs = read_tables(target, {name.schema for name in names.values()})
     comparison = Comparison(paper, target, plan, ours, theirs, names)
-    make_tables.plan_definitions(paper, target, plan, ours, theirs, names)
+    make_tables.plan_definitions(comparison)
     for group in in_order(ours):
         for name in group:
             say(f"comparing {name}")

@@ -6,7 +6,7 @@ from spyglass_export.dump.sql.create_table import Column as DefinedColumn
 from spyglass_export.dump.sql.create_table import TableDefinition, parse_table
 from spyglass_export.dump.sql.table_id import TableId
 from spyglass_export.dump.sql.tokens import Tokens, join
-from spyglass_export.merging.plan import Plan
+from spyglass_export.merging.plan import Comparison
 from spyglass_export.merging.server import SYSTEM_SCHEMAS, Server
 from spyglass_export.merging.tables import Column, Table, in_order, text_literal
 from spyglass_export.merging.values import INTEGERS, is_text
@@ -48,18 +48,12 @@ def others(paper: Server) -> list[str]:
     ]
 
 
-def plan_definitions(
-    paper: Server,
-    target: Server,
-    plan: Plan,
-    ours: dict[TableId, Table],
-    theirs: dict[TableId, Table],
-    names: dict[TableId, TableId],
-) -> None:
+def plan_definitions(all_: Comparison) -> None:
     """Put into the plan how missing tables are made, and into ``theirs`` what they will be like.
 
     A column that refers to a parent has the parent's character set, collation and integer type, as MySQL wants it.
     """
+    target, plan, ours, theirs, names = all_.target, all_.plan, all_.ours, all_.theirs, all_.names
     collations = {name for (name,) in target.rows("SELECT collation_name FROM information_schema.collations")}
     schemas = {target.folded(name) for (name,) in target.rows("SELECT schema_name FROM information_schema.schemata")}
     for name in (name for group in in_order(ours) for name in group if names[name] not in theirs):
@@ -77,7 +71,7 @@ def plan_definitions(
                     columns[own] = _like(columns[own], parent.columns[other])
         planned = replace(table, id=names[name], columns=columns, engine="innodb")
         theirs[names[name]] = planned
-        plan.definitions[names[name]] = _definition(paper, name, planned, table, collations)
+        plan.definitions[names[name]] = _definition(all_.paper, name, planned, table, collations)
         if names[name].schema not in schemas and names[name].schema not in plan.schemas:
             plan.schemas.append(names[name].schema)
 
@@ -103,12 +97,9 @@ def _definition(paper: Server, name: TableId, planned: Table, ours: Table, colla
     tokens = definition.tokens
     tokens[definition.name_at].text = planned.id.sql
     for number, token in enumerate(tokens):
-        if token.word == "COLLATE":
-            at = next(i for i in range(number + 1, len(tokens)) if tokens[i].matters and tokens[i].text != "=")
-            tokens[at].text = _known(tokens[at].text, collations) or tokens[at].text
-        elif token.word == "ENGINE":
-            at = next(i for i in range(number + 1, len(tokens)) if tokens[i].matters and tokens[i].text != "=")
-            tokens[at].text = "InnoDB"
+        if token.word in ("COLLATE", "ENGINE"):
+            said = next(one for one in tokens[number + 1 :] if one.matters and one.text != "=")
+            said.text = "InnoDB" if token.word == "ENGINE" else _known(said.text, collations) or said.text
     for column in definition.columns:
         key = column.name.lower()
         before, after = ours.columns[key], planned.columns[key]
