@@ -10,11 +10,10 @@ from spyglass_export.checks.check import Check, failed, passed, warned
 from spyglass_export.checks.secrets import check_environment_secrets
 from spyglass_export.containers.docker import Docker
 from spyglass_export.containers.image import glibc_of
-from spyglass_export.environment.installable import FILE, OVERRIDE_FILE, make_installable, packages_of
-from spyglass_export.environment.kinds import read_text
+from spyglass_export.environment.installable import FILE, make_installable, packages_of
 from spyglass_export.environment.lock import FILE as LOCK_FILE
 from spyglass_export.environment.rules import matches, normalise
-from spyglass_export.environment.solving import prepare, vanished
+from spyglass_export.environment.solving import prepare, sources, vanished
 from spyglass_export.errors import UserError
 from spyglass_export.settings import Settings
 
@@ -27,19 +26,12 @@ def read_environment(settings: Settings) -> tuple[list[Check], dict[str, Any]]:
 
     The content is empty where the file is missing or cannot be used.
     """
-    file, override = settings.spyglass_paper_dir / FILE, settings.export_data / OVERRIDE_FILE
-    if not file.is_file():
+    if not (settings.spyglass_paper_dir / FILE).is_file():
         hint = "write it with `conda env export > environment.yml` on the machine that the paper was made on"
         return [failed(NAME, UserError(f"there is no {FILE} in {settings.spyglass_paper_dir}", hint))], {}
-    version = file.with_name("spyglass_version")
     try:
-        text, changes = make_installable(
-            read_text(file),
-            name=settings.paper_id,
-            exclude=settings.env_exclude,
-            override=read_text(override) if override.is_file() else None,
-            spyglass_version=read_text(version).strip() if version.is_file() else "",
-        )
+        exported, options = sources(settings)
+        text, changes = make_installable(exported, **options)
     except UserError as error:
         return [failed(NAME, error)], {}
     content = yaml.safe_load(text)
@@ -48,7 +40,7 @@ def read_environment(settings: Settings) -> tuple[list[Check], dict[str, Any]]:
     what = f"{len(specs)} conda and {len(packages)} pip packages"
     if changes:
         what += f"; changed, so that they install: {say_kinds(changes)}"
-    secrets = check_environment_secrets(read_text(file), text)
+    secrets = check_environment_secrets(exported, text)
     return [passed(NAME, what), *_check_exclude(settings, changes), *secrets], content
 
 

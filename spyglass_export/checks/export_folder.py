@@ -7,9 +7,10 @@ import zlib
 from pathlib import Path
 
 from spyglass_export.checks.check import Check, failed, passed, warned
+from spyglass_export.environment.installable import VERSION_FILE
 from spyglass_export.errors import UserError
 from spyglass_export.export.completeness import examine_export
-from spyglass_export.export.folder import VERSION_FILE, sql_files
+from spyglass_export.export.folder import sql_files
 from spyglass_export.export.script import find_scripts
 from spyglass_export.settings import Settings
 

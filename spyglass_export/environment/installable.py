@@ -18,6 +18,7 @@ from spyglass_export.errors import UserError
 
 FILE = "environment.yml"
 OVERRIDE_FILE = "environment.override.yml"
+VERSION_FILE = "spyglass_version"
 
 
 class Evidence(NamedTuple):

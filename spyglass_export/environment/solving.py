@@ -21,6 +21,7 @@ from spyglass_export.environment.installable import (
     FILE,
     NO_EVIDENCE,
     OVERRIDE_FILE,
+    VERSION_FILE,
     Evidence,
     make_installable,
     packages_of,
@@ -36,7 +37,6 @@ from spyglass_export.environment.rules import spec_name, version_and_build
 from spyglass_export.errors import UserError
 from spyglass_export.settings import Settings
 
-VERSION_FILE = "spyglass_version"
 # That of Ubuntu 22.04, the oldest that current Jupyter images are built on: for where the base image is not here yet.
 OLDEST_GLIBC = "2.35"
 # Where nothing tells the environment's Python.
@@ -66,6 +66,18 @@ class Prepared:
         return content
 
 
+def sources(settings: Settings) -> tuple[str, dict[str, Any]]:
+    """The text of the export's environment.yml, and all else that `make_installable` takes for it but evidence."""
+    file, override = settings.spyglass_paper_dir / FILE, settings.export_data / OVERRIDE_FILE
+    version = file.with_name(VERSION_FILE)
+    return read_text(file), {
+        "name": settings.paper_id,
+        "exclude": settings.env_exclude,
+        "override": read_text(override) if override.is_file() else None,
+        "spyglass_version": read_text(version).strip() if version.is_file() else "",
+    }
+
+
 def prepare(settings: Settings, glibc: str | None = None) -> Prepared:
     """Make the export's environment installable and solve it; a lock that is of today's is taken as it is.
 
@@ -73,18 +85,10 @@ def prepare(settings: Settings, glibc: str | None = None) -> Prepared:
 
     :raises UserError: where environment.yml is missing or cannot be made installable.
     """
-    file, override = settings.spyglass_paper_dir / FILE, settings.export_data / OVERRIDE_FILE
-    if not file.is_file():
+    if not (settings.spyglass_paper_dir / FILE).is_file():
         hint = "write it with `conda env export --file environment.yml` on the machine that the paper was made on"
         raise UserError(f"there is no {FILE} in {settings.spyglass_paper_dir}", hint)
-    version = file.with_name(VERSION_FILE)
-    text = read_text(file)
-    options: dict[str, Any] = {
-        "name": settings.paper_id,
-        "exclude": settings.env_exclude,
-        "override": read_text(override) if override.is_file() else None,
-        "spyglass_version": read_text(version).strip() if version.is_file() else "",
-    }
+    text, options = sources(settings)
     last = read_lock(settings.export_data)
     evidence = last.evidence if last else NO_EVIDENCE
     source = sha256_of(text, *(str(value) for value in options.values()))

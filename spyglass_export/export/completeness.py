@@ -7,9 +7,10 @@ from pathlib import Path
 
 from packaging.version import InvalidVersion, Version
 
+from spyglass_export.environment.installable import VERSION_FILE
 from spyglass_export.errors import UserError
 from spyglass_export.export.condition import is_condition_of, parts_of
-from spyglass_export.export.folder import VERSION_FILE, unread
+from spyglass_export.export.folder import unread
 from spyglass_export.export.outline import AbsentParent, Name, Outline, Piece, read_outline
 from spyglass_export.export.script import Call, Script, ScriptNotUnderstoodError, find_scripts, read_script
 

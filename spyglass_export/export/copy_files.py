@@ -9,11 +9,18 @@ from spyglass_export.checksum import sha256, sha256_of
 from spyglass_export.dump.clean import CLEANER_FORMAT, CleanDump, clean_to_folder
 from spyglass_export.dump.reading.sources import disk_error, refuse_changed, stamps
 from spyglass_export.environment.credentials import kind_of_credential
-from spyglass_export.environment.installable import FILE, NO_EVIDENCE, OVERRIDE_FILE, Evidence, make_installable
+from spyglass_export.environment.installable import (
+    FILE,
+    NO_EVIDENCE,
+    OVERRIDE_FILE,
+    VERSION_FILE,
+    Evidence,
+    make_installable,
+)
 from spyglass_export.environment.kinds import read_text
 from spyglass_export.errors import UserError
 from spyglass_export.export.completeness import examine_export
-from spyglass_export.export.folder import PROOF_FILE, VERSION_FILE, sql_files
+from spyglass_export.export.folder import PROOF_FILE, sql_files
 from spyglass_export.export.lock import only_one
 from spyglass_export.export.manifest import ExportedTable, Manifest, SourceFile, read_manifest, seed_id
 from spyglass_export.export.proof import Proof, read_proof

@@ -4,10 +4,10 @@ import re
 from pathlib import Path
 
 from spyglass_export.environment.installable import FILE as ENVIRONMENT_FILE
+from spyglass_export.environment.installable import VERSION_FILE
 from spyglass_export.errors import UserError
 from spyglass_export.export.script import find_scripts
 
-VERSION_FILE = "spyglass_version"
 PROOF_FILE = "proof.json"
 DUMP_ENDINGS = (".sql", ".sql.gz")
 _PACKED = re.compile(
