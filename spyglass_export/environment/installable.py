@@ -76,7 +76,7 @@ def make_installable(
     for line in document.lines:
         _apply_rules(line, around)
     _apply_hashes(document.pip)
-    _add_needed(document, around)
+    _add_needed(document)
     _check_places(document, channels)
     variables = left_out(document.data.get("variables"))
     changes = [*_header_changes(document, name, channels, variables)]
@@ -162,7 +162,7 @@ def _apply_rules(line: Line, around: rules.Surroundings) -> None:
         line.become(*ruling)
 
 
-def _add_needed(document: Document, around: rules.Surroundings) -> None:
+def _add_needed(document: Document) -> None:
     """Add what the hub needs and the export lacks: ipykernel, pip where pip installs something, an index."""
 
     def add(lines: list[Line], at: int, text: str, kind: str, reason: str) -> None:
