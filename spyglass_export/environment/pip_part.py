@@ -142,8 +142,7 @@ def _solve(part: PipPart, resolver: _Resolver, requirements: list[str], pins: di
         items = [*requirements, *constraints()]
 
         def fails(some: Sequence[str]) -> bool:
-            tried = [one for one in some if not one.endswith(OF_CONDA)]
-            return "No solution found" in resolver.resolve(tried, [one for one in some if one not in tried]).stderr
+            return "No solution found" in resolver.resolve(*_split(some)).stderr
 
         told = [one for one in items if re.search(rf"(?<![\w-]){re.escape(_name(one))}(?![\w-])", normalise(why))]
         core = smallest(told if fails(told) else items, fails)
