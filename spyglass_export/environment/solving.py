@@ -4,7 +4,7 @@ import os
 import re
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -59,12 +59,6 @@ class Prepared:
     unknown: tuple[str, ...] = ()
     channels_answer: bool = True
 
-    @property
-    def content(self) -> dict[str, Any]:
-        """The environment as data."""
-        content: dict[str, Any] = yaml.safe_load(self.text)
-        return content
-
 
 def sources(settings: Settings) -> tuple[str, dict[str, Any]]:
     """The text of the export's environment.yml, and all else that `make_installable` takes for it but evidence."""
@@ -108,7 +102,7 @@ def prepare(settings: Settings, glibc: str | None = None) -> Prepared:
 def _solved(
     settings: Settings, channels: Channels, prepared: Prepared, source: str, glibc: str, lost: list[Problem]
 ) -> Prepared:
-    specs, requirements = packages_of(prepared.content)
+    specs, requirements = packages_of(yaml.safe_load(prepared.text))
     unreachable = dict(channels.unreachable)
     try:
         conda = conda_part.solve(channels, specs, glibc) if channels.addresses else CondaPart(unknown=tuple(specs))
@@ -129,11 +123,9 @@ def _solved(
     lock = None
     if not problems and not unreachable and not conda.unknown:
         lock = _lock(prepared, conda.packages, pip, source, python, glibc)
-    return Prepared(
-        prepared.text,
-        prepared.changes,
-        prepared.evidence,
-        lock,
+    return replace(
+        prepared,
+        lock=lock,
         is_new=True,
         problems=problems,
         notes=tuple(pip.notes),
