@@ -54,13 +54,18 @@ def conda_configuration(environment: Mapping[str, str] = os.environ) -> CondaCon
     )
 
 
+def without_platform(channel: str) -> str:
+    """A channel as it is called where a line names one platform of it, such as `conda-forge/linux-64`."""
+    return re.sub(r"/(linux-64|noarch)/?$", "", channel).rstrip("/")
+
+
 def addresses_of(channel: str, conda: CondaConfiguration) -> tuple[str, ...]:
     """The addresses of a channel; none of ``nodefaults``, which is no channel."""
     if channel == "nodefaults":
         return ()
     if channel == "defaults":
         return tuple(place for one in conda.default_channels for place in addresses_of(one, conda))
-    channel = re.sub(r"/(linux-64|noarch)/?$", "", channel).rstrip("/")
+    channel = without_platform(channel)
     if "://" in channel:
         return (channel,)
     return (f"{str(conda.custom_channels.get(channel.partition('/')[0], conda.alias)).rstrip('/')}/{channel}",)
@@ -78,8 +83,11 @@ def channels_of(content: Mapping[str, Any], conda: CondaConfiguration) -> list[s
 
 def shown(address: str) -> str:
     """An address without the user, password or token in it."""
-    address = re.sub(r"//[^/@]*@", "//", address)
-    return re.sub(r"/t/[^/]+", "/t/***", address)
+    return re.sub(r"/t/[^/]+", "/t/***", _without_user(address))
+
+
+def _without_user(address: str) -> str:
+    return re.sub(r"//[^/@]*@", "//", address)
 
 
 def _answers(addresses: Sequence[str], ca_bundle: Path | None) -> dict[str, int | str]:
@@ -91,7 +99,7 @@ def _answers(addresses: Sequence[str], ca_bundle: Path | None) -> dict[str, int 
         if urlsplit(address).scheme not in ("http", "https"):
             return 200
         # Whose credentials are asked for here, answers all the same.
-        request = urllib.request.Request(re.sub(r"//[^/@]*@", "//", address), method="HEAD")  # noqa: S310
+        request = urllib.request.Request(_without_user(address), method="HEAD")  # noqa: S310
         try:
             with opener.open(request, timeout=ANSWER_SECONDS) as answered:
                 return int(answered.status)

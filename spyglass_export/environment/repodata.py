@@ -10,7 +10,7 @@ from typing import Literal
 import rattler
 from rattler.exceptions import GatewayError, SolverError
 
-from spyglass_export.environment.channels import shown, unreachable
+from spyglass_export.environment.channels import shown, unreachable, without_platform
 from spyglass_export.environment.installable import NO_EVIDENCE, Evidence
 from spyglass_export.environment.rules import normalise, spec_name, version_and_build
 
@@ -39,7 +39,10 @@ class Channels:
             os.environ["SSL_CERT_FILE"] = str(ca_bundle)  # where py-rattler looks
         self._cache = cache
         self._gateway = self._open(in_shards=True)
-        self._sources = [rattler.Channel(address) for address in self.addresses]
+
+    @property
+    def _sources(self) -> list[rattler.Channel]:
+        return [rattler.Channel(address) for address in self.addresses]
 
     def _open(self, *, in_shards: bool) -> rattler.Gateway:
         client = rattler.Client.default_client(max_retries=1)
@@ -53,7 +56,8 @@ class Channels:
 
     def missing(self) -> list[str]:
         """Take out the channels that cannot be read; give those where a server says that there is none."""
-        for address, source in zip(list(self.addresses), list(self._sources), strict=True):
+        for address in [*self.addresses]:
+            source = rattler.Channel(address)
             try:
                 try:
                     asyncio.run(self._gateway.names([source], PLATFORMS))
@@ -69,7 +73,6 @@ class Channels:
                 else:
                     self.unreachable[shown(address)] = str(error).splitlines()[0]
                 self.addresses.remove(address)
-                self._sources.remove(source)
         return self.lost
 
     def names(self) -> frozenset[str]:
@@ -88,7 +91,7 @@ class Channels:
         """Read a line of environment.yml; a channel named in it is the one of that name that answers."""
         channel, double_colon, rest = text.rpartition("::")
         if double_colon:
-            name = re.sub(r"/(linux-64|noarch)/?$", "", channel).rstrip("/")
+            name = without_platform(channel)
             text = next((f"{one}::{rest}" for one in self.addresses if f"/{one}".endswith(f"/{name}")), text)
         return rattler.MatchSpec(text)
 
@@ -119,7 +122,7 @@ class Channels:
         try:
             return attempt(rattler.ChannelPriority.Strict)
         except SolverError:
-            if len(self._sources) < 2:
+            if len(self.addresses) < 2:
                 raise
         # The base image's conda has flexible priority: a later channel serves where an earlier one cannot.
         return attempt(rattler.ChannelPriority.Disabled)
