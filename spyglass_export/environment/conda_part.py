@@ -11,11 +11,10 @@ from rattler.exceptions import InvalidMatchSpecError, SolverError
 
 from spyglass_export.environment.installable import OVERRIDE_FILE
 from spyglass_export.environment.package_lists import GPU_ONLY
-from spyglass_export.environment.problems import Problem, leaving_out, smallest
+from spyglass_export.environment.problems import ENDED, SECONDS, Problem, leaving_out, smallest
 from spyglass_export.environment.repodata import Channels, plain_name
 from spyglass_export.environment.rules import is_gpu_build, matches, normalise, spec_name, version_and_build
 
-SECONDS = 90.0  # after that, no further contradiction is looked for
 SHOWN_LINES = 6
 
 
@@ -65,7 +64,7 @@ def solve(channels: Channels, specs: Sequence[str], glibc: str) -> CondaPart:
 
     while wanted and (why := reason(wanted)):
         if time.monotonic() > deadline:
-            problems.append(Problem((), "there may be more: the search was ended after a minute", ""))
+            problems.append(ENDED)
             break
         named = [spec for spec in wanted if re.search(rf"(?<![\w.-]){re.escape(plain_name(spec))}(?![\w-])", why)]
         core = smallest(named if named and reason(named) else wanted, lambda some: bool(reason(some)))

@@ -18,12 +18,11 @@ from spyglass_export.environment.channels import shown, unreachable
 from spyglass_export.environment.installable import OVERRIDE_FILE
 from spyglass_export.environment.package_lists import CONDA_NAMES, GPU_ONLY, PYTORCH_CPU_INDEX
 from spyglass_export.environment.pip_indexes import PipConfiguration
-from spyglass_export.environment.problems import Problem, leaving_out, smallest
+from spyglass_export.environment.problems import ENDED, SECONDS, Problem, leaving_out, smallest
 from spyglass_export.environment.rules import matches, normalise, requirement_name
 
 # The newest glibc that uv knows a name for; an image with a newer one takes all that this one takes.
 MANYLINUX = (17, 28, *range(31, 41))
-SECONDS = 90.0  # after that, no further contradiction is looked for
 # The local version by which a package of conda is told from an index's.
 OF_CONDA = "+of.conda"
 _ADDRESS = re.compile(r"https?://[^\s'\"#;`)]+")
@@ -134,7 +133,7 @@ def _solve(part: PipPart, resolver: _Resolver, requirements: list[str], pins: di
     while requirements and (done := resolver.resolve(requirements, constraints())).returncode:
         why = _reason(done.stderr)
         if time.monotonic() > deadline:
-            part.problems.append(Problem((), "there may be more: the search was ended after a minute", ""))
+            part.problems.append(ENDED)
             return
         if "No solution found" not in done.stderr:
             _set_aside(part, requirements, done.stderr)

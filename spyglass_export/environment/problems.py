@@ -15,6 +15,10 @@ class Problem:
     advice: str
 
 
+SECONDS = 90.0  # after that, no further contradiction of a part is looked for
+ENDED = Problem((), "there may be more: the search was ended after a minute", "")
+
+
 def leaving_out(name: str, otherwise: str) -> str:
     """The advice to leave a package out, unless the hub needs it."""
     needed = name in (*NEEDED, "python")
