@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from spyglass_export.containers.docker import Docker
 
 TABLES, ORPHANS, PROOF = "/opt/seed/tables.tsv", "/opt/seed/orphans.tsv", "/opt/seed/proof.tsv"
+_PRINT = ("tail", "--verbose", "--lines=+1", TABLES, PROOF, ORPHANS)
 _DIGESTS = 'MYSQL_PWD="$MYSQL_ROOT_PASSWORD" exec digest_tables.sh /opt/seed/digests.sql --user=root'
 
 
@@ -18,16 +19,6 @@ class LoadedTable:
     name: str
     rows: int
     bytes: int
-
-
-def tables_of_image(docker: Docker, image: str) -> list[LoadedTable]:
-    """Give every table that a database's image was built with; needs no container of the paper."""
-    return _tables(docker.ask("run", "--rm", "--network", "none", "--entrypoint", "cat", image, TABLES))
-
-
-def _tables(listed: str) -> list[LoadedTable]:
-    counted = (line.split("\t") for line in listed.splitlines())
-    return [LoadedTable(name, int(rows), int(size)) for name, rows, size in counted]
 
 
 @dataclass(frozen=True)
@@ -53,11 +44,6 @@ class TableProof:
     state: str = ""
 
 
-def proof_of_image(docker: Docker, image: str) -> list[TableProof]:
-    """Give what a database's image was built with; needs no container of the paper."""
-    return _proofs(docker.ask("run", "--rm", "--network", "none", "--entrypoint", "cat", image, PROOF))
-
-
 def proof(docker: Docker) -> list[TableProof]:
     """Give what the running database was loaded with."""
     return _proofs(docker.ask("compose", "exec", "--no-TTY", "db", "cat", PROOF))
@@ -65,7 +51,7 @@ def proof(docker: Docker) -> list[TableProof]:
 
 @dataclass(frozen=True)
 class Loaded:
-    """What the running database was loaded with, and what was found then: orphans by table and foreign key."""
+    """What a database was loaded with, and what was found then: orphans by table and foreign key."""
 
     tables: list[LoadedTable]
     proof: list[TableProof]
@@ -73,15 +59,24 @@ class Loaded:
 
 
 def loaded(docker: Docker) -> Loaded:
-    """Read all that was counted in one call, for each takes a good part of a second."""
-    printed = docker.ask(
-        *("compose", "exec", "--no-TTY", "db", "tail", "--verbose", "--lines=+1", TABLES, PROOF, ORPHANS)
-    )
+    """Read all that was counted in one call, for each takes a good part of a second; of the running database."""
+    return _loaded(docker.ask("compose", "exec", "--no-TTY", "db", *_PRINT))
+
+
+def loaded_of_image(docker: Docker, image: str) -> Loaded:
+    """Read the same of a database's image; needs no container of the paper."""
+    program, *arguments = _PRINT
+    return _loaded(docker.ask("run", "--rm", "--network", "none", "--entrypoint", program, image, *arguments))
+
+
+def _loaded(printed: str) -> Loaded:
     parts = re.split(r"^==> (/opt/seed/\w+\.tsv) <==$", printed, flags=re.MULTILINE)[1:]
     files = {name: listed.strip("\n") for name, listed in zip(parts[::2], parts[1::2], strict=True)}
-    counted = (line.split("\t") for line in files[ORPHANS].splitlines())
-    found = [Orphans(table, key, parent, int(rows)) for table, key, parent, rows in counted]
-    return Loaded(_tables(files[TABLES]), _proofs(files[PROOF]), found)
+    counted = (line.split("\t") for line in files[TABLES].splitlines())
+    tables = [LoadedTable(name, int(rows), int(size)) for name, rows, size in counted]
+    found = (line.split("\t") for line in files[ORPHANS].splitlines())
+    orphans = [Orphans(table, key, parent, int(rows)) for table, key, parent, rows in found]
+    return Loaded(tables, _proofs(files[PROOF]), orphans)
 
 
 def digests_now(docker: Docker) -> list[TableProof]:

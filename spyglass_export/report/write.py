@@ -62,12 +62,11 @@ def count_rows(settings: Settings, docker: Docker, export_hash: str) -> Counts:
             return Counts({}, {}, "`invoke build` has not made the database yet")
         if image.labels.get(labels.EXPORT_HASH) != export_hash:
             return Counts({}, {}, "the database was built from another export than this one")
-        tables = seed.tables_of_image(docker, name)
-        proof = seed.say_states(seed.proof_of_image(docker, name))
+        loaded = seed.loaded_of_image(docker, name)
     except UserError as error:
         return Counts({}, {}, error.what)
-    rows, sizes = {table.name: table.rows for table in tables}, {table.name: table.bytes for table in tables}
-    return Counts(rows, sizes, proof=proof)
+    rows, sizes = {one.name: one.rows for one in loaded.tables}, {one.name: one.bytes for one in loaded.tables}
+    return Counts(rows, sizes, proof=seed.say_states(loaded.proof))
 
 
 def _left_out(settings: Settings, docker: Docker) -> list[str]:
