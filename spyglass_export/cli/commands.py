@@ -61,9 +61,7 @@ def this_stack(context: Context) -> tuple[Settings, Docker]:
     settings = ports.settle(load_settings(ROOT, os.environ), dry=dry)
     open_door(settings.docker, ROOT, dry=dry).check(to_build=False)
     door = reader.readers_docker if reader.is_readers(settings, dry=dry) else stack.authors_docker
-    docker = door(settings, dry=dry)
-    docker.check(to_build=False)
-    return settings, docker
+    return settings, door(settings, dry=dry)
 
 
 def print_url(settings: Settings) -> None:
@@ -85,6 +83,7 @@ def run(context: Context, from_: str = "") -> None:
     """Start the published images, as a reader does; prints JupyterLab's URL and password."""
     dry = bool(context.config.run.dry)
     settings = ports.settle(load_settings(ROOT, os.environ), dry=dry)
+    open_door(settings.docker, ROOT, dry=dry).check(to_build=False)
     if from_:
         reader.load_archive(settings, Path(from_).expanduser(), dry=dry)
         settings = ports.settle(load_settings(ROOT, os.environ), dry=dry)  # .env names the images now

@@ -56,7 +56,6 @@ def readers_docker(settings: Settings, *, dry: bool = False) -> Docker:
         "DOCKER_HUB_USER": "",  # it is in the images' names already
     }
     docker = open_door(settings.docker, settings.root, environment, project=project(settings.paper_id), dry=dry)
-    docker.check(to_build=False)
     return docker if dry else replace(docker, volume_hashes=_volume_hashes(settings, docker))
 
 
@@ -94,7 +93,6 @@ def load_archive(settings: Settings, folder: Path, *, dry: bool = False) -> None
     holds what would replace an image that is here.
     """
     docker = open_door(settings.docker, settings.root, dry=dry)
-    docker.check(to_build=False)
     folder = folder.resolve()
     with console.status(f"checking {folder.name}"):
         images = archived.judge(folder, settings.paper_id, set(IMAGE_VARIABLES))
