@@ -80,9 +80,8 @@ def images_to_run(settings: Settings, docker: Docker) -> dict[str, str]:
 def _volume_hashes(settings: Settings, docker: Docker) -> dict[str, str]:
     found = {}
     for service, image in images_to_run(settings, docker).items():
-        label = f'{{{{index .Config.Labels "{labels.VOLUME}"}}}}'
-        if docker.succeeds("image", "inspect", image):
-            found[VOLUME_OF[service]] = docker.ask("image", "inspect", "--format", label, image).strip()
+        if here := inspect(docker, image):
+            found[VOLUME_OF[service]] = here.labels.get(labels.VOLUME, "")
     return found
 
 
