@@ -3,6 +3,7 @@
 import json
 import shutil
 from pathlib import Path
+from zipfile import ZipFile
 
 from spyglass_export import console
 from spyglass_export.checksum import sha256
@@ -67,16 +68,13 @@ def write_archive(settings: Settings, docker: Docker, *, incomplete: bool = Fals
         if docker.dry:
             return folder
         start = bundle.start_from_archive((incoming / ARCHIVED_IMAGES).stat().st_size)
-        bundle.write(settings, docker, incoming, images, references, start)
-        write_text(incoming / "README.md", bundle.readme(settings, images, references, start))
+        with ZipFile(bundle.write(settings, docker, incoming, images, references, start)) as written:
+            written.extractall(incoming, ("README.md", *elsewhere.APPTAINER))
+        for name in elsewhere.APPTAINER:
+            (incoming / name).chmod(0o755)
         for source, name in COPIED.items():
             if (settings.root / source).is_file():
                 shutil.copyfile(settings.root / source, incoming / name)
-        scripts = elsewhere.fill(settings, images, references, bundle.ports_of(settings.paper_id)[0])
-        for name in elsewhere.APPTAINER:
-            (incoming / name).parent.mkdir(exist_ok=True)
-            write_text(incoming / name, scripts[name])
-            (incoming / name).chmod(0o755)
         files = sorted(path for path in incoming.rglob("*") if path.is_file())
         sums = {path.relative_to(incoming).as_posix(): sha256(path) for path in files}
         crate = json.dumps(describe(settings, images, incoming, sums), indent=2, ensure_ascii=False) + "\n"

@@ -116,7 +116,7 @@ def _contents(
         COMPOSE_FILE: _pinned(text_of(COMPOSE_FILE), references),
         ".env": _env(settings, images),
         "tasks.py": text_of("bundle/tasks.py"),
-        "README.md": readme(settings, images, references, start),
+        "README.md": _readme(settings, images, references, start),
         "LICENSE": text_of("LICENSE"),
         "docs/elsewhere.md": text_of("docs/elsewhere.md"),
         "config/no_ca_bundle.pem": "",
@@ -160,7 +160,9 @@ def _env(settings: Settings, images: Mapping[str, Image]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def readme(settings: Settings, images: Mapping[str, Image], references: Mapping[str, str], start: Sequence[str]) -> str:
+def _readme(
+    settings: Settings, images: Mapping[str, Image], references: Mapping[str, str], start: Sequence[str]
+) -> str:
     """Word the reader's README."""
     cited = citation.read(settings.root, settings.paper_id)
     hub_port, db_port = ports_of(settings.paper_id)
