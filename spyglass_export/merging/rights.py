@@ -5,7 +5,7 @@ from contextlib import suppress
 
 import pymysql
 
-from spyglass_export.dump.sql.tokens import quoted
+from spyglass_export.dump.sql.tokens import quoted, unquoted
 from spyglass_export.errors import UserError
 from spyglass_export.merging.plan import Plan
 from spyglass_export.merging.server import Server
@@ -20,7 +20,7 @@ def check_rights(target: Server, plan: Plan) -> None:
     """Raise UserError that names every right which the merge needs and the user lacks."""
     lacking = []
     for table, rows in plan.to_insert():
-        if table.target in plan.definitions:
+        if table.is_new:
             continue
         names = ", ".join(quoted(theirs.name) for _, theirs in rows.columns)
         try:
@@ -70,7 +70,7 @@ def _granted(target: Server) -> list[tuple[set[str], str]]:
     for line in lines:
         if (match := _GRANT.match(line)) and match[3] == "*":
             rights = {right.strip() for right in re.sub(r"\([^)]*\)", "", match[1]).upper().split(",")}
-            found.append((rights, "%" if match[2] == "*" else match[2][1:-1].replace("``", "`")))
+            found.append((rights, "%" if match[2] == "*" else unquoted(match[2])))
     return found
 
 

@@ -10,9 +10,9 @@ def show(plan: Plan) -> None:
     """Print what a merge would do."""
     console.say(f"from {plan.source} into {plan.target}")
     rows = [
-        [str(table.target) + (" (made)" if table.target in plan.definitions else ""), *map(_number, _counts(table))]
+        [str(table.target) + " (made)" * table.is_new, *map(_number, _counts(table))]
         for table in plan.tables
-        if table.total or table.target in plan.definitions
+        if table.total or table.is_new
     ]
     console.show_table("rows", ["table", "new", "same", "in conflict", "left out"], rows)
     if plan.schemas:
