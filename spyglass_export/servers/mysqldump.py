@@ -16,6 +16,7 @@ from spyglass_export import console
 from spyglass_export.containers.docker import Docker
 from spyglass_export.containers.faults import DockerError, explain
 from spyglass_export.errors import UserError
+from spyglass_export.export.script import PROGRAMS
 from spyglass_export.servers.account import Account
 
 # Starts the program with options, a condition (or none), and where its output and its errors go.
@@ -29,7 +30,6 @@ OPTIONS = [
     "--loose-column-statistics=0", "--loose-ssl-verify-server-cert=0",
 ]  # fmt: skip
 END = b"-- Dump completed"
-PROGRAMS = ("mysqldump", "mariadb-dump")
 # MySQL 9 programs no longer know how older accounts prove their password.
 OLDER_IMAGE = "mysql:8.4"
 _OLDER_ACCOUNT = "mysql_native_password"
