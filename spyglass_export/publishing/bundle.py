@@ -53,6 +53,22 @@ def write_published(settings: Settings, docker: Docker, *, incomplete: bool = Fa
     record = digests.read(settings)
     images = provenance.images_as_tested(settings, docker, incomplete=incomplete)
     check_no_secret(settings)
+    return _write_for_record(settings, docker, images, record)
+
+
+def write_pushed(settings: Settings, docker: Docker, record: digests.Record, *, incomplete: bool = False) -> Path:
+    """Write PAPER_ID.zip for the images that push_images has just pushed; return its path.
+
+    Raises UserError where the images here are others, or what they are built of has changed meanwhile. As long as that
+    is the same, it holds no secret: push_images has looked.
+    """
+    images = provenance.images_as_tested(settings, docker, incomplete=incomplete)
+    return _write_for_record(settings, docker, images, record)
+
+
+def _write_for_record(
+    settings: Settings, docker: Docker, images: Mapping[str, Image], record: digests.Record | None
+) -> Path:
     if docker.dry:
         return settings.root / f"{settings.paper_id}.zip"
     if not record:

@@ -6,12 +6,14 @@ import os
 import subprocess
 import sys
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import yaml
 
 from spyglass_export.containers import reader
+from spyglass_export.containers.digests import Published, Record
 from spyglass_export.containers.docker import Docker
 from spyglass_export.containers.image import Image
 from spyglass_export.errors import UserError
@@ -216,6 +218,21 @@ def test_the_same_images_give_the_same_zip(
     ]
 
     assert written[0] == written[1]
+
+
+def test_a_bundle_after_a_push_is_of_the_very_images_that_were_pushed(
+    settings: Settings, docker: Docker, images: dict[str, Image], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("spyglass_export.publishing.provenance.images_as_tested", lambda *_, **__: images)
+    digest = f"sha256:{'a' * 64}"
+    pushed = {service: Published(image.name, image.tag, digest, image.id) for service, image in images.items()}
+
+    with zipfile.ZipFile(bundle.write_pushed(settings, docker, Record(**pushed))) as file:
+        assert f"${{HUB_IMAGE:-lab/hub@{digest}}}" in file.read("docker-compose-collab.yml").decode()
+
+    images["hub"] = replace(images["hub"], id=f"sha256:{'b' * 64}")
+    with pytest.raises(UserError, match="the image of hub was built anew"):
+        bundle.write_pushed(settings, docker, Record(**pushed))
 
 
 def test_two_papers_have_ports_of_their_own() -> None:
