@@ -56,15 +56,12 @@ def _was_committed(target: Server, path: Path) -> bool:
     if first is None:
         return True
     name = TableId(first["schema"], first["table"])
-    return bool(_present(target, name, first["key"], first["rows"][:1]))
-
-
-def _present(target: Server, name: TableId, key: Sequence[str], rows: Sequence[Sequence[object]]) -> list[object]:
     table = read_tables(target, {name.schema}).get(name)
     if table is None:
-        return []
-    keys = ",".join(values.key_literal(table, key, row) for row in rows)
-    return list(target.rows(f"SELECT 1 FROM {name.sql} AS t WHERE {values.columns_sql(key, table)} IN ({keys})"))
+        return False
+    columns = values.columns_sql(first["key"], table)
+    key = values.key_literal(table, first["key"], first["rows"][0])
+    return bool(target.rows(f"SELECT 1 FROM {name.sql} AS t WHERE {columns} IN ({key})"))
 
 
 def remove_tables(target: Server, tables: Sequence[TableId], schemas: Sequence[str]) -> list[str]:
