@@ -35,7 +35,7 @@ def finish_earlier(target: Server, folder: Path) -> str:
     path = folder / records.UNFINISHED
     if not path.is_file():
         return ""
-    if path.stat().st_size == 0 or b"\n" not in path.read_bytes()[:1_000_000]:
+    if not records.has_head(path):
         path.unlink()  # killed before it did anything
         return ""
     head = records.read_head(path)

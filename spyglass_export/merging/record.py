@@ -94,6 +94,12 @@ def is_whole(path: Path) -> bool:
         return file.read().endswith(_END.encode())
 
 
+def has_head(path: Path) -> bool:
+    """Whether what a record says before its rows was written to its end, which is before anything is done."""
+    with path.open("rb") as file:
+        return file.readline().endswith(b"\n")
+
+
 def read_head(path: Path) -> dict[str, Any]:
     """What a record says before its rows. Raises UserError where it is none."""
     try:

@@ -1,12 +1,14 @@
 """What a plan is made of, without a server: order of tables, what fits, how values are written, and the record."""
 
+import json
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
 from spyglass_export.dump.sql.table_id import TableId
 from spyglass_export.errors import UserError
-from spyglass_export.merging import record, rights, values
+from spyglass_export.merging import insert, record, rights, values
 from spyglass_export.merging.compare import match_columns
 from spyglass_export.merging.plan import TablePlan
 from spyglass_export.merging.tables import Column, ForeignKey, Table, Unique, in_order, text_literal
@@ -121,3 +123,16 @@ def test_a_record_that_was_cut_short_is_told_from_a_whole_one(tmp_path: Path) ->
     path.write_text('{"format": 9}')
     with pytest.raises(UserError, match="is not what `invoke merge` writes"):
         record.read_head(path)
+
+
+def test_a_record_with_a_long_beginning_is_not_taken_for_one_of_nothing(tmp_path: Path) -> None:
+    """Its first line lists the files that the rows expect, which may be many thousand."""
+    path = tmp_path / record.UNFINISHED
+    head = {"format": 1, "server": "lab", "identity": "1", "tables_made": [], "files": {"expected": ["x" * 2_000_000]}}
+    path.write_text(json.dumps(head)[:-1] + ', "inserted": [\n')
+    with pytest.raises(UserError, match="a merge into lab was broken off"):
+        insert.finish_earlier(Mock(identity="2"), tmp_path)
+    assert path.is_file()
+    path.write_text('{"format": 1, "server": "la')
+    assert insert.finish_earlier(Mock(identity="2"), tmp_path) == ""
+    assert not path.exists()
