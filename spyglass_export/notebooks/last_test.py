@@ -1,6 +1,6 @@
 """What the last test said of the notebooks as they are now, in the images as they are now."""
 
-from spyglass_export.checksum import sha256, sha256_of
+from spyglass_export.checksum import hash_of_files, sha256
 from spyglass_export.containers.docker import Docker
 from spyglass_export.containers.image import layers
 from spyglass_export.notebooks.files import find, notebook_files
@@ -19,9 +19,7 @@ def fingerprint(settings: Settings, docker: Docker, db: str, hub: str) -> str:
     if not database or not software:
         return ""
     beside = [file for file in notebook_files(settings.notebooks) if file.suffix != ".ipynb"]
-    names = (file.relative_to(settings.notebooks).as_posix() for file in beside)
-    contents = (f"link to {file.readlink()}" if file.is_symlink() else sha256(file) for file in beside)
-    return sha256_of(*names, *contents, *database, *software)[:16]
+    return hash_of_files(settings.notebooks, beside, *database, *software)
 
 
 def last_test(settings: Settings, docker: Docker, db: str, hub: str) -> str:

@@ -2,13 +2,12 @@
 
 import json
 import subprocess
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timezone
-from pathlib import Path
 
 from spyglass_export import console
-from spyglass_export.checksum import sha256, sha256_of
+from spyglass_export.checksum import hash_of_files
 from spyglass_export.containers.docker import Docker
 from spyglass_export.containers.image import Image, built_images, inspect, layers, left_out
 from spyglass_export.containers.labels import BASE, CREATED, LICENCES, PREFIX, REVISION, TESTED
@@ -29,15 +28,6 @@ MADE_OF = {
 NOT_RECIPE = {"base", ".env", ".git", ".ipynb_checkpoints", "__pycache__", ".DS_Store"}
 
 
-def hash_of(root: Path, files: Iterable[Path], *more: str) -> str:
-    """Hash the names below `root` and the content of files, and further texts; 16 hex digits."""
-    parts = []
-    for file in sorted(files):
-        content = f"link to {file.readlink()}" if file.is_symlink() else sha256(file)
-        parts += [file.relative_to(root).as_posix(), content]
-    return sha256_of(*parts, *more)[:16]
-
-
 def ingredients(settings: Settings) -> dict[str, dict[str, str]]:
     """Hash what each service's image is built of, part by part, as it is now.
 
@@ -55,13 +45,13 @@ def ingredients(settings: Settings) -> dict[str, dict[str, str]]:
     solved = (export / "environment.yml", export / LOCK_FILE)
     return {
         "db": {
-            "export": hash_of(export, [export / manifest.FILE, *sql]),
-            "recipe": hash_of(root, recipe, settings.db_base_image),
+            "export": hash_of_files(export, [export / manifest.FILE, *sql]),
+            "recipe": hash_of_files(root, recipe, settings.db_base_image),
         },
         "hub": {
-            "export": hash_of(export, [one for one in solved if one.is_file()]),
-            "notebooks": hash_of(settings.notebooks, notebook_files(settings.notebooks)),
-            "recipe": hash_of(
+            "export": hash_of_files(export, [one for one in solved if one.is_file()]),
+            "notebooks": hash_of_files(settings.notebooks, notebook_files(settings.notebooks)),
+            "recipe": hash_of_files(
                 root, recipe, settings.hub_base_image, settings.hub_apt_packages, str(settings.grant_sudo)
             ),
         },
