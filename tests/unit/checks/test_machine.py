@@ -3,7 +3,6 @@
 import json
 import shutil
 import socket
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -18,6 +17,7 @@ from spyglass_export.checks.check import Check
 from spyglass_export.checks.machine import check_machine
 from spyglass_export.containers.docker import Docker
 from spyglass_export.settings import Settings, load
+from tests.unit.docker_program import docker_that_runs
 
 MIRRORS = "info --format {{join .RegistryConfig.Mirrors"
 PROGRAM = """
@@ -84,12 +84,10 @@ def usual(settings: Settings, facts: dict[str, Any]) -> dict[str, str | None]:
 
 def checked(settings: Settings, answers: dict[str, str | float | None] | None = None, **facts: Any) -> dict[str, Check]:
     """Check a machine whose Docker gives these answers and facts, and is well otherwise."""
-    program = settings.root / "docker.py"
     # The first that fits is said, so that what the test gives comes first.
     all_answers = {**(answers or {}), **{k: v for k, v in usual(settings, facts).items() if k not in (answers or {})}}
-    program.write_text(PROGRAM.format(answers=all_answers), encoding="utf-8")
-    command = (sys.executable, "-I", "-S", str(program))
-    checks = check_machine(Docker(command, settings.root, project=settings.project), settings)
+    docker = docker_that_runs(settings.root, PROGRAM.format(answers=all_answers), project=settings.project)
+    checks = check_machine(docker, settings)
     return {check.name: check for check in checks}
 
 

@@ -11,6 +11,7 @@ from spyglass_export.containers.docker import Docker
 from spyglass_export.containers.faults import NotRunning
 from spyglass_export.errors import UserError
 from spyglass_export.settings import Settings, load
+from tests.unit.docker_program import docker_that_runs
 
 
 def engine(folder: Path, *, own_road: str, pulls: bool) -> tuple[Settings, Docker]:
@@ -19,14 +20,13 @@ def engine(folder: Path, *, own_road: str, pulls: bool) -> tuple[Settings, Docke
         (folder / name).mkdir(parents=True)
     (folder / "docker" / "with_ca_bundle.sh").touch()
     (folder / ".env").write_text("PAPER_ID=a\nDB_BASE_IMAGE=127.0.0.1:9/db\nHUB_BASE_IMAGE=127.0.0.1:9/hub\n")
-    program = folder / "docker.py"
-    program.write_text(
+    program = (
         "import sys\n"
         f"if sys.argv[1] == 'info': print({own_road!r})\n"
         f"elif not (sys.argv[1] == 'pull' and {pulls}): sys.exit('not here')\n"
         "else: open('pulled', 'a').write(sys.argv[2] + '\\n')\n"
     )
-    return load(folder, {}), Docker((sys.executable, "-I", "-S", str(program)), folder)
+    return load(folder, {}), docker_that_runs(folder, program)
 
 
 def test_a_registry_that_docker_alone_reaches_is_asked_by_docker(tmp_path: Path) -> None:
@@ -88,12 +88,10 @@ def test_who_has_not_started_docker_desktop_is_not_told_to_install_it(
 ) -> None:
     monkeypatch.setattr(sys, "platform", platform)
     monkeypatch.setattr("spyglass_export.containers.bootstrap._debian_release", lambda: None)
-    (tmp_path / "docker.py").write_text(
-        "import sys; sys.exit('Cannot connect to the Docker daemon at unix:///x.sock.')"
-    )
+    program = "import sys; sys.exit('Cannot connect to the Docker daemon at unix:///x.sock.')"
 
     with pytest.raises(NotRunning) as error:
-        ensure_engine(Docker((sys.executable, "-I", "-S", str(tmp_path / "docker.py")), tmp_path))
+        ensure_engine(docker_that_runs(tmp_path, program))
 
     assert error.value.hint.startswith("start Docker Desktop")
 

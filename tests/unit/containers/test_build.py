@@ -1,19 +1,17 @@
 """What a build prints becomes steps on the screen, or one error."""
 
-import sys
 from pathlib import Path
 
 import pytest
 
 from spyglass_export.containers.build import build_images
-from spyglass_export.containers.docker import Docker
 from spyglass_export.errors import UserError
+from tests.unit.docker_program import docker_that_runs
 
 
 def build_that_prints(folder: Path, text: str, status: int) -> None:
-    program = folder / "docker.py"
-    program.write_text(f"import sys\nsys.stdout.write({text!r})\nsys.exit({status})\n", encoding="utf-8")
-    build_images(folder, Docker((sys.executable, "-I", "-S", str(program)), folder))
+    program = f"import sys\nsys.stdout.write({text!r})\nsys.exit({status})\n"
+    build_images(folder, docker_that_runs(folder, program))
 
 
 def test_each_step_that_runs_is_a_line_and_what_the_stand_in_left_out_a_warning(

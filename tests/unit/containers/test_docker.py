@@ -1,6 +1,5 @@
 """The door to docker, tried on a program that says what Docker says when something is wrong."""
 
-import sys
 from pathlib import Path
 from subprocess import CalledProcessError
 
@@ -8,13 +7,13 @@ import pytest
 
 from spyglass_export.containers.docker import PROXY_VARIABLES, Docker
 from spyglass_export.errors import UserError
+from tests.unit.docker_program import docker_that_runs
 
 
 def docker_that(folder: Path, code: str, *, dry: bool = False) -> Docker:
     """Make a program in docker's place; `code` has the arguments in `args`."""
-    program = folder / "docker.py"
-    program.write_text(f"import os, sys\nargs = sys.argv[1:]\n{code}\n", encoding="utf-8")
-    return Docker((sys.executable, "-I", "-S", str(program)), folder, {"PAPER_ID": "Gu2026"}, dry=dry)
+    program = f"import os, sys\nargs = sys.argv[1:]\n{code}\n"
+    return docker_that_runs(folder, program, environment={"PAPER_ID": "Gu2026"}, dry=dry)
 
 
 def test_ask_gives_what_docker_printed(tmp_path: Path) -> None:

@@ -1,10 +1,10 @@
 """What the database was loaded with, as its container tells it."""
 
-import sys
 from pathlib import Path
 
 from spyglass_export.containers.docker import Docker
 from spyglass_export.containers.seed import LoadedTable, Orphans, TableProof, loaded
+from tests.unit.docker_program import docker_that_runs
 
 PRINTED = """==> /opt/seed/tables.tsv <==
 common_lab.lab\t3\t16384
@@ -18,9 +18,7 @@ common_lab.lab\t3\tabc\tproven
 
 
 def database(folder: Path, printed: str) -> Docker:
-    program = folder / "docker.py"
-    program.write_text(f"print({printed!r}, end='')")
-    return Docker((sys.executable, "-I", "-S", str(program)), folder)
+    return docker_that_runs(folder, f"print({printed!r}, end='')")
 
 
 def test_all_that_was_counted_is_read_at_once(tmp_path: Path) -> None:

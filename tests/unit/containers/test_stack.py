@@ -15,6 +15,7 @@ from spyglass_export.containers.volumes import volumes_of
 from spyglass_export.errors import UserError
 from spyglass_export.export.manifest import Manifest, seed_id
 from spyglass_export.settings import Settings, load
+from tests.unit.docker_program import docker_that_runs
 
 LABEL = "com.docker.compose."
 
@@ -73,9 +74,7 @@ def test_the_hub_writes_as_the_author(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, engine: str, root_is_author: bool
 ) -> None:
     monkeypatch.setattr(sys, "platform", "linux")
-    program = tmp_path / "docker.py"
-    program.write_text(f"print({engine!r})")
-    settings = replace(project(tmp_path), docker=(sys.executable, "-I", "-S", str(program)))
+    settings = replace(project(tmp_path), docker=docker_that_runs(tmp_path, f"print({engine!r})").command)
 
     if hasattr(os, "chown") and os.getuid() == 0:
         os.chown(settings.notebooks, 1234, 1234)
@@ -111,9 +110,7 @@ def test_a_paper_that_runs_from_another_folder_is_not_replaced(tmp_path: Path) -
 
     def engine(folder: Path) -> Docker:
         """Docker with containers of this paper that were started in a folder."""
-        (tmp_path / "docker.py").write_text(f"print({str(folder)!r})")
-        command = (sys.executable, "-I", "-S", str(tmp_path / "docker.py"))
-        return Docker(command, here, project=settings.project)
+        return replace(docker_that_runs(tmp_path, f"print({str(folder)!r})"), root=here, project=settings.project)
 
     stack.check_folder(settings, engine(here))
     stack.check_folder(settings, engine(moved))
@@ -131,11 +128,10 @@ def test_a_volume_is_superseded_only_where_it_is_known_what_is_current(tmp_path:
         }
         for name, role in (("db_data_new", "db_data"), ("db_data_old", "db_data"), ("data", "data"))
     ]
-    (tmp_path / "docker.py").write_text(f"print({json.dumps({'Volumes': volumes})!r})")
+    program = f"print({json.dumps({'Volumes': volumes})!r})"
 
     def states(hashes: dict[str, str]) -> dict[str, bool | None]:
-        command = (sys.executable, "-I", "-S", str(tmp_path / "docker.py"))
-        docker = Docker(command, tmp_path, project=settings.project, volume_hashes=hashes)
+        docker = docker_that_runs(tmp_path, program, project=settings.project, volume_hashes=hashes)
         return {volume.name.removeprefix("spyglass-gu2026_"): volume.is_current for volume in volumes_of(docker)}
 
     assert states({"db_data": "new"}) == {"data": True, "db_data_new": True, "db_data_old": False}

@@ -1,7 +1,6 @@
 """What is said of the last test: only of these very notebooks in these very images; with a `docker` that knows two."""
 
 import json
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from spyglass_export.notebooks.last_test import NOT_TESTED, fingerprint, last_te
 from spyglass_export.notebooks.results import Result, keep_result
 from spyglass_export.publishing.provenance import label_with_last_test
 from spyglass_export.settings import Settings, load
+from tests.unit.docker_program import docker_that_runs
 
 # Answers `image inspect` as Docker does, and writes down what it is asked to build.
 PROGRAM = """
@@ -56,9 +56,7 @@ def have_images(settings: Settings, labels: dict[str, str], hub: tuple[str, ...]
 
 @pytest.fixture
 def docker(paper: Settings) -> Docker:
-    program = paper.root / "docker.py"
-    program.write_text(PROGRAM)
-    return Docker((sys.executable, "-I", "-S", str(program)), paper.root)
+    return docker_that_runs(paper.root, PROGRAM)
 
 
 def run(settings: Settings, docker: Docker, *names: str) -> None:

@@ -1,7 +1,6 @@
 """Which notebooks are meant, what is kept of their results, and what the hub says; without Docker."""
 
 import json
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from spyglass_export.notebooks import run as notebooks
 from spyglass_export.notebooks.files import find, select
 from spyglass_export.notebooks.results import Result, keep_result, read_results, sentence
 from spyglass_export.settings import Settings, load
+from tests.unit.docker_program import docker_that_runs
 
 PASSED = Result("a.ipynb", "passed", None, "", 1.5, (), "0" * 64, "2026-01-01T00:00:00+00:00")
 
@@ -93,11 +93,8 @@ def test_damaged_results_are_no_results(paper: Settings, damaged: str) -> None:
 
 def hub_that_prints(folder: Path, *lines: str, status: int = 0) -> Docker:
     """A `docker` that prints these lines, whatever it is asked."""
-    program = folder / "docker.py"
     answer = f"print({chr(10).join(lines)!r}); sys.exit({status} if 'test' not in sys.argv else 0)"
-    program.write_text(f"import sys\nif 'exec' in sys.argv:\n    {answer}\n")
-
-    return Docker((sys.executable, "-I", "-S", str(program)), folder)
+    return docker_that_runs(folder, f"import sys\nif 'exec' in sys.argv:\n    {answer}\n")
 
 
 def test_a_hub_that_stops_in_the_midst_is_a_failure_with_its_last_words(

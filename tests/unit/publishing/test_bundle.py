@@ -19,6 +19,7 @@ from spyglass_export.containers.image import Image
 from spyglass_export.errors import UserError
 from spyglass_export.publishing import archive, bundle, citation
 from spyglass_export.settings import Settings, load
+from tests.unit.docker_program import docker_that_runs
 
 ROOT = Path(__file__).resolve().parents[3]
 AUTHORS = """\
@@ -76,9 +77,8 @@ def settings(tmp_path: Path) -> Settings:
 
 @pytest.fixture
 def docker(tmp_path: Path) -> Docker:
-    (tmp_path / "docker.py").write_text(DOCKER)
     (tmp_path / "version").write_text("26.1.5")
-    return Docker((sys.executable, "-I", "-S", str(tmp_path / "docker.py")), tmp_path)
+    return docker_that_runs(tmp_path, DOCKER)
 
 
 @pytest.fixture
@@ -366,8 +366,8 @@ def test_an_engine_that_saves_no_oci_layout_is_named(
 
 def test_an_archive_that_cannot_be_finished_leaves_the_last_one(archived: Path, settings: Settings) -> None:
     before = (archived / "SHA256SUMS").read_bytes()
-    (settings.root / "docker.py").write_text(DOCKER.replace('print("c0ffee")', 'sys.exit("no space left on device")'))
-    docker = Docker((sys.executable, "-I", "-S", str(settings.root / "docker.py")), settings.root)
+    program = DOCKER.replace('print("c0ffee")', 'sys.exit("no space left on device")')
+    docker = docker_that_runs(settings.root, program)
 
     with pytest.raises(UserError, match="the disk is full"):
         archive.write_archive(settings, docker)

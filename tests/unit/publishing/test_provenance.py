@@ -1,7 +1,6 @@
 """Whether images are built of what they would be built of now; a `docker` here knows two images and their bases."""
 
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +8,7 @@ import pytest
 
 from spyglass_export.containers.docker import Docker
 from spyglass_export.publishing.provenance import are_built
+from tests.unit.docker_program import docker_that_runs
 
 PROGRAM = """
 import json, pathlib, sys
@@ -28,9 +28,7 @@ BASE = "org.opencontainers.image.base.name"
 
 @pytest.fixture
 def docker(tmp_path: Path) -> Docker:
-    program = tmp_path / "docker.py"
-    program.write_text(PROGRAM)
-    return Docker((sys.executable, "-I", "-S", str(program)), tmp_path)
+    return docker_that_runs(tmp_path, PROGRAM)
 
 
 @pytest.fixture
