@@ -16,6 +16,12 @@ class UserError(Exception):
         self.hint = hint
 
 
+def some(texts: Sequence[str], most: int = 5, separator: str = ", ") -> str:
+    """The first of the texts on one line, and how many there are besides."""
+    told = separator.join(texts[:most])
+    return f"{told}{separator.strip(', ')} and {len(texts) - most} more" if len(texts) > most else told
+
+
 def spoken(lines: Sequence[str]) -> UserError | None:
     """Find the first `error:` line that a script of ours printed in a container, and the `hint:` after it."""
     for index, line in enumerate(lines):

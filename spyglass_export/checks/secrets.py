@@ -5,11 +5,11 @@ from itertools import groupby
 
 from spyglass_export.checks.check import Check, passed, warned
 from spyglass_export.environment.credentials import find_credentials, private_addresses
+from spyglass_export.errors import some
 from spyglass_export.publishing.secrets import Find, hint_for, in_notebooks
 from spyglass_export.settings import Settings
 
 NAME = "secrets"
-NAMED_AT_MOST = 5
 
 
 def check_notebooks_secrets(settings: Settings) -> list[Check]:
@@ -21,9 +21,8 @@ def check_notebooks_secrets(settings: Settings) -> list[Check]:
 
 
 def _told(finds: Sequence[Find]) -> Check:
-    places = "; ".join(f"{find.place}: {find.kind}".removeprefix(": ") for find in finds[:NAMED_AT_MOST])
-    more = f"; and {len(finds) - NAMED_AT_MOST} more" if len(finds) > NAMED_AT_MOST else ""
-    return warned(NAME, f"{finds[0].file} cannot be published: {places}{more}", hint_for(finds[0]))
+    places = some([f"{find.place}: {find.kind}".removeprefix(": ") for find in finds], separator="; ")
+    return warned(NAME, f"{finds[0].file} cannot be published: {places}", hint_for(finds[0]))
 
 
 def check_environment_secrets(exported: str, installable: str) -> list[Check]:

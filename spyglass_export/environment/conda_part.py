@@ -14,6 +14,7 @@ from spyglass_export.environment.package_lists import GPU_ONLY
 from spyglass_export.environment.problems import ENDED, SECONDS, Problem, leaving_out, smallest
 from spyglass_export.environment.repodata import Channels, plain_name
 from spyglass_export.environment.rules import is_gpu_build, matches, normalise, spec_name, version_and_build
+from spyglass_export.errors import some
 
 SHOWN_LINES = 6
 
@@ -131,14 +132,14 @@ def _lack(spec: str, there: Sequence[RepoDataRecord]) -> Problem:
     if build and same:
         what = f"no channel has {name} {version} in build {build} any more ('{spec}')"
         return Problem(
-            (spec,), what, f"write `{name}={version}` in export_data/{OVERRIDE_FILE}; its builds are {_some(same)}"
+            (spec,), what, f"write `{name}={version}` in export_data/{OVERRIDE_FILE}; its builds are {some(same)}"
         )
     versions = sorted({str(record.version) for record in there}, key=Version)
     near = versions[-1]
     if version:
         older = [one for one in versions if Version(one) < Version(version)]
         near = older[-1] if older else versions[0]
-    what = f"no channel has '{spec}': there are {_some(versions[::-1])}"
+    what = f"no channel has '{spec}': there are {some(versions[::-1])}"
     return Problem((spec,), what, leaving_out(name, f"write `{name}={near}` in export_data/{OVERRIDE_FILE}"))
 
 
@@ -159,7 +160,3 @@ def _contradiction(core: Sequence[str], out: str, pick: Callable[..., tuple[list
         fits = f"write `{name}={version}` in export_data/{OVERRIDE_FILE}, which fits the others"
     advice = leaving_out(name, fits)
     return Problem(tuple(core), f"{quoted} {verb}: {told}", advice)
-
-
-def _some(texts: Sequence[str]) -> str:
-    return ", ".join(texts[:5]) + (f" and {len(texts) - 5} more" if len(texts) > 5 else "")

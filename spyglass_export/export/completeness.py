@@ -8,7 +8,7 @@ from pathlib import Path
 from packaging.version import InvalidVersion, Version
 
 from spyglass_export.environment.installable import VERSION_FILE
-from spyglass_export.errors import UserError
+from spyglass_export.errors import UserError, some
 from spyglass_export.export.condition import is_condition_of, parts_of
 from spyglass_export.export.folder import unread
 from spyglass_export.export.outline import AbsentParent, Name, Outline, Piece, read_outline
@@ -40,16 +40,14 @@ def examine_export(paper_dir: Path, dumps: Sequence[Path], environment: str) -> 
     scripts = _scripts(paper_dir, dumps, found.warnings)
     if problems := [problem for script in scripts for problem in _held_against(script, outline)]:
         names = " and ".join(script.path.name for script in scripts)
-        more = f"; and {len(problems) - _NAMED_AT_MOST} more" if len(problems) > _NAMED_AT_MOST else ""
-        found.lost = UserError(
-            f"the dump is not what {names} asks for: {'; '.join(problems[:_NAMED_AT_MOST])}{more}", DUMP_AGAIN
-        )
+        told = some(problems, separator="; ")
+        found.lost = UserError(f"the dump is not what {names} asks for: {told}", DUMP_AGAIN)
     if scripts:
         _warn_of_extra_tables(scripts, outline, found.warnings)
     _warn_of_absent_parents(found)
     found.version = _version(paper_dir, outline, environment, found.warnings)
     if names_left := unread(paper_dir):
-        what = f"in {paper_dir.name}/ and not read: {_some(names_left)}"
+        what = f"in {paper_dir.name}/ and not read: {some(names_left)}"
         found.warnings.append((what, "only .sql and .sql.gz files of the folder itself are read, as one export"))
     return found
 
@@ -122,7 +120,7 @@ def _warn_of_extra_tables(scripts: list[Script], outline: Outline, warnings: lis
     asked = {(call.schema.lower(), call.table.lower()) for script in scripts for call in script.calls}
     extra = [f"{schema}.{table}" for schema, table in outline.tables if (schema.lower(), table.lower()) not in asked]
     if extra:
-        warnings.append((f"the script does not ask for {_some(extra)}", "see that the paper needs them: they are kept"))
+        warnings.append((f"the script does not ask for {some(extra)}", "see that the paper needs them: they are kept"))
 
 
 def _warn_of_absent_parents(found: Completeness) -> None:
@@ -131,7 +129,7 @@ def _warn_of_absent_parents(found: Completeness) -> None:
         if not key.is_by_design:
             suspect.setdefault(".".join(key.parent), []).append(".".join(key.table))
     for parent, children in suspect.items():
-        what = f"the table {parent} is not in the export, and every row of {_some(children)} refers to it"
+        what = f"the table {parent} is not in the export, and every row of {some(children)} refers to it"
         found.warnings.append((what, "Spyglass exports parents too, so its dump may have failed: dump it again"))
 
 
@@ -166,8 +164,3 @@ def _are_one_release(one: str, other: str) -> bool:
 
 def _counted(number: int, thing: str) -> str:
     return f"{number} {thing}{'s' * (number != 1)}"
-
-
-def _some(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _NAMED_AT_MOST} more" if len(names) > _NAMED_AT_MOST else ""
-    return ", ".join(names[:_NAMED_AT_MOST]) + more

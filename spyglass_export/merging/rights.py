@@ -6,7 +6,7 @@ from contextlib import suppress
 import pymysql
 
 from spyglass_export.dump.sql.tokens import quoted, unquoted
-from spyglass_export.errors import UserError
+from spyglass_export.errors import UserError, some
 from spyglass_export.merging.plan import Plan
 from spyglass_export.merging.server import Server
 from spyglass_export.merging.tables import text_literal
@@ -38,9 +38,8 @@ def check_rights(target: Server, plan: Plan) -> None:
         if missing:
             lacking.append(f"{', '.join(missing)} on {schema}.*")
     if lacking:
-        shown = "; ".join(lacking[:5]) + (f"; and {len(lacking) - 5} more" if len(lacking) > 5 else "")
         raise UserError(
-            f"you may not do on {target.name} what the merge needs: {shown}",
+            f"you may not do on {target.name} what the merge needs: {some(lacking, separator='; ')}",
             "ask its administrator; Spyglass' role dj_user has it on the shared schemas",
         )
 

@@ -1,6 +1,7 @@
 """A plan as a person reads it."""
 
 from spyglass_export import console
+from spyglass_export.errors import some
 from spyglass_export.merging.plan import Conflict, Plan, TablePlan
 
 MOST = 10  # of each list; --json has them all
@@ -22,7 +23,7 @@ def show(plan: Plan) -> None:
             console.say(f"{table.target}: {note}")
         if table.renumbered:
             changes = [f"{old} becomes {new}" for old, new in table.renumbered.items()]
-            console.say(f"{table.target}: {table.rows.ours.number if table.rows else ''} {_some(changes)}")
+            console.say(f"{table.target}: {table.rows.ours.number if table.rows else ''} {some(changes, MOST)}")
         for conflict in table.conflicts[:MOST]:
             console.say(f"conflict: {table.target} {_worded(conflict)}")
         if table.conflict > len(table.conflicts[:MOST]) and table.conflicts:
@@ -40,10 +41,6 @@ def _counts(table: TablePlan) -> tuple[int, int, int, int]:
 
 def _number(value: int) -> str:
     return f"{value:,}" if value else "-"
-
-
-def _some(items: list[str]) -> str:
-    return ", ".join(items[:MOST]) + (f" and {len(items) - MOST} more" if len(items) > MOST else "")
 
 
 def _worded(conflict: Conflict) -> str:

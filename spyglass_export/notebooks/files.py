@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from spyglass_export.errors import UserError
+from spyglass_export.errors import UserError, some
 from spyglass_export.notebooks.results import EXECUTED
 from spyglass_export.settings import Settings
 
@@ -81,8 +81,7 @@ def check_links(notebooks: Path) -> None:
 def tell_left_out(notebooks: Path) -> str:
     """Say in one line what does not go into the image; empty where that is nothing to speak of."""
     names = left_out(notebooks)
-    more = f" and {len(names) - LISTED_AT_MOST} more" if len(names) > LISTED_AT_MOST else ""
-    return f"left out of the image, of notebooks/: {', '.join(names[:LISTED_AT_MOST])}{more}" if names else ""
+    return f"left out of the image, of notebooks/: {some(names, LISTED_AT_MOST)}" if names else ""
 
 
 def find(settings: Settings) -> list[str]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from spyglass_export.environment.credentials import find_credentials
-from spyglass_export.errors import UserError
+from spyglass_export.errors import UserError, some
 from spyglass_export.notebooks.files import notebook_files
 from spyglass_export.publishing.own_secrets import names_in, names_in_file, own_secrets
 from spyglass_export.publishing.scanner import find_secrets
@@ -20,7 +20,7 @@ HARMLESS_FILES = ".allowlist-secrets"
 # Outputs of these kinds are figures, films and sounds.
 _NO_TEXT = ("image/", "audio/", "video/", "application/pdf", "application/octet-stream")
 _TEXT_AT_ONCE = 1 << 24
-_MORE = 5
+_NAMED_AT_MOST = 6
 
 
 @dataclass(frozen=True)
@@ -41,10 +41,9 @@ def check_no_secret(settings: Settings) -> None:
     found = [*in_environment(settings), *in_notebooks(settings), *in_rows(settings)]
     if not found:
         return
-    first, *others = sorted(found, key=lambda find: not find.is_own)
-    more = "".join(f"; {find}" for find in others[:_MORE])
-    rest = f"; and {len(others) - _MORE} more" if len(others) > _MORE else ""
-    raise UserError(f"readers would get a secret: {first}{more}{rest}", hint_for(first))
+    found.sort(key=lambda find: not find.is_own)
+    told = some([str(find) for find in found], _NAMED_AT_MOST, "; ")
+    raise UserError(f"readers would get a secret: {told}", hint_for(found[0]))
 
 
 def hint_for(find: Find) -> str:
