@@ -71,7 +71,9 @@ def _find_orphans_of(
     found = rows.paper.rows(f"SELECT DISTINCT {literals} FROM {rows.source()}{joined} WHERE {where}")
     lost = [str(key) for (key,) in found]
     is_made = target in all_.plan.definitions
-    is_there = not is_made and bool(lost and target in read_tables(all_.target, {target.schema}))
+    is_there = (
+        bool(lost) and not is_made and (target in all_.theirs or target in read_tables(all_.target, {target.schema}))
+    )
     if is_there:
         lost = _not_in(rows, target, reference, lost)
     if not lost:
