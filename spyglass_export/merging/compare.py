@@ -9,7 +9,7 @@ from spyglass_export.merging import external, make_tables, numbers, obstacles, v
 from spyglass_export.merging.plan import MOST_LISTED, Comparison, Conflict, Plan, TablePlan
 from spyglass_export.merging.rows import Part, Rows
 from spyglass_export.merging.server import Server
-from spyglass_export.merging.tables import Table, in_order, read_tables
+from spyglass_export.merging.tables import Column, Table, in_order, read_tables
 
 
 def compare(paper: Server, target: Server, say: Callable[[str], None] = lambda text: None) -> Plan:
@@ -80,7 +80,7 @@ def _renumber_as_parents(all_: Comparison, rows: Rows) -> None:
                 numbers.apply(rows, column, parent.rows.renumbered[parent_column])
 
 
-def match_columns(ours: Table, theirs: Table, table: TablePlan) -> tuple[str, list]:  # type: ignore[type-arg]
+def match_columns(ours: Table, theirs: Table, table: TablePlan) -> tuple[str, list[tuple[Column, Column]]]:
     """Why no row of ours can go into theirs, or ''; and the columns that both store."""
     stored = [column for column in ours.columns.values() if not column.is_generated]
     lacking = [column.name for column in stored if column.name.lower() not in theirs.columns]
