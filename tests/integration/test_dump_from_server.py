@@ -24,6 +24,7 @@ from spyglass_export.servers.digests import digest, digest_statements
 from spyglass_export.servers.mysqldump import Start
 from tests.integration import dump_servers
 from tests.integration.dump_servers import Server
+from tests.integration.mariadb_image import mariadb_image
 
 pytestmark = pytest.mark.integration
 ROOT = Path(__file__).resolve().parents[2]
@@ -243,16 +244,7 @@ dump.dump(root, Path({str(paper)!r}), lab, stack.authors_docker(load(root, os.en
 @pytest.fixture(scope="module")
 def mariadb(docker_engine: Docker) -> Iterator[Server]:
     """A MariaDB server, whose accounts prove their passwords as older MySQL's do."""
-    image = "mariadb:11.8"
-    if not docker_engine.succeeds("image", "inspect", image) and not docker_engine.succeeds("pull", image):
-        image = f"spyglass-export-test/{image}"
-        folder = ROOT / "tests" / "integration"
-        arguments = [
-            "--build-arg=DEBIAN_IMAGE=spyglass-export/debian:trixie",
-            f"--file={folder / 'mariadb.Dockerfile'}",
-        ]
-        if not docker_engine.succeeds("build", "--quiet", *arguments, f"--tag={image}", str(folder)):
-            pytest.skip("mariadb:11.8 is not here")
+    image = mariadb_image(docker_engine, "11.8")
     server = dump_servers.start(image, "sgx-lab-mariadb", dump_servers.MARIADB, "mariadb", "mariadb-dump")
     yield server
     dump_servers.stop(server)
