@@ -13,8 +13,6 @@ from pymysql.constants import CR
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLE = ROOT / "examples" / "export" / "example"
-# Real exports with the truth beside them, where this checkout has them.
-SHARED_EXPORTS = ROOT.parent / "shared" / "exports"
 
 PASSWORD = 'it\'s "quoted" \\ and # long'
 # What docker-compose.yml grants: nothing.

@@ -16,7 +16,6 @@ from spyglass_export.export.copy_files import copy_files
 from tests.integration.database_container import (
     DUMP,
     EXAMPLE,
-    SHARED_EXPORTS,
     BuildImage,
     MakeDatabase,
     ask,
@@ -49,18 +48,17 @@ def test_example_is_the_same_as_loaded_by_hand(example_image: str, db_base_image
     assert db.dump() == by_hand
 
 
-@pytest.mark.skipif(not SHARED_EXPORTS.is_dir(), reason="this checkout has no shared exports")
 @pytest.mark.parametrize("name", ["demo", "demo_chunked", "demo_legacy"])
 def test_every_row_of_a_real_export_is_served(
-    name: str, built_image: BuildImage, database: MakeDatabase, tmp_path: Path
+    shared_exports: Path, name: str, built_image: BuildImage, database: MakeDatabase, tmp_path: Path
 ) -> None:
-    copy_files(SHARED_EXPORTS / name, tmp_path / "export_data", paper_id=name)
+    copy_files(shared_exports / name, tmp_path / "export_data", paper_id=name)
     db = database(built_image(tmp_path / "export_data", name))
     db.start()
     db.connect().close()
     compared = subprocess.run(
         [
-            sys.executable, SHARED_EXPORTS / "fingerprint.py", "--compare", SHARED_EXPORTS / name / "truth.json",
+            sys.executable, shared_exports / "fingerprint.py", "--compare", shared_exports / name / "truth.json",
             "127.0.0.1", str(db.port()), "root", db.password,
         ],
         capture_output=True, text=True, check=False,

@@ -14,7 +14,6 @@ from spyglass_export.environment.installable import Evidence, make_installable
 from spyglass_export.errors import UserError
 
 FIXTURES = Path(__file__).parents[2] / "fixtures" / "environments"
-SHARED_EXPORTS = Path(__file__).parents[4] / "shared" / "exports"
 NVIDIA = "nvidia.com"
 INDEX = "--extra-index-url https://download.pytorch.org/whl/cpu"
 
@@ -58,11 +57,8 @@ def test_exports_become_installable_line_by_line(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["demo", "demo_chunked", "demo_legacy"])
-def test_real_exports(name: str) -> None:
-    path = SHARED_EXPORTS / name / "environment.yml"
-    if not path.exists():
-        pytest.skip("the shared exports are not beside this repository")
-    exported = path.read_text(encoding="utf-8")
+def test_real_exports(shared_exports: Path, name: str) -> None:
+    exported = (shared_exports / name / "environment.yml").read_text(encoding="utf-8")
     text, changes = make_installable(exported, name="demo")
     assert make_installable(text, name="demo") == (text, [])
     assert not re.search(r"cuda|cudnn|nvidia|cu121|\.dev|prefix", text)
