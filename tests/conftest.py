@@ -9,15 +9,9 @@ from spyglass_export.containers import stack
 from spyglass_export.containers.docker import Docker
 from spyglass_export.errors import UserError
 from spyglass_export.settings import Settings, load
+from tests.missing import missing
 
 ROOT = Path(__file__).resolve().parent.parent
-
-
-def _missing(what: str) -> None:
-    """Skip the test for want of something; where CI promises to have everything, fail."""
-    if os.environ.get("CI") == "true":
-        pytest.fail(f"{what}, and CI has no excuse")
-    pytest.skip(what)
 
 
 @pytest.fixture(scope="session")
@@ -26,8 +20,7 @@ def settings() -> Settings:
     try:
         return load(ROOT, os.environ)
     except UserError as error:
-        _missing(f"{error.what}: {error.hint}")
-        raise
+        missing(f"{error.what}: {error.hint}")
 
 
 @pytest.fixture(scope="session")
@@ -37,7 +30,7 @@ def docker_engine(settings: Settings) -> Docker:
     try:
         docker.check()
     except UserError as error:
-        _missing(f"{error.what}: {error.hint}")
+        missing(f"{error.what}: {error.hint}")
     return docker
 
 
@@ -55,7 +48,7 @@ def hub_base_image(settings: Settings, docker_engine: Docker) -> str:
 
 def _present(image: str, docker: Docker) -> str:
     if not docker.succeeds("image", "inspect", image) and not docker.succeeds("pull", image):
-        _missing(f"the base image {image} is not here: run `invoke bootstrap`")
+        missing(f"the base image {image} is not here: run `invoke bootstrap`")
     return image
 
 
