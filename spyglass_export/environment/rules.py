@@ -170,7 +170,7 @@ def spec_ruling(spec: str, around: Surroundings) -> Ruling | None:
     head = spec[: match.start("rest")]
     if gpu_build:
         return Ruling("GPU build", head + _with_build(rest, _cpu_build(name, build)), CPU_REASON)
-    if not build and around.has_gpu_packages and matches(name, CPU_BUILDS_ASKED_FOR) and "[" not in rest:
+    if not build and matches(name, CPU_BUILDS_ASKED_FOR) and around.has_gpu_packages and "[" not in rest:
         return Ruling("GPU build", f"{head}{_any_version(rest)}*cpu*", "beside GPU packages it is one; " + CPU_REASON)
     return _system_ruling(name, head, rest, build, around)
 
