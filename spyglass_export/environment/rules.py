@@ -7,7 +7,8 @@ A *spec* is a line of conda's part (``jaxlib=0.4.23=cuda120py39h8c47b65_202``), 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from fnmatch import fnmatchcase
+from fnmatch import fnmatchcase, translate
+from functools import cache
 from typing import NamedTuple
 
 from spyglass_export.environment.package_lists import (
@@ -99,7 +100,13 @@ def normalise(name: str) -> str:
 
 def matches(name: str, patterns: tuple[str, ...]) -> bool:
     """Whether a normalised name is one of the names or shell patterns."""
-    return any(fnmatchcase(name, pattern) for pattern in patterns)
+    return bool(patterns) and bool(_any_of(patterns).match(name))
+
+
+@cache
+def _any_of(patterns: tuple[str, ...]) -> re.Pattern[str]:
+    """One expression for all: a channel has 30,000 names to hold against them."""
+    return re.compile("|".join(translate(pattern) for pattern in patterns))
 
 
 def is_gpu_build(build: str) -> bool:
