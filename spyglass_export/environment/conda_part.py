@@ -12,8 +12,8 @@ from rattler.exceptions import InvalidMatchSpecError, SolverError
 from spyglass_export.environment.installable import OVERRIDE_FILE
 from spyglass_export.environment.package_lists import GPU_ONLY
 from spyglass_export.environment.problems import ENDED, SECONDS, Problem, leaving_out, smallest
-from spyglass_export.environment.repodata import Channels, plain_name
-from spyglass_export.environment.rules import is_gpu_build, matches, normalise, spec_name, version_and_build
+from spyglass_export.environment.repodata import Channels
+from spyglass_export.environment.rules import is_gpu_build, matches, normalise, plain_name, spec_name, version_and_build
 from spyglass_export.errors import some
 
 SHOWN_LINES = 6

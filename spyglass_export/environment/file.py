@@ -49,8 +49,7 @@ def contradictions(lines: list[Line]) -> list[tuple[Line, Line]]:
     pins: dict[str, tuple[str, Line]] = {}
     for line in (line for line in lines if line.after):
         pinned = re.match(r"[\w.-]+(?:\[[^\]]*\])?\s*={1,3}\s*([\w.!+]+)(?=[=\s;]|$)", line.after)
-        # Conda's importlib-metadata and importlib_metadata are two packages.
-        name = line.after.partition("=")[0].strip().lower() if line.part == "conda" else line.name
+        name = rules.plain_name(line.after) if line.part == "conda" else line.name
         if not pinned or ";" in line.after:
             continue
         version, first = pins.setdefault(name, (pinned[1], line))

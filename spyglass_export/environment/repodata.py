@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
@@ -12,7 +11,7 @@ from rattler.exceptions import GatewayError, SolverError
 
 from spyglass_export.environment.channels import shown, unreachable, without_platform
 from spyglass_export.environment.installable import NO_EVIDENCE, Evidence
-from spyglass_export.environment.rules import normalise, spec_name, version_and_build
+from spyglass_export.environment.rules import normalise, plain_name, spec_name, version_and_build
 
 Platform = Literal["linux-64", "noarch", "osx-64", "osx-arm64", "win-64", "linux-aarch64"]
 PLATFORMS: tuple[Platform, ...] = ("linux-64", "noarch")
@@ -147,8 +146,3 @@ def gather_evidence(channels: Channels, specs: Sequence[str]) -> Evidence:
 
 def _identity(record: rattler.RepoDataRecord) -> tuple[str, str, str]:
     return normalise(record.name.normalized), str(record.version), str(record.build)
-
-
-def plain_name(spec: str) -> str:
-    """The name in a spec as channels write it."""
-    return re.split(r"[\s=<>!~\[]", spec.rpartition("::")[2].strip())[0].lower()

@@ -123,6 +123,11 @@ def spec_name(spec: str) -> str:
     return normalise(match["name"]) if match else ""
 
 
+def plain_name(spec: str) -> str:
+    """The name in a conda spec as channels write it: importlib-metadata and importlib_metadata are two packages."""
+    return re.split(r"[\s=<>!~\[]", spec.rpartition("::")[2].strip())[0].lower()
+
+
 def version_and_build(spec: str) -> tuple[str, str]:
     """The pinned version and the build string of a conda spec such as `numpy=1.26.4=py39h474f0d3_0`, or ``""``."""
     pinned = re.fullmatch(r"[^=<>!~\s]+\s*={1,2}\s*([\w.!+]+)(?:[=\s]+([^=\s]+))?", spec.strip())
