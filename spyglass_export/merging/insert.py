@@ -52,7 +52,7 @@ def finish_earlier(target: Server, folder: Path) -> str:
 
 
 def _was_committed(target: Server, path: Path) -> bool:
-    first = next(records.read_rows(path), None)
+    _, first = next(records.read_rows(path), (0, None))
     if first is None:
         return True
     name = TableId(first["schema"], first["table"])

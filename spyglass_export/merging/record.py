@@ -115,12 +115,14 @@ def read_head(path: Path) -> dict[str, Any]:
     return head
 
 
-def read_rows(path: Path) -> Iterator[dict[str, Any]]:
-    """The pieces of a record, as `Record.add` noted them."""
+def read_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """The pieces of a record, as `Record.add` noted them, each with its place in the file."""
     with path.open("rb") as file:
         file.readline()
+        place = file.tell()
         while piece := parse(file.readline()):
-            yield piece
+            yield place, piece
+            place = file.tell()
 
 
 def parse(line: bytes) -> dict[str, Any] | None:

@@ -77,12 +77,8 @@ def unmerge(target: Server, path: Path, confirm: Callable[[Removal], bool]) -> t
 def _offsets(path: Path) -> list[tuple[TableId, list[int]]]:
     """Where in a record the pieces of each table are, tables in the order in which they were inserted."""
     found: dict[TableId, list[int]] = {}
-    with path.open("rb") as file:
-        file.readline()
-        place = file.tell()
-        while (line := file.readline()) and (piece := records.parse(line)):
-            found.setdefault(TableId(piece["schema"], piece["table"]), []).append(place)
-            place = file.tell()
+    for place, piece in records.read_rows(path):
+        found.setdefault(TableId(piece["schema"], piece["table"]), []).append(place)
     return list(found.items())
 
 

@@ -115,10 +115,10 @@ def test_a_record_that_was_cut_short_is_told_from_a_whole_one(tmp_path: Path) ->
     head = '{"format": 1, "tables_made": [["s", "t"]], "inserted": [\n'
     path.write_text(head + '{"table": "t", "rows": [[1, "00"]]}\n,{"table": "t", "ro')
     assert not record.is_whole(path)
-    assert [piece["rows"] for piece in record.read_rows(path)] == [[[1, "00"]]]
+    assert [piece["rows"] for _, piece in record.read_rows(path)] == [[[1, "00"]]]
     path.write_text(head + '{"table": "t", "rows": [[1, "00"]]}\n,{"table": "u", "rows": []}\n]}\n')
     assert record.is_whole(path)
-    assert [piece["table"] for piece in record.read_rows(path)] == ["t", "u"]
+    assert [piece["table"] for _, piece in record.read_rows(path)] == ["t", "u"]
     assert record.read_head(path)["tables_made"] == [TableId("s", "t")]
     path.write_text('{"format": 9}')
     with pytest.raises(UserError, match="is not what `invoke merge` writes"):
