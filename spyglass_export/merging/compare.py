@@ -4,7 +4,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from spyglass_export.dump.sql.table_id import TableId
-from spyglass_export.dump.sql.tokens import quoted
 from spyglass_export.merging import external, make_tables, numbers, obstacles, values
 from spyglass_export.merging.plan import MOST_LISTED, Comparison, Conflict, Plan, TablePlan
 from spyglass_export.merging.rows import Part, Rows
@@ -185,15 +184,10 @@ def _leave_out_children(all_: Comparison, group: Sequence[TableId]) -> None:
                 parent = all_.done.get(reference.parent)
                 if not parent or not parent.rows or not parent.rows.left_out:
                     continue
-                pairs = zip(reference.columns, reference.parent_columns, strict=True)
-                joined = " AND ".join(
-                    f"p.{quoted(parent.rows.ours.columns[two].name)} = t.{quoted(rows.ours.columns[one].name)}"
-                    for one, two in pairs
-                )
                 added = rows.leave_out(
                     f"SELECT DISTINCT {rows.key_columns()} FROM {parent.rows.left_out} AS x"
                     f" JOIN {parent.id.sql} AS p ON {parent.rows.on_key('x', 'p')}"
-                    f" JOIN {name.sql} AS t ON {joined}",
+                    f" JOIN {name.sql} AS t ON {reference.joins()}",
                 )  # fmt: skip
                 more = more or (added > 0 and len(group) + (reference.parent == name) > 1)
 

@@ -203,15 +203,14 @@ def _check_references(table: TablePlan, rows: Rows, target: Server) -> None:
     for reference in references:
         if reference.name in table.unchecked:
             continue
-        own = [f"t.{quoted(name)}" for name in reference.columns]
-        parent = [f"p.{quoted(name)}" for name in reference.parent_columns]
-        joined = " AND ".join(f"{one} = {two}" for one, two in zip(parent, own, strict=True))
-        given = " AND ".join(f"{one} IS NOT NULL" for one in own)
+        orphaned = " AND ".join(f"t.{quoted(name)} IS NOT NULL" for name in reference.columns)
+        orphaned += f" AND p.{quoted(reference.parent_columns[0])} IS NULL"
         for part in table.parts:
             for _, _, keys in rows.lists(part, rows.key):
                 if target.rows(
-                    f"SELECT 1 FROM {table.target.sql} AS t LEFT JOIN {reference.parent.sql} AS p ON {joined}"
-                    f" WHERE {rows.in_theirs(rows.key, keys)} AND {given} AND {parent[0]} IS NULL"
+                    f"SELECT 1 FROM {table.target.sql} AS t"
+                    f" LEFT JOIN {reference.parent.sql} AS p ON {reference.joins()}"
+                    f" WHERE {rows.in_theirs(rows.key, keys)} AND {orphaned}"
                     " LIMIT 1 LOCK IN SHARE MODE"
                 ):
                     raise UserError(

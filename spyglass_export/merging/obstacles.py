@@ -60,13 +60,10 @@ def find_orphans(all_: Comparison, table: TablePlan, rows: Rows) -> None:
 def _find_orphans_of(
     all_: Comparison, table: TablePlan, rows: Rows, reference: ForeignKey, parent: Table | None, target: TableId
 ) -> None:
-    own = [f"t.{quoted(rows.ours.columns[name].name)}" for name in reference.columns]
-    where, joined = " AND ".join(f"{column} IS NOT NULL" for column in own), ""
+    where, joined = " AND ".join(f"t.{quoted(name)} IS NOT NULL" for name in reference.columns), ""
     if parent and set(reference.parent_columns) <= set(parent.columns):
-        other = [f"p.{quoted(parent.columns[name].name)}" for name in reference.parent_columns]
-        pairs = " AND ".join(f"{one} = {two}" for one, two in zip(other, own, strict=True))
-        joined = f" LEFT JOIN {parent.id.sql} AS p ON {pairs}"
-        where += f" AND {other[0]} IS NULL"
+        joined = f" LEFT JOIN {parent.id.sql} AS p ON {reference.joins()}"
+        where += f" AND p.{quoted(reference.parent_columns[0])} IS NULL"
     literals = f"CONVERT({rows.row_of(reference.columns)} USING utf8mb4) COLLATE utf8mb4_bin"
     found = rows.paper.rows(f"SELECT DISTINCT {literals} FROM {rows.source()}{joined} WHERE {where}")
     lost = [str(key) for (key,) in found]

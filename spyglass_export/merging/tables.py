@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from spyglass_export.dump.sql.table_id import TableId
+from spyglass_export.dump.sql.tokens import quoted
 from spyglass_export.merging.server import SYSTEM_SCHEMAS, Server
 
 # MySQL before 8.0.19 and MariaDB give integers a width, which says nothing about their values.
@@ -45,6 +46,11 @@ class ForeignKey:
     columns: tuple[str, ...]
     parent: TableId
     parent_columns: tuple[str, ...]
+
+    def joins(self, child: str = "t", parent: str = "p") -> str:
+        """The condition that a row of the child refers to one of the parent, by their names in the statement."""
+        pairs = zip(self.columns, self.parent_columns, strict=True)
+        return " AND ".join(f"{parent}.{quoted(other)} = {child}.{quoted(own)}" for own, other in pairs)
 
 
 @dataclass

@@ -136,10 +136,7 @@ def _used(
     target: Server, table: Table, names: Sequence[str], keys: Sequence[str], child: TableId, reference: ForeignKey
 ) -> set[str]:
     """Those of some keys that rows of a child refer to; a row that refers to itself does not count."""
-    joined = " AND ".join(
-        f"c.{quoted(one)} = t.{quoted(other)}"
-        for one, other in zip(reference.columns, reference.parent_columns, strict=True)
-    )
+    joined = reference.joins("c", "t")
     if child == table.id:
         own = (quoted(table.columns[name].name) for name in names)
         joined += f" AND NOT ({' AND '.join(f'c.{column} = t.{column}' for column in own)})"
