@@ -18,7 +18,6 @@ import asyncio
 import copy
 import json
 import os
-import re
 import shutil
 import signal
 import subprocess
@@ -33,6 +32,7 @@ from typing import Any
 
 import nbformat
 from compare import outputs, page
+from compare.texts import ANSI
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, DeadKernelError
 from nbconvert import HTMLExporter
@@ -45,7 +45,6 @@ NOT_COPIED = shutil.ignore_patterns(".git", ".ipynb_checkpoints", "__pycache__")
 KERNEL_START_SECONDS = 120
 # Characters kept of what a cell prints, and of all else that it shows: a page has to open in a browser.
 PRINTED_LIMIT, SHOWN_LIMIT, ERROR_LIMIT = 1_000_000, 50_000_000, 500
-ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 
 def say(**what: Any) -> None:
