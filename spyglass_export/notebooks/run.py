@@ -93,10 +93,9 @@ def run_notebooks(
 
 
 def _show(results: Sequence[Result]) -> None:
-    counts = [[str(one.count("cell", verdict)) for verdict in COUNTED] for one in results]
     rows = [
-        [one.name, one.status, f"{one.seconds:.1f}", *cells, one.why]
-        for one, cells in zip(results, counts, strict=True)
+        [one.name, one.status, f"{one.seconds:.1f}", *(str(one.count("cell", verdict)) for verdict in COUNTED), one.why]
+        for one in results
     ]
     console.show_table("notebooks, and what their cells show", ["notebook", "result", "seconds", *COUNTED, "why"], rows)
     for one in results:
