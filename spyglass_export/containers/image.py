@@ -29,6 +29,11 @@ class Image:
         """A tag that names the content: it can never come to mean another image."""
         return self.id.removeprefix("sha256:")[:12]
 
+    @property
+    def tagged(self) -> str:
+        """Its name with that tag."""
+        return f"{self.name}:{self.tag}"
+
 
 def inspect(docker: Docker, reference: str) -> Image | None:
     """Look an image up; None where it is not on this machine."""

@@ -39,9 +39,9 @@ def write_archive(settings: Settings, docker: Docker, *, incomplete: bool = Fals
     _check_engine(docker)
     _ask_for_citation(settings)
     images = provenance.label_with_last_test(settings, docker, images)
-    references = {service: f"{image.name}:{image.tag}" for service, image in images.items()}
-    for service, image in images.items():
-        docker.ask("tag", image.id, references[service])
+    references = {service: image.tagged for service, image in images.items()}
+    for image in images.values():
+        docker.ask("tag", image.id, image.tagged)
     incoming = folder.with_name(f"{folder.name}.tmp")
     if not docker.dry:
         shutil.rmtree(incoming, ignore_errors=True)

@@ -28,10 +28,10 @@ def push_images(settings: Settings, docker: Docker, *, incomplete: bool = False)
     if not read(settings):
         tell_of_passwords(settings)
     for image in images.values():
-        docker.ask("tag", image.id, f"{image.name}:{image.tag}")
+        docker.ask("tag", image.id, image.tagged)
     for service, image in images.items():
-        console.say(f"pushing the image of {service}: {image.name}:{image.tag}")
-        _push(docker, f"{image.name}:{image.tag}")
+        console.say(f"pushing the image of {service}: {image.tagged}")
+        _push(docker, image.tagged)
     pushed = {service: _push_latest(docker, image) for service, image in images.items()}
     record = Record(**pushed)
     if not docker.dry:

@@ -117,7 +117,7 @@ def _software(service: str, image: Image) -> Entity:
     return {
         "@id": f"#{service}",
         "@type": "SoftwareApplication",
-        "name": f"{image.name}:{image.tag}",
+        "name": image.tagged,
         "description": image.labels[labels.DESCRIPTION],
         "softwareVersion": image.id,
         "operatingSystem": image.platform,
