@@ -13,6 +13,8 @@ from typing import IO
 from spyglass_export import console
 from spyglass_export.containers.faults import DockerError, NoAnswer, NoPlugin, NotInstalled, OnlyForReaders, explain
 
+# By which compose knows its own; Podman's pods and volumes have the same.
+PROJECT_LABEL, VOLUME_LABEL = "com.docker.compose.project", "com.docker.compose.volume"
 PROXY_VARIABLES = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy")
 
 
@@ -221,6 +223,11 @@ def full_name(image: str) -> str:
 def is_podman(command: tuple[str, ...]) -> bool:
     """Whether a setting DOCKER means Podman."""
     return Path(command[-1]).name in ("podman", "podman.exe")
+
+
+def of_project(name: str) -> tuple[str, str]:
+    """What lists of containers and volumes are called with, for those of one project of compose."""
+    return "--filter", f"label={PROJECT_LABEL}={name}"
 
 
 def login_arguments(image: str) -> tuple[str, ...]:

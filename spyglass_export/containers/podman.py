@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from spyglass_export.containers.docker import Docker, full_name, is_podman
+from spyglass_export.containers.docker import PROJECT_LABEL, VOLUME_LABEL, Docker, full_name, is_podman, of_project
 from spyglass_export.containers.faults import NotInstalled, OtherVersion
 from spyglass_export.errors import UserError
 
@@ -42,7 +42,6 @@ GIVEN = {
         "DANDISET_VERSION",
     ),
 }
-PROJECT_LABEL, VOLUME_LABEL = "com.docker.compose.project", "com.docker.compose.volume"
 
 
 def open_door(
@@ -146,10 +145,8 @@ class Podman(Docker):
         return full_name(named[1] if named else f"{self.variables[f'{variable}_NAME']}:latest")
 
     def _volumes(self) -> list[dict[str, Any]]:
-        own = f"label={PROJECT_LABEL}={self.project}"
-        found: list[dict[str, Any]] = json.loads(
-            super().ask("volume", "ls", "--filter", own, "--format", "json") or "[]"
-        )
+        listed = super().ask("volume", "ls", *of_project(self.project), "--format", "json")
+        found: list[dict[str, Any]] = json.loads(listed or "[]")
         return found or []
 
     def _up(self) -> None:

@@ -9,7 +9,7 @@ from dataclasses import replace
 from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
 
-from spyglass_export.containers.docker import Docker
+from spyglass_export.containers.docker import Docker, of_project
 from spyglass_export.errors import UserError
 from spyglass_export.files import write_text
 from spyglass_export.settings import Settings
@@ -94,7 +94,7 @@ def port_problems(settings: Settings, docker: Docker) -> dict[str, UserError]:
 
 
 def _ports_held(docker: Docker, project: str) -> set[int]:
-    listed = docker.ask("ps", "--filter", f"label=com.docker.compose.project={project}", "--format", "{{.Ports}}")
+    listed = docker.ask("ps", *of_project(project), "--format", "{{.Ports}}")
     return {int(port) for port in re.findall(r":(\d+)->", listed)}
 
 

@@ -8,7 +8,7 @@ from dotenv import set_key
 
 from spyglass_export import console
 from spyglass_export.containers import archived, digests, labels, stack
-from spyglass_export.containers.docker import Docker, is_podman, login_arguments
+from spyglass_export.containers.docker import Docker, is_podman, login_arguments, of_project
 from spyglass_export.containers.faults import NotAllowed, RateLimited
 from spyglass_export.containers.image import inspect
 from spyglass_export.containers.podman import open_door
@@ -42,7 +42,7 @@ def is_readers(settings: Settings, *, dry: bool = False) -> bool:
 
 
 def _has_containers(docker: Docker, name: str) -> bool:
-    return bool(docker.ask("ps", "--all", "--quiet", "--filter", f"label=com.docker.compose.project={name}").strip())
+    return bool(docker.ask("ps", "--all", "--quiet", *of_project(name)).strip())
 
 
 def readers_docker(settings: Settings, *, dry: bool = False) -> Docker:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from spyglass_export import console
 from spyglass_export.checksum import sha256_of
-from spyglass_export.containers.docker import Docker, is_podman
+from spyglass_export.containers.docker import PROJECT_LABEL, Docker, is_podman, of_project
 from spyglass_export.containers.labels import RECIPE
 from spyglass_export.containers.volumes import volume_names
 from spyglass_export.errors import UserError, spoken
@@ -107,15 +107,8 @@ def check_folder(settings: Settings, docker: Docker) -> None:
     """
     if not is_authors(settings, docker):
         return
-    label = "com.docker.compose.project"
-    listed = docker.ask(
-        "ps",
-        "--all",
-        "--filter",
-        f"label={label}={docker.project}",
-        "--format",
-        f'{{{{.Label "{label}.working_dir"}}}}',
-    )
+    shown = f'{{{{.Label "{PROJECT_LABEL}.working_dir"}}}}'
+    listed = docker.ask("ps", "--all", *of_project(docker.project), "--format", shown)
     for folder in {Path(line) for line in listed.splitlines() if line}:
         try:
             is_other = not os.path.samestat(folder.stat(), settings.root.stat())

@@ -3,7 +3,7 @@
 import json
 from dataclasses import dataclass
 
-from spyglass_export.containers.docker import Docker
+from spyglass_export.containers.docker import PROJECT_LABEL, VOLUME_LABEL, Docker, of_project
 
 # The roles of volumes that belong to one export or environment.
 OF_AN_EXPORT = ("conda", "db_data")
@@ -14,9 +14,8 @@ def volume_names(docker: Docker) -> dict[str, list[str]]:
     names: dict[str, list[str]] = {}
     if docker.dry:
         return names
-    own = f"label=com.docker.compose.project={docker.project}"
-    shown = '{{.Label "com.docker.compose.volume"}}\t{{.Name}}'
-    for line in docker.ask("volume", "ls", "--filter", own, "--format", shown).splitlines():
+    shown = f'{{{{.Label "{VOLUME_LABEL}"}}}}\t{{{{.Name}}}}'
+    for line in docker.ask("volume", "ls", *of_project(docker.project), "--format", shown).splitlines():
         role, _, name = line.partition("\t")
         names.setdefault(role, []).append(name)
     return names
@@ -43,8 +42,8 @@ def volumes_of(docker: Docker) -> list[Volume]:
     found = []
     for volume in volumes or []:
         labels = dict(label.partition("=")[::2] for label in volume["Labels"].split(","))
-        if labels.get("com.docker.compose.project") == docker.project:
-            role = labels.get("com.docker.compose.volume", "")
+        if labels.get(PROJECT_LABEL) == docker.project:
+            role = labels.get(VOLUME_LABEL, "")
             is_current: bool | None = True
             if role in OF_AN_EXPORT:
                 wanted = docker.volume_hashes.get(role)
