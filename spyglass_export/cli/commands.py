@@ -200,8 +200,8 @@ def test_notebooks(context: Context, names: list[str], timeout: str = "600", str
         raise wrong_usage(f"--timeout {timeout!r} is not a number", "it is how many seconds each may take, such as 600")
     settings, docker = this_stack(context)
     is_authors = stack.is_authors(settings, docker)
-    if is_authors:
-        select(settings, find(settings), names)  # before anything starts
+    selected = select(settings, find(settings), names) if is_authors else []  # before anything starts
     start_if_down(settings, docker, "hub")
-    selected = select(settings, find(settings) if is_authors else published_notebooks(docker), names)
+    if not is_authors:
+        selected = select(settings, published_notebooks(docker), names)
     run_notebooks(settings, docker, selected, int(timeout), strict=strict, keep=is_authors)
