@@ -21,6 +21,8 @@ _STANDS_IN = r"(?!\$\{?\w|<|\*+(?:[@/&\s]|$))"
 _TELLING = (
     r"(?:(?:\w*_)?(?:token|secret|passphrase|pwd|credentials?|api[_-]?key|access[_-]?key)(?:_\w+)?|\w*passw(?:or)?d\w*)"
 )
+# Of this kind is what has a telling name before it, whatever it is; code and prose are full of those.
+BY_NAME = "what looks like a password or token"
 _KINDS = {
     "a user or a token before the host of an address": re.compile(
         # `git@` is everybody; `host:8080/path@version` is a port.
@@ -40,7 +42,7 @@ _KINDS = {
         r"\b(?:gh[pousr]_\w{20,}|github_pat_\w{20,}|glpat-[\w-]{16,}|hf_[A-Za-z0-9]{20,}|pypi-Ag[\w-]{30,}"
         r"|dckr_[op]at_[\w-]{20,}|xox[abpr]-[\w-]{10,}|sk-[\w-]{20,}|AIza[\w-]{35}|(?:AKIA|ASIA)[0-9A-Z]{16})\b"
     ),
-    "what looks like a password or token": re.compile(
+    BY_NAME: re.compile(
         # `name: value` and `NAME=value`; in a comment with words between.
         rf"(?:^|[\s{{,;'\"])(?:export\s+)?{_TELLING}['\"]?\s*[:=](?!=)\s*{_STANDS_IN}[^\s=]"
         rf"|#.*\b{_TELLING}\b[^:=#]*[:=]\s*{_STANDS_IN}\S|\bauthorization\s*:|\bbearer\s+\S{{8,}}"

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from spyglass_export.environment.credentials import kind_of_credential
+from spyglass_export.environment.credentials import BY_NAME, kind_of_credential
 
 if TYPE_CHECKING:
     from detect_secrets.plugins.base import BasePlugin
@@ -110,14 +110,12 @@ def _kind(line: str, name: str, harmless: frozenset[str], about_dandi: bool) -> 
     for plugin in _plugins():
         for found in plugin.analyze_line(filename=name, line=line, line_number=1):
             value = found.secret_value or ""
-            if found.type != KEYWORD:
-                if not _PLACEHOLDER.fullmatch(value):
-                    return found.type
-            elif value not in harmless and not _PLACEHOLDER.fullmatch(value):
-                return "a password or key"
+            if _PLACEHOLDER.fullmatch(value) or (found.type == KEYWORD and value in harmless):
+                continue
+            return "a password or key" if found.type == KEYWORD else found.type
     for pattern in _PASSWORDS:
         for match in pattern.finditer(line):
             if match["value"] not in harmless and not _PLACEHOLDER.fullmatch(match["value"]):
                 return "a password or key"
     kind = kind_of_credential(_NOT_CONDA.sub("", _SHORT_LIVED.sub("", line)))
-    return kind if "address" in kind or "service" in kind else ""
+    return "" if kind == BY_NAME else kind
