@@ -7,7 +7,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -27,10 +27,10 @@ AT_ONCE = 24
 class CondaConfiguration:
     """What conda of this machine is configured with, in .condarc or by variables such as CONDA_CHANNEL_ALIAS."""
 
-    alias: str = CHANNEL_ALIAS
-    default_channels: tuple[str, ...] = DEFAULT_CHANNELS
-    custom_channels: Mapping[str, str] = field(default_factory=dict)
-    channels: tuple[str, ...] = (HUB_CHANNEL,)
+    alias: str
+    default_channels: tuple[str, ...]
+    custom_channels: Mapping[str, str]
+    channels: tuple[str, ...]
 
 
 def conda_configuration(environment: Mapping[str, str] = os.environ) -> CondaConfiguration:

@@ -6,7 +6,7 @@ A *spec* is a line of conda's part (``jaxlib=0.4.23=cuda120py39h8c47b65_202``), 
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from fnmatch import fnmatchcase, translate
 from functools import cache
 from typing import NamedTuple
@@ -82,10 +82,10 @@ class Surroundings:
     pip_names: frozenset[str]
     other_system: str
     exclude: tuple[str, ...]
-    conda_versions: Mapping[str, str] = field(default_factory=dict)
-    spyglass_version: str = ""
+    conda_versions: Mapping[str, str]
+    spyglass_version: str
     # Names that no channel has for Linux; ``None`` where not all channels could be asked.
-    absent: frozenset[str] | None = None
+    absent: frozenset[str] | None
 
     @property
     def has_gpu_packages(self) -> bool:

@@ -50,7 +50,7 @@ class Prepared:
 
     text: str
     changes: list[Change]
-    evidence: Evidence = NO_EVIDENCE
+    evidence: Evidence
     lock: Lock | None = None
     is_new: bool = False
     problems: tuple[Problem, ...] = ()
