@@ -4,10 +4,7 @@ import json
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
 
 import pytest
 import yaml
@@ -15,7 +12,7 @@ import yaml
 from spyglass_export.containers.docker import Docker
 from spyglass_export.settings import Settings
 from tests.end_to_end.paper import Paper, make_paper
-from tests.unit.environment.packages import package, write_channel
+from tests.unit.environment.packages import package, served, write_channel
 
 pytestmark = pytest.mark.end_to_end
 
@@ -52,22 +49,14 @@ def channel(hub_base_image: str, docker_engine: Docker, tmp_path_factory: pytest
     """The stand-in's own channel as `lab`, beside an empty `conda-forge`."""
     if "stand-in" not in hub_base_image:
         pytest.skip("the base image is not the stand-in, which has a channel in it")
-    served = tmp_path_factory.mktemp("channels")
+    folder = tmp_path_factory.mktemp("channels")
     container = docker_engine.ask("create", hub_base_image).strip()
-    docker_engine.ask("cp", f"{container}:/opt/conda/channel", str(served / "lab"))
+    docker_engine.ask("cp", f"{container}:/opt/conda/channel", str(folder / "lab"))
     docker_engine.ask("rm", container)
-    write_channel(served / "conda-forge", [package("nothing", "1.0")])
+    write_channel(folder / "conda-forge", [package("nothing", "1.0")])
     host = docker_engine.ask("network", "inspect", "bridge", "--format", "{{(index .IPAM.Config 0).Gateway}}").strip()
-
-    class Quiet(SimpleHTTPRequestHandler):
-        def log_message(self, *_: object) -> None:
-            pass
-
-    web = ThreadingHTTPServer((host, 0), partial(Quiet, directory=str(served)))
-    Thread(target=web.serve_forever, args=(0.05,), daemon=True).start()
-    yield Channel(served / "lab", f"http://{host}:{web.server_port}")
-    web.shutdown()
-    web.server_close()
+    with served(folder, host) as server:
+        yield Channel(folder / "lab", server.address)
 
 
 @pytest.fixture(scope="module")

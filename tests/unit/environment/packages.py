@@ -58,17 +58,17 @@ class Server:
 
 
 @contextmanager
-def served(folder: Path) -> Iterator[Server]:
-    """Serve a folder on 127.0.0.1."""
+def served(folder: Path, host: str = "127.0.0.1") -> Iterator[Server]:
+    """Serve a folder on an address of this machine."""
     server = Server("")
 
     class Handler(SimpleHTTPRequestHandler):
         def log_message(self, *_: object) -> None:
             server.asked.append(self.path)
 
-    web = ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, directory=str(folder)))
+    web = ThreadingHTTPServer((host, 0), partial(Handler, directory=str(folder)))
     Thread(target=web.serve_forever, args=(0.01,), daemon=True).start()
-    server.address = f"http://127.0.0.1:{web.server_port}"
+    server.address = f"http://{host}:{web.server_port}"
     try:
         yield server
     finally:
