@@ -29,8 +29,7 @@ def paper(
         made.invoke("build")
         yield made
     finally:
-        made.invoke("clean", "--yes")
-        made.docker.succeeds("image", "rm", made.settings.hub_image_name, made.settings.db_image_name)
+        made.remove()
 
 
 @pytest.fixture(scope="session")

@@ -65,6 +65,11 @@ class Paper:
         """Ask the database, as root."""
         return self.invoke("enter", "--service", "db", text=query)
 
+    def remove(self) -> None:
+        """Remove its containers, volumes and images."""
+        self.invoke("clean", "--yes")
+        self.docker.succeeds("image", "rm", self.settings.hub_image_name, self.settings.db_image_name)
+
 
 def free_ports(count: int) -> list[int]:
     probes = [socket.socket() for _ in range(count)]

@@ -71,8 +71,7 @@ def solved(
         assert "kept in environment.lock.yml" in told
         yield paper
     finally:
-        paper.invoke("clean", "--yes")
-        paper.docker.succeeds("image", "rm", paper.settings.hub_image_name, paper.settings.db_image_name)
+        paper.remove()
 
 
 def lock_of(paper: Paper) -> dict[str, list[dict[str, str]]]:
@@ -165,5 +164,4 @@ def test_an_image_that_lacks_packages_says_so_and_is_not_given_away(
         paper.invoke("report")
         assert "scipy=1.12.0: no channel" in (paper.root / "export_data" / "report.html").read_text()
     finally:
-        paper.invoke("clean", "--yes")
-        paper.docker.succeeds("image", "rm", paper.settings.hub_image_name, paper.settings.db_image_name)
+        paper.remove()

@@ -34,8 +34,7 @@ def test_sudo_data_and_a_dandi_key_reach_the_running_hub_alone(unbuilt_paper: Pa
         history = paper.docker.ask("history", "--no-trunc", image) + paper.docker.ask("inspect", image)
         assert "a-secret-of-mine" not in history
     finally:
-        paper.invoke("clean", "--yes")
-        paper.docker.succeeds("image", "rm", paper.settings.hub_image_name, paper.settings.db_image_name)
+        paper.remove()
 
 
 def test_folders_that_cannot_be_made_are_beside_the_data(paper: Paper, tmp_path: Path) -> None:
