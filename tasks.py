@@ -95,7 +95,7 @@ def copy_files(context: Context) -> None:
 
 
 def _copy_files(settings: Settings, docker: Docker) -> None:
-    from spyglass_export.containers.solved import solve_environment
+    from spyglass_export.containers.build import solve_environment
     from spyglass_export.environment import lock
     from spyglass_export.export.copy_files import copy_files
     from spyglass_export.export.folder import sql_files
@@ -191,7 +191,7 @@ def up(context: Context) -> None:
 )
 def clean(context: Context, yes: bool = False, superseded: bool = False) -> None:
     """Remove this paper's containers and volumes: all that was written to the database and to ~/data is gone then."""
-    from spyglass_export.containers.volumes import remove_volumes, volumes_of
+    from spyglass_export.containers.project import volumes_of
 
     settings, docker = _authors_stack(context)
     docker.check()
@@ -216,7 +216,7 @@ def clean(context: Context, yes: bool = False, superseded: bool = False) -> None
         return
     if not superseded:
         stack.down(docker)
-    remove_volumes(docker, volumes)
+    docker.ask("volume", "rm", *(volume.name for volume in volumes))
     console.say(f"removed {len(volumes)} volume{'' if len(volumes) == 1 else 's'}")
 
 

@@ -18,9 +18,9 @@ from spyglass_export import console
 from spyglass_export.cli.invoke_patches import wrong_usage
 from spyglass_export.containers import ports, reader, stack
 from spyglass_export.containers.docker import Docker
-from spyglass_export.containers.image import image_rows, left_out
+from spyglass_export.containers.image import left_out
 from spyglass_export.containers.podman import open_door
-from spyglass_export.containers.volumes import volumes_of
+from spyglass_export.containers.project import containers_of, volumes_of
 from spyglass_export.errors import UserError
 from spyglass_export.settings import Settings
 from spyglass_export.settings import load as load_settings
@@ -102,7 +102,7 @@ def stop(context: Context) -> None:
     """Pause both containers; `invoke up`, or a reader's `invoke run`, starts them again."""
     settings, docker = this_stack(context)
     stack.check_folder(settings, docker)
-    stack.stop(docker)
+    docker.ask("compose", "stop")
     if not docker.dry:
         console.say("both containers are stopped; nothing was removed")
 
@@ -132,27 +132,30 @@ def enter(context: Context, service: str = "hub") -> None:
 def status(context: Context) -> None:
     """Show this paper's containers and their health, images and volumes, with their sizes."""
     settings, docker = this_stack(context)
-    containers = stack.containers_of(docker).values()
-    volumes = volumes_of(docker)
     console.show_table(
         "containers",
         ["service", "state", "health", "answers on"],
-        [[one.service, one.state, one.health or "-", one.ports or "-"] for one in containers],
+        [
+            [one.service, one.state, one.health or "-", ", ".join(one.ports) or "-"]
+            for one in containers_of(docker).values()
+        ],
     )
-    console.show_table("images", ["image", "created", "size"], image_rows(settings, docker))
+    named = [f"--filter=reference={name}" for name in (settings.db_image_name, settings.hub_image_name)]
+    images = docker.ask("image", "ls", "--format", "{{.Repository}}:{{.Tag}}\t{{.CreatedSince}}\t{{.Size}}", *named)
+    console.show_table("images", ["image", "created", "size"], [line.split("\t") for line in images.splitlines()])
     for line in left_out(docker, f"{settings.hub_image_name}:latest"):
         console.warn(f"the hub's image lacks {line}")
     console.show_table(
         "volumes",
         ["volume", "keeps", "size", ""],
-        [[one.name, one.role, one.size, STATES[one.is_current]] for one in volumes],
+        [[one.name, one.role, one.size, STATES[one.is_current]] for one in volumes_of(docker)],
     )
 
 
 @command()
 def verify(context: Context) -> None:
     """Read every row of the running database and say which tables are not as they were published."""
-    from spyglass_export.containers.verify import verify as verify_database
+    from spyglass_export.containers.seed import verify as verify_database
 
     settings, docker = this_stack(context)
     start_if_down(settings, docker, "db")

@@ -1,6 +1,5 @@
 """Make this machine ready: .env, Docker Engine, and base images to build on."""
 
-import hashlib
 import os
 import platform
 import shutil
@@ -10,7 +9,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
@@ -18,17 +17,9 @@ from typing import NamedTuple
 from dotenv import set_key
 
 from spyglass_export import console
+from spyglass_export.checksum import hash_of_files
 from spyglass_export.containers.docker import PROXY_VARIABLES, Docker, registry_of
-from spyglass_export.containers.faults import (
-    DockerError,
-    NoAnswer,
-    NoPermission,
-    NoPlugin,
-    NotRunning,
-    OnlyForReaders,
-    OtherVersion,
-    Paused,
-)
+from spyglass_export.containers.faults import DockerError, NoPlugin, NotInstalled, NotRunning
 from spyglass_export.env_values import as_written
 from spyglass_export.errors import UserError
 from spyglass_export.settings import Settings
@@ -40,7 +31,9 @@ DEBIAN_PACKAGES = ("docker.io", "docker-cli", "docker-compose", "docker-buildx")
 UBUNTU_PACKAGES = ("docker.io", "docker-compose-v2", "docker-buildx")
 APT_SOURCE = Path("/etc/apt/sources.list.d/spyglass-export-trixie.list")
 APT_PREFERENCES = Path("/etc/apt/preferences.d/spyglass-export-trixie")
+WRITTEN = "# Written by `invoke bootstrap` of spyglass-export, for Docker; delete it before an upgrade to Debian 13.\n"
 DOCKERD_LOG = Path("/var/log/dockerd.log")
+START_SECONDS = 60
 
 SYSTEM_CA_BUNDLE = Path("/etc/ssl/certs/ca-certificates.crt")
 REGISTRY_TIMEOUT = 5.0  # seconds for both registries together; an open one answers in a fraction of one
@@ -64,26 +57,24 @@ STAND_INS = {
 
 def make_env_file(root: Path) -> None:
     """Copy env.example to .env where there is none."""
-    if not (root / ".env").exists():
-        text = (root / "env.example").read_text(encoding="utf-8")
-        if sys.platform == "linux":
-            owner = (root / "notebooks").stat()
-            text += (
-                "\n# Whose notebooks these are, for plain `docker compose`; `invoke` looks for itself.\n"
-                f"HOST_UID={owner.st_uid}\nHOST_GID={owner.st_gid}\n"
-            )
-        (root / ".env").touch(mode=0o600)  # there will be passwords in it
-        (root / ".env").write_text(text, encoding="utf-8", newline="\n")
-        console.say("wrote .env from env.example: it runs the example paper until you change it")
+    file = root / ".env"
+    if file.exists():
+        return
+    text = (root / "env.example").read_text(encoding="utf-8")
+    if sys.platform == "linux":
+        owner = (root / "notebooks").stat()
+        text += "\n# Whose notebooks these are, for plain `docker compose`; `invoke` looks for itself.\n"
+        text += f"HOST_UID={owner.st_uid}\nHOST_GID={owner.st_gid}\n"
+    file.touch(mode=0o600)  # there will be passwords in it
+    file.write_text(text, encoding="utf-8", newline="\n")
+    console.say("wrote .env from env.example: it runs the example paper until you change it")
 
 
 def ensure_engine(docker: Docker) -> None:
     """Have a Docker Engine with compose v2 and buildx answer, or raise a UserError that says what to install."""
     try:
         docker.check()
-    except (NoPermission, Paused, OtherVersion, NoAnswer, OnlyForReaders):
-        raise
-    except DockerError as trouble:
+    except (NotInstalled, NoPlugin, NotRunning) as trouble:
         release = _debian_release()
         if not release or os.geteuid() != 0:
             if isinstance(trouble, NotRunning):
@@ -101,22 +92,26 @@ def ensure_base_images(settings: Settings, docker: Docker) -> None:
     source = source_hash(settings.root / "docker")
     wanted = {"DB_BASE_IMAGE": settings.db_base_image, "HUB_BASE_IMAGE": settings.hub_base_image}
     missing = {name: image for name, image in wanted.items() if not is_here(docker, image, source)}
-    chosen = [name for name, image in missing.items() if is_stand_in(image)]
-    out_of_reach = _out_of_reach(docker, {name: image for name, image in missing.items() if name not in chosen})
-    if not chosen and not out_of_reach:
+    others = {name: image for name, image in missing.items() if not is_stand_in(image)}
+    answers = registries_answer([*others.values()])
+    out_of_reach = [name for name, heard in zip(others, answers, strict=True) if not heard]
+    if out_of_reach and has_own_road(docker):  # it has to try
+        out_of_reach = [name for name in out_of_reach if docker.show("pull", others[name])]
+    needed = [name for name in missing if name not in others or name in out_of_reach]
+    if not needed:
         return
     if out_of_reach:
-        registries = sorted({registry(image) for image in out_of_reach.values()})
+        registries = sorted({registry(others[name]) for name in out_of_reach})
         console.say(f"no answer from {' and '.join(registries)}: stand-ins take the place of the base images")
     if not (_debian_release() or "").startswith("debian") or os.geteuid() != 0:
         raise UserError(
-            f"no answer from the registry of {' and '.join(out_of_reach.values())}"
+            f"no answer from the registry of {' and '.join(others[name] for name in out_of_reach)}"
             if out_of_reach
             else f"the stand-ins {' and '.join(missing.values())} are built on Debian, as root, and nowhere else",
             "check the network, or set HUB_BASE_IMAGE and DB_BASE_IMAGE in .env to images of a mirror that you reach",
         )
     bundle = settings.ca_bundle or _system_ca_bundle()
-    for stand_in in (STAND_INS[name] for name in (*chosen, *out_of_reach)):
+    for stand_in in (STAND_INS[name] for name in needed):
         if not is_here(docker, stand_in.image, source):
             _build_stand_in(docker, settings.root / "docker", stand_in, source, bundle)
     new = {name: STAND_INS[name].image for name in out_of_reach}
@@ -125,15 +120,6 @@ def ensure_base_images(settings: Settings, docker: Docker) -> None:
     for name, value in new.items():
         set_key(settings.root / ".env", name, as_written(name, value), quote_mode="never")
         console.say(f"set {name}={value} in .env")
-
-
-def _out_of_reach(docker: Docker, images: Mapping[str, str]) -> dict[str, str]:
-    """Give the images that cannot be pulled; where Docker has a road of its own, it has to try."""
-    answers = registries_answer([*images.values()])
-    silent = {name: image for (name, image), heard in zip(images.items(), answers, strict=True) if not heard}
-    if silent and has_own_road(docker):
-        return {name: image for name, image in silent.items() if docker.show("pull", image)}
-    return silent
 
 
 def is_stand_in(image: str) -> bool:
@@ -159,13 +145,19 @@ def _install_hint() -> str:
     )
 
 
-def _run(command: Sequence[str], failure: str) -> None:
-    """Run a program of the system quietly; raise UserError with its last line where it fails."""
+def _run(command: Sequence[str], failure: str) -> str:
+    """Run a program of the system quietly, give what it prints; raise UserError with its last line where it fails."""
     environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, errors="replace", check=False)
     if done.returncode:
-        lines = [line for line in (done.stderr + done.stdout).splitlines() if line.strip()]
-        raise UserError(f"{failure}: {lines[-1] if lines else command[0]}", f"see what `{' '.join(command)}` says")
+        last = [command[0], *(done.stderr + done.stdout).strip().splitlines()][-1]
+        raise UserError(f"{failure}: {last}", f"see what `{' '.join(command)}` says")
+    return done.stdout
+
+
+def _apt_install(packages: Sequence[str], failure: str) -> None:
+    _run(["apt-get", "update"], "the package lists cannot be fetched")
+    _run(["apt-get", "install", "--yes", "--no-install-recommends", *packages], failure)
 
 
 def _install_engine(release: str) -> None:
@@ -177,36 +169,22 @@ def _install_engine(release: str) -> None:
             "install the packages docker-compose-plugin and docker-buildx-plugin",
         )
     console.say(f"installing Docker Engine from {distribution.capitalize()}'s packages")
-    packages = UBUNTU_PACKAGES if distribution == "ubuntu" else DEBIAN_PACKAGES
-    if codename == "bookworm":
-        _add_trixie()
-    _run(["apt-get", "update"], "the package lists cannot be fetched")
-    _run(
-        ["apt-get", "install", "--yes", "--no-install-recommends", *packages, "ca-certificates", "iptables"],
-        "Docker Engine cannot be installed",
-    )
-
-
-def _add_trixie() -> None:
-    """Let apt take Docker's four packages, and nothing else, from Debian 13."""
-    APT_SOURCE.write_text(
-        "# Written by `invoke bootstrap` of spyglass-export, for Docker; delete it before an upgrade to Debian 13.\n"
-        f"deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] {_mirror()} trixie main\n",
-        encoding="utf-8",
-    )
-    APT_PREFERENCES.write_text(
-        "# Written by `invoke bootstrap` of spyglass-export, for Docker; delete it before an upgrade to Debian 13.\n"
-        "Package: *\nPin: release n=trixie\nPin-Priority: -10\n\n"
-        f"Package: {' '.join(DEBIAN_PACKAGES)}\nPin: release n=trixie\nPin-Priority: 990\n",
-        encoding="utf-8",
-    )
+    if codename == "bookworm":  # apt takes Docker's four packages, and nothing else, from Debian 13
+        keyring, pin = "/usr/share/keyrings/debian-archive-keyring.gpg", "Pin: release n=trixie\nPin-Priority:"
+        APT_SOURCE.write_text(f"{WRITTEN}deb [signed-by={keyring}] {_mirror()} trixie main\n", encoding="utf-8")
+        packages = " ".join(DEBIAN_PACKAGES)
+        APT_PREFERENCES.write_text(
+            f"{WRITTEN}Package: *\n{pin} -10\n\nPackage: {packages}\n{pin} 990\n", encoding="utf-8"
+        )
+    engine = UBUNTU_PACKAGES if distribution == "ubuntu" else DEBIAN_PACKAGES
+    _apt_install([*engine, "ca-certificates", "iptables"], "Docker Engine cannot be installed")
 
 
 def _mirror() -> str:
     """The Debian mirror that this machine's apt uses for its own release."""
     codename = platform.freedesktop_os_release().get("VERSION_CODENAME", "")
-    command = ["apt-get", "indextargets", "--format", "$(SITE)", "Created-By: Packages", f"Codename: {codename}"]
-    sites = subprocess.run(command, capture_output=True, text=True, check=False).stdout.split()
+    which = ("Created-By: Packages", f"Codename: {codename}")
+    sites = _run(["apt-get", "indextargets", "--format", "$(SITE)", *which], "apt does not say its source").split()
     if not sites:
         raise UserError("apt has no package source", "add your Debian mirror to /etc/apt/sources.list")
     return sites[0]
@@ -221,7 +199,7 @@ def _start_engine(docker: Docker) -> None:
     else:
         with DOCKERD_LOG.open("ab") as log:
             subprocess.Popen(["dockerd"], stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True)
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + START_SECONDS
     while not docker.succeeds("version"):
         if time.monotonic() > deadline:
             raise UserError("Docker Engine does not start", log_hint)
@@ -230,20 +208,18 @@ def _start_engine(docker: Docker) -> None:
 
 def is_here(docker: Docker, image: str, source: str) -> bool:
     """Whether the image is on this machine; a stand-in counts only when it is made of today's files."""
-    if not docker.succeeds("image", "inspect", image):
-        return False
     if not is_stand_in(image):
-        return True
-    label = docker.ask("image", "inspect", "--format", f'{{{{index .Config.Labels "{SOURCE_LABEL}"}}}}', image)
+        return docker.succeeds("image", "inspect", image)
+    try:
+        label = docker.ask("image", "inspect", "--format", f'{{{{index .Config.Labels "{SOURCE_LABEL}"}}}}', image)
+    except DockerError:
+        return False
     return label.strip() == source
 
 
 def source_hash(folder: Path) -> str:
     """A hash of the files that stand-ins are built from."""
-    digest = hashlib.sha256()
-    for file in sorted((*folder.joinpath("base").iterdir(), folder / "with_ca_bundle.sh")):
-        digest.update(file.name.encode() + b"\0" + file.read_bytes())
-    return digest.hexdigest()[:16]
+    return hash_of_files(folder, [*folder.joinpath("base").iterdir(), folder / "with_ca_bundle.sh"])
 
 
 def registry(image: str) -> str:
@@ -282,34 +258,16 @@ def _build_stand_in(docker: Docker, folder: Path, stand_in: StandIn, source: str
     if not docker.succeeds("image", "inspect", debian):
         _import_debian(docker, stand_in.release, debian)
     console.say(f"building {stand_in.image} (a minute or two)")
-    secret = ("--secret", f"id=ca_bundle,src={bundle}") if bundle else ()
+    secret = [f"--secret=id=ca_bundle,src={bundle}"] if bundle else []
     # Without a value these are the environment's, where it has them.
-    proxies = [f"--build-arg={name}" for name in PROXY_VARIABLES]
-    arguments = (
-        "--build-arg",
-        f"DEBIAN_IMAGE={debian}",
-        *proxies,
-        "--label",
-        f"{SOURCE_LABEL}={source}",
-        "--tag",
-        stand_in.image,
-    )
-    lines: list[str] = []
+    given = [f"--build-arg={name}" for name in (f"DEBIAN_IMAGE={debian}", *PROXY_VARIABLES)]
+    named = (f"--label={SOURCE_LABEL}={source}", "--tag", stand_in.image)
+    file = ("--file", str(folder / "base" / stand_in.dockerfile))
     try:
-        for line in docker.follow(
-            "build",
-            "--progress",
-            "plain",
-            *secret,
-            *arguments,
-            "--file",
-            str(folder / "base" / stand_in.dockerfile),
-            str(folder),
-        ):
-            lines.append(line)
-    except subprocess.CalledProcessError as error:
+        docker.ask("build", "--quiet", *secret, *given, *named, *file, str(folder))
+    except DockerError as error:
         raise UserError(
-            f"the stand-in {stand_in.image} cannot be built: {next((x for x in reversed(lines) if x.strip()), '')}",
+            f"the stand-in {stand_in.image} cannot be built: {error.said}",
             "check that this machine reaches its Debian mirror and PyPI; behind a proxy set CA_BUNDLE in .env",
         ) from error
 
@@ -317,8 +275,7 @@ def _build_stand_in(docker: Docker, folder: Path, stand_in: StandIn, source: str
 def _import_debian(docker: Docker, release: str, image: str) -> None:
     """Make a minimal Debian image with no registry, from this machine's mirror."""
     if not shutil.which("debootstrap"):
-        _run(["apt-get", "update"], "the package lists cannot be fetched")
-        _run(["apt-get", "install", "--yes", "--no-install-recommends", "debootstrap"], "debootstrap is missing")
+        _apt_install(["debootstrap"], "debootstrap is missing")
     console.say(f"making a minimal Debian {release} (half a minute)")
     with tempfile.TemporaryDirectory(prefix="spyglass-export-") as scratch:
         system, archive = Path(scratch) / release, Path(scratch) / f"{release}.tar"

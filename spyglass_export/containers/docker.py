@@ -7,8 +7,10 @@ import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from io import TextIOWrapper
 from pathlib import Path
-from typing import IO
+from subprocess import DEVNULL, PIPE, STDOUT, Popen
+from typing import IO, Any
 
 from spyglass_export import console
 from spyglass_export.containers.faults import DockerError, NoAnswer, NoPlugin, NotInstalled, OnlyForReaders, explain
@@ -16,6 +18,7 @@ from spyglass_export.containers.faults import DockerError, NoAnswer, NoPlugin, N
 # By which compose knows its own; Podman's pods and volumes have the same.
 PROJECT_LABEL, VOLUME_LABEL = "com.docker.compose.project", "com.docker.compose.volume"
 PROXY_VARIABLES = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy")
+Stream = IO[bytes] | int | None
 
 
 @dataclass(frozen=True)
@@ -40,35 +43,22 @@ class Docker:
 
     def ask(self, *arguments: str) -> str:
         """Run docker, show nothing and return what it printed; raise DockerError where it fails."""
-        if self.dry:
-            self._print(arguments)
-            return ""
-        done = self._run(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL)
+        done = self._run(arguments, stdin=DEVNULL, stdout=PIPE, stderr=PIPE)
         if done.returncode:
             raise explain(done.stderr, f"docker {arguments[0]} failed")
         return done.stdout
 
     def succeeds(self, *arguments: str) -> bool:
         """Run docker, show nothing and tell whether it ended with exit status 0."""
-        if self.dry:
-            self._print(arguments)
-            return True
-        null = subprocess.DEVNULL
-        return self._run(arguments, stdout=null, stderr=null, stdin=null).returncode == 0
+        return not self._run(arguments, stdin=DEVNULL, stdout=DEVNULL, stderr=DEVNULL).returncode
 
     def attach(self, *arguments: str) -> int:
         """Run docker on the user's terminal and return its exit status."""
-        if self.dry:
-            self._print(arguments)
-            return 0
         return self._run(arguments).returncode
 
     def show(self, *arguments: str) -> DockerError | None:
         """Run docker with its progress on the user's terminal; return what went wrong, None where it succeeded."""
-        if self.dry:
-            self._print(arguments)
-            return None
-        done = self._run(arguments, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        done = self._run(arguments, stdin=DEVNULL, stderr=PIPE)
         return explain(done.stderr, f"docker {arguments[0]} failed") if done.returncode else None
 
     def pipe(self, source: Sequence[str], sink: Sequence[str], path: Path) -> None:
@@ -77,22 +67,14 @@ class Docker:
         Raises DockerError where either fails; what is in the file is worth nothing then.
         """
         if self.dry:
-            console.say(
-                f"{shlex.join(self._command(tuple(source)))} | {shlex.join(self._command(tuple(sink)))} > {path}"
-            )
+            commands = (shlex.join(self._command(tuple(one))) for one in (source, sink))
+            console.say(f"{' | '.join(commands)} > {path}")
             return
-        with path.open("xb") as file, tempfile.TemporaryFile() as errors:
-            self._pipe(self._command(tuple(source)), self._command(tuple(sink)), file, errors)
-
-    def _pipe(self, source: list[str], sink: list[str], file: IO[bytes], errors: IO[bytes]) -> None:
-        where, environment, pipe = self.root, self._environment(), subprocess.PIPE
         with (
-            subprocess.Popen(
-                source, cwd=where, env=environment, stdin=subprocess.DEVNULL, stdout=pipe, stderr=errors
-            ) as first,
-            subprocess.Popen(
-                sink, cwd=where, env=environment, stdin=first.stdout, stdout=file, stderr=errors
-            ) as second,
+            path.open("xb") as file,
+            tempfile.TemporaryFile() as errors,
+            self.start(*source, stdin=DEVNULL, stdout=PIPE, stderr=errors) as first,
+            self.start(*sink, stdin=first.stdout, stdout=file, stderr=errors) as second,
         ):
             try:
                 if first.stdout:
@@ -106,40 +88,29 @@ class Docker:
                 errors.seek(0)
                 raise explain(errors.read().decode("utf-8", "replace"), "one of two docker commands failed")
 
-    def follow(self, *arguments: str, stdin: int = subprocess.DEVNULL) -> Iterator[str]:
+    def follow(self, *arguments: str, stdin: int = DEVNULL) -> Iterator[str]:
         """Run docker and yield its lines, of output and errors alike, as they come; ``stdin`` is a file descriptor.
 
         Raises CalledProcessError at the end where docker failed.
         """
         if self.dry:
-            self._print(arguments)
+            self._run(arguments)
             return
-        command = self._command(arguments)
-        with subprocess.Popen(
-            command,
-            cwd=self.root,
-            env=self._environment(),
-            stdin=stdin,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            encoding="utf-8",
-            errors="replace",
-        ) as process:
+        with self.start(*arguments, stdin=stdin, stdout=PIPE, stderr=STDOUT) as process:
             try:
-                yield from (line.rstrip("\n") for line in process.stdout or ())
+                if process.stdout:
+                    for line in TextIOWrapper(process.stdout, encoding="utf-8", errors="replace"):
+                        yield line.rstrip("\n")
             except BaseException:
                 process.terminate()
                 raise
         if process.returncode:
-            raise subprocess.CalledProcessError(process.returncode, command)
+            raise subprocess.CalledProcessError(process.returncode, process.args)
 
-    def start(self, *arguments: str, stdout: IO[bytes], stderr: IO[bytes]) -> "subprocess.Popen[bytes]":
-        """Start docker with a pipe as its input; whoever calls closes that and waits."""
-        command, pipe = self._command(arguments), subprocess.PIPE
-        return subprocess.Popen(
-            command, cwd=self.root, env=self._environment(), stdin=pipe, stdout=stdout, stderr=stderr
-        )
+    def start(self, *arguments: str, stdin: Stream = PIPE, stdout: Stream, stderr: Stream) -> "Popen[bytes]":
+        """Start docker, with a pipe as its input where nothing else is given; whoever calls closes that and waits."""
+        command, environment = self._command(arguments), self._environment()
+        return Popen(command, cwd=self.root, env=environment, stdin=stdin, stdout=stdout, stderr=stderr)
 
     def check(self, *, to_build: bool = True) -> None:
         """Raise DockerError unless Docker Engine answers and has compose v2 and, for builds, buildx."""
@@ -167,38 +138,22 @@ class Docker:
     @property
     def variables(self) -> dict[str, str]:
         """What docker compose is given to fill its files from."""
-        found = {"COMPOSE_PROJECT_NAME": self.project} if self.project else {}
-        if self.owner:
-            found |= {"HOST_UID": str(self.owner[0]), "HOST_GID": str(self.owner[1])}
-        return {
-            **found,
-            **{f"{role.upper()}_HASH": one for role, one in self.volume_hashes.items()},
-            **self.environment,
-        }
+        project = {"COMPOSE_PROJECT_NAME": self.project} if self.project else {}
+        owner = dict(zip(("HOST_UID", "HOST_GID"), map(str, self.owner or ()), strict=False))
+        hashes = {f"{role.upper()}_HASH": one for role, one in self.volume_hashes.items()}
+        return project | owner | hashes | dict(self.environment)
 
     def _environment(self) -> dict[str, str]:
-        return {**os.environ, **self.variables}
+        return os.environ | self.variables
 
-    def _print(self, arguments: tuple[str, ...]) -> None:
-        console.say(shlex.join(self._command(arguments)))
-
-    def _run(
-        self, arguments: tuple[str, ...], stdin: int | None = None, stdout: int | None = None, stderr: int | None = None
-    ) -> subprocess.CompletedProcess[str]:
+    def _run(self, arguments: tuple[str, ...], **streams: int) -> "subprocess.CompletedProcess[str]":
+        command = self._command(arguments)
+        if self.dry:
+            console.say(shlex.join(command))
+            return subprocess.CompletedProcess(command, 0, "", "")
+        options: dict[str, Any] = {"encoding": "utf-8", "errors": "replace", "timeout": self.patience, **streams}
         try:
-            return subprocess.run(
-                self._command(arguments),
-                cwd=self.root,
-                env=self._environment(),
-                stdin=stdin,
-                stdout=stdout,
-                stderr=stderr,
-                text=True,
-                encoding="utf-8",
-                errors="replace",
-                check=False,
-                timeout=self.patience,
-            )
+            return subprocess.run(command, cwd=self.root, env=self._environment(), check=False, **options)
         except subprocess.TimeoutExpired as error:
             raise NoAnswer(what=f"`docker {arguments[0]}` gave no answer in {self.patience:g} s") from error
 

@@ -37,24 +37,19 @@ class Image:
 
 def inspect(docker: Docker, reference: str) -> Image | None:
     """Look an image up; None where it is not on this machine."""
-    if docker.dry:
-        return None
     try:
-        one = json.loads(docker.ask("image", "inspect", reference))[0]
-    except UserError:
+        [one] = json.loads(docker.ask("image", "inspect", reference))
+    except (UserError, ValueError):  # the latter where nothing is run
         return None
-    name = reference.partition("@")[0]
-    name = name.rpartition(":")[0] if ":" in name.rpartition("/")[2] else name
+    name = re.sub(r":[^/]*$", "", reference.partition("@")[0])
     return Image(name, one["Id"], one["Config"].get("Labels") or {}, f"{one['Os']}/{one['Architecture']}")
 
 
 def layers(docker: Docker, reference: str) -> list[str]:
     """Give the digests of an image's layers; none where it is not on this machine."""
-    if docker.dry or not reference:
-        return []
     try:
         found: list[str] = json.loads(docker.ask("image", "inspect", "--format", "{{json .RootFS.Layers}}", reference))
-    except UserError:
+    except (UserError, ValueError):
         return []
     return found
 
@@ -66,27 +61,14 @@ def built_images(settings: Settings, docker: Docker) -> dict[str, Image]:
     return {service: image for service, image in found.items() if image}
 
 
-def image_rows(settings: Settings, docker: Docker) -> list[list[str]]:
-    """Give name, time of creation and size of this paper's images, as Docker words them."""
-    lines = []
-    for name in (settings.db_image_name, settings.hub_image_name):
-        listed = docker.ask("image", "ls", "--format", "{{.Repository}}:{{.Tag}}\t{{.CreatedSince}}\t{{.Size}}", name)
-        lines += [line.split("\t") for line in listed.splitlines()]
-    return lines
-
-
 def glibc_of(docker: Docker, image: str) -> str | None:
     """The version of glibc in an image such as `2.39`; None where the image is not here yet, or has another libc."""
-    if docker.dry:
-        return None
+    ldd = ("--pull", "never", "--network", "none", "--entrypoint", "ldd", image, "--version")
     try:
-        if not docker.succeeds("image", "inspect", image):
-            return None
-        told = docker.ask("run", "--rm", "--network", "none", "--entrypoint", "ldd", image, "--version")
+        found = re.match(r".*\b(2\.\d+)\s", docker.ask("run", "--rm", *ldd))
     except (UserError, OSError):
         return None
-    found = re.search(r"\b2\.\d+$", told.splitlines()[0].strip()) if told.strip() else None
-    return found[0] if found else None
+    return found[1] if found else None
 
 
 def installed(docker: Docker, image: str) -> dict[str, str]:

@@ -13,34 +13,18 @@ from typing import Any
 
 from spyglass_export.containers.docker import PROJECT_LABEL, VOLUME_LABEL, Docker, full_name, is_podman, of_project
 from spyglass_export.containers.faults import NotInstalled, OtherVersion
+from spyglass_export.containers.project import containers_of
 from spyglass_export.errors import UserError
 
 OLDEST = (4, 3)
 STOP_SECONDS = "60"
 DB_START_SECONDS = 600
 HEALTH = {"db": "healthcheck_db.sh", "hub": "healthcheck_hub.py"}
+HUB_SETTINGS = ("PAPER_ID", "JUPYTER_SERVER_APP_PASSWORD", "DJ_SUPPORT_FILEPATH_MANAGEMENT", "DANDISET_VERSION")
 # Where the volumes go, by role.
 PLACES = {
     "db": {"db_data": "/var/lib/mysql"},
     "hub": {"notebooks": "/home/jovyan/notebooks", "conda": "/opt/paper/packages", "data": "/home/jovyan/data"},
-}
-# What each container is given; the values are in the environment of podman, not on its command line.
-GIVEN = {
-    "db": ("MYSQL_ROOT_PASSWORD",),
-    "hub": (
-        "PAPER_ID",
-        "READER",
-        "JUPYTER_SERVER_APP_PASSWORD",
-        "DISPLAY_URL",
-        "DJ_HOST",
-        "DJ_PORT",
-        "DJ_USER",
-        "DJ_PASS",
-        "DJ_SUPPORT_FILEPATH_MANAGEMENT",
-        "SPYGLASS_BASE_DIR",
-        "HDF5_USE_FILE_LOCKING",
-        "DANDISET_VERSION",
-    ),
 }
 
 
@@ -73,20 +57,20 @@ class Podman(Docker):
             case ("compose", "up", *_):
                 self._up()
                 return ""
-            case ("compose", "ps", *_):
-                return "\n".join(json.dumps(self._container(name)) for name in GIVEN if self._has(name))
+            case ("ps", *_):
+                listed = map(self._container, HEALTH if arguments[3].endswith(f"={self.project}") else ())
+                return "\n".join(filter(None, listed))
             case ("compose", "config", *_):
-                return json.dumps({"services": {service: {"image": self._image(service)} for service in GIVEN}})
+                return json.dumps({"services": {service: {"image": self._image(service)} for service in HEALTH}})
             case ("compose", "logs", *_):  # what a container writes to standard error is there too
                 return "\n".join(self.follow(*arguments))
             case ("version", *_):  # of the processor
                 return super().ask("info", "--format", "{{.Host.Arch}}")
             case ("volume", "ls", *_):
-                listed = self._volumes()
-                return "\n".join(f"{one['Labels'].get(VOLUME_LABEL, '')}\t{one['Name']}" for one in listed)
+                return "\n".join(f"{one['Labels'].get(VOLUME_LABEL)}\t{one['Name']}" for one in self._volumes())
             case ("system", "df", *_):
                 volumes = [
-                    {"Name": one["Name"], "Labels": ",".join(f"{k}={v}" for k, v in one["Labels"].items()), "Size": "-"}
+                    {**one, "Labels": ",".join(map("=".join, one["Labels"].items())), "Size": "-"}
                     for one in self._volumes()
                 ]
                 return json.dumps({"Volumes": volumes})
@@ -109,32 +93,27 @@ class Podman(Docker):
 
     def _exec(self, rest: list[str]) -> list[str]:
         terminal = [] if {"--no-TTY", "-T"} & set(rest) else ["--tty"]
-        service = next(at for at, word in enumerate(rest) if word in GIVEN)
+        service = next(at for at, word in enumerate(rest) if word in HEALTH)
         return ["--interactive", *terminal, f"{self.project}-{rest[service]}", *rest[service + 1 :]]
 
     def _logs(self, rest: list[str]) -> tuple[str, ...]:
         lines = rest[rest.index("--tail") + 1] if "--tail" in rest else "all"
         options = ["--follow"] if "--follow" in rest else []
         options += [] if lines == "all" else ["--tail", lines]
-        if rest and rest[-1] in GIVEN:
+        if rest and rest[-1] in HEALTH:
             return ("logs", *options, f"{self.project}-{rest[-1]}")
         return ("pod", "logs", "--names", *options, self.project)
 
-    def _has(self, service: str) -> bool:
-        return self.succeeds("container", "exists", f"{self.project}-{service}")
-
-    def _container(self, service: str) -> dict[str, Any]:
+    def _container(self, service: str) -> str:
         name, variables = f"{self.project}-{service}", self.variables
+        if not self.succeeds("container", "exists", name):
+            return ""
         identifier, state = super().ask("inspect", "--format", "{{.Id}} {{.State.Status}}", name).split()
-        is_healthy = state == "running" and self.succeeds("exec", name, HEALTH[service])
-        port = variables["HUB_PORT" if service == "hub" else "DB_PORT"]
-        return {
-            "Service": service,
-            "ID": identifier,
-            "State": state,
-            "Health": "healthy" if is_healthy else "starting" if state == "running" else "",
-            "Publishers": [{"URL": variables["BIND_ADDRESS"], "PublishedPort": port}] if state == "running" else [],
-        }
+        health = published = ""
+        if state == "running":
+            health = "(healthy)" if self.succeeds("exec", name, HEALTH[service]) else "(health: starting)"
+            published = f"{variables['BIND_ADDRESS']}:{variables['HUB_PORT' if service == 'hub' else 'DB_PORT']}->"
+        return "\t".join((service, identifier, state, health, published, str(self.root)))
 
     def _image(self, service: str) -> str:
         variable = f"{service.upper()}_IMAGE"
@@ -150,7 +129,7 @@ class Podman(Docker):
         return found or []
 
     def _up(self) -> None:
-        given = {
+        hub = {
             "READER": "yes",
             "DISPLAY_URL": f"http://localhost:{self.variables['HUB_PORT']}/lab",
             "DJ_HOST": "127.0.0.1",
@@ -160,50 +139,33 @@ class Podman(Docker):
             "SPYGLASS_BASE_DIR": "/home/jovyan/data",
             "HDF5_USE_FILE_LOCKING": "FALSE",
         }
-        podman = replace(self, environment={**self.environment, **given})
-        address = self.variables["BIND_ADDRESS"]
+        podman = replace(self, environment={**self.environment, **hub})
         ports = ((self.variables["HUB_PORT"], "8888"), (self.variables["DB_PORT"], "3306"))
-        published = [f"--publish={address}:{outer}:{inner}" for outer, inner in ports]
+        published = [f"--publish={self.variables['BIND_ADDRESS']}:{outer}:{inner}" for outer, inner in ports]
         podman.ask("pod", "create", f"--name={self.project}", f"--label={PROJECT_LABEL}={self.project}", *published)
-        podman._start("db")
-        podman._wait_for_database()
-        podman._start("hub")
+        podman._start("db", ["MYSQL_ROOT_PASSWORD"])
+        deadline = time.monotonic() + DB_START_SECONDS
+        while not self.dry and (one := containers_of(self)["db"]).health != "healthy":
+            if one.state != "running" or time.monotonic() > deadline:
+                raise UserError("the database does not start", "`invoke logs --service db` tells more")
+            time.sleep(0.5)
+        podman._start("hub", [*HUB_SETTINGS, *hub])
 
-    def _start(self, service: str) -> None:
+    def _start(self, service: str, given: list[str]) -> None:
+        """Start a container with these variables: their values are in podman's environment, not on its command line."""
         mounts = []
         for role, place in PLACES[service].items():
-            if role == "data" and (folder := self.variables.get("SPYGLASS_DATA_DIR")):
-                mounts.append(f"--volume={folder}:{place}")
-                continue
-            labelled = (f"--label={PROJECT_LABEL}={self.project}", f"--label={VOLUME_LABEL}={role}")
-            part = f"_{self.volume_hashes[role]}" if role in self.volume_hashes else ""
-            volume = f"{self.project}_{role}{part}"
-            if self.dry or not self.succeeds("volume", "exists", volume):
-                self.ask("volume", "create", *labelled, volume)
+            volume = self.variables.get("SPYGLASS_DATA_DIR") if role == "data" else None
+            if not volume:
+                volume = "_".join(filter(None, (self.project, role, self.volume_hashes.get(role))))
+                labels = (f"--label={PROJECT_LABEL}={self.project}", f"--label={VOLUME_LABEL}={role}")
+                if self.dry or not self.succeeds("volume", "exists", volume):
+                    self.ask("volume", "create", *labels, volume)
             mounts.append(f"--volume={volume}:{place}")
         if service == "hub" and self.variables.get("CA_BUNDLE"):
             mounts.append(f"--volume={self.variables['CA_BUNDLE']}:/run/secrets/ca_bundle:ro")
-        self.ask(
-            "run",
-            "--detach",
-            f"--pod={self.project}",
-            f"--name={self.project}-{service}",
-            f"--stop-timeout={STOP_SECONDS}",
-            "--cap-drop=ALL",
-            "--security-opt=no-new-privileges",
-            "--restart=unless-stopped",
-            "--pull=never",
-            *(f"--env={name}" for name in GIVEN[service]),
-            *mounts,
-            self._image(service),
-        )
-
-    def _wait_for_database(self) -> None:
-        deadline = time.monotonic() + DB_START_SECONDS
-        while not self.dry:
-            one = self._container("db")
-            if one["Health"] == "healthy":
-                return
-            if one["State"] != "running" or time.monotonic() > deadline:
-                raise UserError("the database does not start", "`invoke logs --service db` tells more")
-            time.sleep(0.5)
+        names = (f"--pod={self.project}", f"--name={self.project}-{service}")
+        rights = ("--cap-drop=ALL", "--security-opt=no-new-privileges")
+        lasting = (f"--stop-timeout={STOP_SECONDS}", "--restart=unless-stopped", "--pull=never")
+        variables = (f"--env={name}" for name in given)
+        self.ask("run", "--detach", *names, *lasting, *rights, *variables, *mounts, self._image(service))

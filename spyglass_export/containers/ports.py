@@ -2,14 +2,14 @@
 
 import errno
 import json
-import re
 import socket
 import sys
+from contextlib import suppress
 from dataclasses import replace
 from ipaddress import IPv4Address, IPv6Address
-from pathlib import Path
 
-from spyglass_export.containers.docker import Docker, of_project
+from spyglass_export.containers.docker import Docker
+from spyglass_export.containers.project import containers_of
 from spyglass_export.errors import UserError
 from spyglass_export.files import write_text
 from spyglass_export.settings import Settings
@@ -24,32 +24,21 @@ def settle(settings: Settings, *, dry: bool = False) -> Settings:
 
     It is kept in `.ports.json`, because the address of a paper shall be the same tomorrow.
     """
-    wanted = [name for name in FIRST if getattr(settings, name) == 0]
-    if not wanted:
+    given = {name: port for name in FIRST if (port := getattr(settings, name))}
+    if len(given) == len(FIRST):
         return settings
     file = settings.root / KEPT
-    kept = _read(file)
+    kept: dict[str, dict[str, int]] = {}
+    with suppress(FileNotFoundError, ValueError, AttributeError, TypeError):  # a damaged one: ports are chosen anew
+        papers = json.loads(file.read_text(encoding="utf-8"))
+        kept = {paper: {name: int(port) for name, port in ports.items()} for paper, ports in papers.items()}
     ports = dict(kept.get(settings.paper_id, {}))
-    for name in (name for name in wanted if name not in ports):
-        others = (port for paper in kept.values() for port in paper.values())
-        taken = {*ports.values(), *others, settings.hub_port, settings.db_port}
+    for name in FIRST.keys() - given.keys() - ports.keys():
+        taken = {*ports.values(), *given.values(), *(port for paper in kept.values() for port in paper.values())}
         ports[name] = _free_port(settings.bind_address, FIRST[name], taken)
     if kept.get(settings.paper_id) != ports and not dry:
         write_text(file, json.dumps({**kept, settings.paper_id: ports}, indent=1) + "\n")
-    return replace(
-        settings,
-        hub_port=settings.hub_port or ports["hub_port"],
-        db_port=settings.db_port or ports["db_port"],
-    )
-
-
-def _read(file: Path) -> dict[str, dict[str, int]]:
-    """The ports of each paper; none where the file is missing or damaged, as ports can be chosen anew."""
-    try:
-        kept = json.loads(file.read_text(encoding="utf-8"))
-        return {paper: {name: int(port) for name, port in ports.items()} for paper, ports in kept.items()}
-    except (FileNotFoundError, ValueError, AttributeError, TypeError):
-        return {}
+    return replace(settings, **ports | given)
 
 
 def _free_port(address: Address, first: int, taken: set[int]) -> int:
@@ -78,24 +67,22 @@ def open_to_who_guesses(settings: Settings) -> UserError | None:
 def port_problems(settings: Settings, docker: Docker) -> dict[str, UserError]:
     """Give what is wrong with each port, by its setting's name; raise UserError where no port can be right."""
     held = _ports_held(docker, docker.project)
+    wanted = {"HUB_PORT": settings.hub_port, "DB_PORT": settings.db_port}
     problems = {}
-    for name, port in (("HUB_PORT", settings.hub_port), ("DB_PORT", settings.db_port)):
+    for name, port in wanted.items():
         if docker.dry or port in held or _is_free(settings.bind_address, port):
             continue
-        papers_own = _ports_held(docker, settings.project) | _ports_held(docker, f"reader-{settings.project}")
-        taken = {settings.hub_port, settings.db_port}
-        free = _free_port(settings.bind_address, port + 1, taken)
-        by = "this paper's other containers" if port in papers_own else "another program"
-        mend = "remove those with `invoke down`, which keeps all volumes, or " if port in papers_own else ""
-        problems[name] = UserError(
-            f"port {port} ({name}) is in use by {by}", f"{mend}set {name}={free} in .env: port {free} is free"
-        )
+        free = _free_port(settings.bind_address, port + 1, {*wanted.values()})
+        mend, by = f"set {name}={free} in .env: port {free} is free", "another program"
+        if port in _ports_held(docker, settings.project) | _ports_held(docker, f"reader-{settings.project}"):
+            mend = f"remove those with `invoke down`, which keeps all volumes, or {mend}"
+            by = "this paper's other containers"
+        problems[name] = UserError(f"port {port} ({name}) is in use by {by}", mend)
     return problems
 
 
 def _ports_held(docker: Docker, project: str) -> set[int]:
-    listed = docker.ask("ps", *of_project(project), "--format", "{{.Ports}}")
-    return {int(port) for port in re.findall(r":(\d+)->", listed)}
+    return {int(port.rpartition(":")[2]) for one in containers_of(docker, project).values() for port in one.ports}
 
 
 def _is_free(address: Address, port: int) -> bool:

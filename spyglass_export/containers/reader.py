@@ -8,10 +8,11 @@ from dotenv import set_key
 
 from spyglass_export import console
 from spyglass_export.containers import archived, digests, labels, stack
-from spyglass_export.containers.docker import Docker, is_podman, login_arguments, of_project
+from spyglass_export.containers.docker import Docker, is_podman, login_arguments
 from spyglass_export.containers.faults import NotAllowed, RateLimited
 from spyglass_export.containers.image import inspect
 from spyglass_export.containers.podman import open_door
+from spyglass_export.containers.project import containers_of
 from spyglass_export.errors import UserError
 from spyglass_export.settings import Settings, variables
 
@@ -34,15 +35,9 @@ def is_readers(settings: Settings, *, dry: bool = False) -> bool:
     if is_podman(settings.docker) or not (settings.root / "docker-compose.yml").is_file():
         return True
     docker = Docker(settings.docker, settings.root)
-    return (
-        not dry
-        and not _has_containers(docker, settings.project)
-        and _has_containers(docker, project(settings.paper_id))
+    return not (dry or containers_of(docker, settings.project)) and bool(
+        containers_of(docker, project(settings.paper_id))
     )
-
-
-def _has_containers(docker: Docker, name: str) -> bool:
-    return bool(docker.ask("ps", "--all", "--quiet", *of_project(name)).strip())
 
 
 def readers_docker(settings: Settings, *, dry: bool = False) -> Docker:

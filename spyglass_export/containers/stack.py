@@ -1,18 +1,17 @@
-"""The two containers: build, start, wait, pause, remove, and tell how they are."""
+"""The two containers: start, wait, pause, remove, and tell how they are."""
 
 import json
 import os
 import sys
 import time
-from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
 from spyglass_export import console
 from spyglass_export.checksum import sha256_of
-from spyglass_export.containers.docker import PROJECT_LABEL, Docker, is_podman, of_project
+from spyglass_export.containers.docker import Docker, is_podman
 from spyglass_export.containers.labels import RECIPE
-from spyglass_export.containers.volumes import volume_names
+from spyglass_export.containers.project import Container, containers_of, volume_names
 from spyglass_export.errors import UserError, spoken
 from spyglass_export.export.manifest import read_manifest
 from spyglass_export.settings import Settings, variables
@@ -32,12 +31,7 @@ FRESH = {
 
 def authors_docker(settings: Settings, *, dry: bool = False) -> Docker:
     """Give the door to docker, with all that docker compose fills its files from."""
-    files = []
-    if settings.spyglass_data_dir:
-        files.append("docker/compose.data.yml")
-    if settings.grant_sudo:
-        files.append(SUDO_FILE)
-    plain = Docker(settings.docker, settings.root, dry=dry)
+    files = {"docker/compose.data.yml": settings.spyglass_data_dir, SUDO_FILE: settings.grant_sudo}
     environment = {
         # Compose would read .env by rules of its own.
         "COMPOSE_DISABLE_ENV_FILE": "1",
@@ -45,17 +39,19 @@ def authors_docker(settings: Settings, *, dry: bool = False) -> Docker:
         "BUILDX_NO_DEFAULT_ATTESTATIONS": "1",
         **variables(settings, "compose"),
     }
-    return replace(
-        plain,
+    return Docker(
+        settings.docker,
+        settings.root,
         environment=environment,
-        compose_files=tuple(files),
+        compose_files=tuple(name for name, is_asked_for in files.items() if is_asked_for),
         project=settings.project,
-        owner=_owner_of_notebooks(settings, plain),
+        owner=_owner_of_notebooks(settings, dry),
         volume_hashes=_volume_hashes(settings),
+        dry=dry,
     )
 
 
-def _owner_of_notebooks(settings: Settings, docker: Docker) -> tuple[int, int] | None:
+def _owner_of_notebooks(settings: Settings, dry: bool) -> tuple[int, int] | None:
     """The user and group id by which the hub writes as whoever owns the notebooks.
 
     Docker Desktop on macOS and Windows maps ids by itself. Rootless Docker, and Docker Desktop on Linux, let the
@@ -65,7 +61,7 @@ def _owner_of_notebooks(settings: Settings, docker: Docker) -> tuple[int, int] |
     if sys.platform != "linux":
         return None
     # Neither of the two is used by sudo.
-    if not docker.dry and docker.command[0] != "sudo" and _root_is_user(docker.command, docker.root):
+    if not dry and settings.docker[0] != "sudo" and _root_is_user(settings.docker, settings.root):
         return (0, 0)
     owner = settings.notebooks.stat()
     return (owner.st_uid, owner.st_gid)
@@ -74,9 +70,8 @@ def _owner_of_notebooks(settings: Settings, docker: Docker) -> tuple[int, int] |
 @cache  # a build connects twice
 def _root_is_user(command: tuple[str, ...], root: Path) -> bool:
     try:
-        engine = Docker(command, root, patience=INFO_SECONDS).ask(
-            "info", "--format", "{{.OperatingSystem}} {{.SecurityOptions}}"
-        )
+        docker = Docker(command, root, patience=INFO_SECONDS)
+        engine = docker.ask("info", "--format", "{{.OperatingSystem}} {{.SecurityOptions}}")
     except (UserError, OSError):
         return False  # Docker is missing or does not answer, as whoever needs it will say
     return "name=rootless" in engine or "Docker Desktop" in engine
@@ -105,11 +100,8 @@ def check_folder(settings: Settings, docker: Docker) -> None:
 
     A reader has each new version of a paper in a folder of its own, and they are of one stack.
     """
-    if not is_authors(settings, docker):
-        return
-    shown = f'{{{{.Label "{PROJECT_LABEL}.working_dir"}}}}'
-    listed = docker.ask("ps", "--all", *of_project(docker.project), "--format", shown)
-    for folder in {Path(line) for line in listed.splitlines() if line}:
+    folders = {one.folder for one in containers_of(docker).values()} if is_authors(settings, docker) else ()
+    for folder in folders:
         try:
             is_other = not os.path.samestat(folder.stat(), settings.root.stat())
         except (FileNotFoundError, NotADirectoryError):
@@ -129,13 +121,12 @@ def start(settings: Settings, docker: Docker) -> None:
     A container that runs as it would be made anew stays, with its kernels and connections. Raises UserError with a
     container's last log lines printed above it, and leaves none running.
     """
-    before = volume_names(docker)
-    kept = set() if docker.dry else _as_they_would_be(settings, docker)
-    changed = [service for service in SERVICES if service not in kept]
+    changed = [service for service in SERVICES if service not in _as_they_would_be(settings, docker)]
     if not changed:
         return
+    before = volume_names(docker)
     if changed == list(SERVICES):
-        docker.ask("compose", "down", "--remove-orphans")
+        down(docker)
     else:
         docker.ask("compose", "rm", "--stop", "--force", *changed)
     try:
@@ -143,7 +134,7 @@ def start(settings: Settings, docker: Docker) -> None:
             try:
                 docker.ask("compose", "up", "--detach", "--no-build", "--no-recreate", "--pull", "never")
             except UserError as error:
-                raise _why_not_healthy(docker) or error from error
+                raise _why_not_healthy(docker, containers_of(docker)) or error from error
             _wait_for_hub(docker)
     except BaseException:
         docker.succeeds("compose", "down")
@@ -157,31 +148,33 @@ def start(settings: Settings, docker: Docker) -> None:
             console.say(f"{what} is kept in the volume {', '.join(before[role])}")
 
 
-def _as_they_would_be(settings: Settings, docker: Docker) -> set[str]:
+def _as_they_would_be(settings: Settings, docker: Docker) -> list[str]:
     """The services whose containers are healthy, and of the settings and images that they would have now.
 
     An author's notebooks are mounted over those in the hub's last layer, which does not count then. With Podman there
     are none: its pod is made anew.
     """
-    if is_podman(docker.command):
-        return set()
     running = {name: one.id for name, one in containers_of(docker).items() if one.health == "healthy"}
-    if not running:
-        return set()
-    lines = docker.ask("compose", "config", "--hash", "*").splitlines()
-    hashes = dict(line.split() for line in lines if len(line.split()) == 2)
-    kept = set()
-    for name, found in zip(running, json.loads(docker.ask("inspect", *running.values())), strict=True):
-        config, count = found["Config"], -1 if name == "hub" and is_authors(settings, docker) else None
-        if config["Labels"].get("com.docker.compose.config-hash") != hashes.get(name):
-            continue
-        try:
-            old, new = json.loads(docker.ask("image", "inspect", found["Image"], config["Image"]))
-        except UserError:  # one of them is gone
-            continue
-        recipes = {(one["Config"].get("Labels") or {}).get(RECIPE) for one in (old, new)}
-        if len(recipes) == 1 and old["RootFS"]["Layers"][:count] == new["RootFS"]["Layers"][:count]:
-            kept.add(name)
+    if not running or is_podman(docker.command):
+        return []
+    hashes = dict(line.split() for line in docker.ask("compose", "config", "--hash", "*").splitlines())
+    found = json.loads(docker.ask("inspect", *running.values()))
+    try:
+        images = json.loads(
+            docker.ask("image", "inspect", *(one["Image"] for one in found), *(one["Config"]["Image"] for one in found))
+        )
+    except UserError:  # one of them is gone
+        return []
+    kept = []
+    for name, one, old, new in zip(running, found, images[: len(found)], images[len(found) :], strict=True):
+        labels, count = one["Config"]["Labels"], -1 if name == "hub" and is_authors(settings, docker) else None
+        recipes = {(image["Config"].get("Labels") or {}).get(RECIPE) for image in (old, new)}
+        if (
+            labels.get("com.docker.compose.config-hash") == hashes.get(name)
+            and len(recipes) == 1
+            and old["RootFS"]["Layers"][:count] == new["RootFS"]["Layers"][:count]
+        ):
+            kept.append(name)
     return kept
 
 
@@ -191,61 +184,30 @@ def _wait_for_hub(docker: Docker) -> None:
         containers = containers_of(docker)
         if set(containers) != set(SERVICES):
             raise UserError("the containers were removed while they started", "run it again when nobody else does")
-        if {name for name, one in containers.items() if one.health == "healthy"} == set(SERVICES):
+        if all(one.health == "healthy" for one in containers.values()):
             return
-        if trouble := _why_not_healthy(docker, timed_out=time.monotonic() > deadline):
+        if trouble := _why_not_healthy(docker, containers, timed_out=time.monotonic() > deadline):
             raise trouble
         time.sleep(0.5)
 
 
-@dataclass(frozen=True)
-class Container:
-    """A service's container: its ID, its state and health in Docker's words, and published ports."""
-
-    service: str
-    id: str
-    state: str
-    health: str
-    ports: str
-
-
-def containers_of(docker: Docker) -> dict[str, Container]:
-    """Give this paper's containers, running or not, by service."""
-    found = {}
-    for line in docker.ask("compose", "ps", "--all", "--format", "json").splitlines():
-        # Compose before 2.21 prints one list, later ones a line for each container.
-        parsed = json.loads(line)
-        for one in parsed if isinstance(parsed, list) else [parsed]:
-            ports = ", ".join(
-                sorted({f"{p['URL']}:{p['PublishedPort']}" for p in one["Publishers"] or [] if p["PublishedPort"]})
-            )
-            found[one["Service"]] = Container(one["Service"], one["ID"], one["State"], one["Health"], ports)
-    return found
-
-
-def _why_not_healthy(docker: Docker, *, timed_out: bool = False) -> UserError | None:
+def _why_not_healthy(docker: Docker, containers: dict[str, Container], *, timed_out: bool = False) -> UserError | None:
     """Find the container that failed, print its last lines and say what happened; None where none has."""
-    containers = containers_of(docker)
-    failed = [containers[name] for name in SERVICES if name in containers and _has_failed(containers[name], timed_out)]
-    if not failed:
-        return None
-    one = failed[0]
-    lines = log_of(docker, one.service, str(LOG_LINES))
-    console.note(f"the last lines of the container {one.service}:")
-    for line in lines:
-        console.note(f"  {line}")
-    happened = "does not get healthy" if one.state == "running" else f"stopped right after its start ({one.state})"
-    said = spoken(lines)
-    return UserError(
-        f"the container {one.service} {happened}{f': {said.what}' if said else ''}",
-        said.hint if said and said.hint else "the lines above say why",
-    )
-
-
-def _has_failed(container: Container, timed_out: bool) -> bool:
-    if container.state not in ("running", "created"):
-        return True
-    return container.health == "unhealthy" or (timed_out and container.health != "healthy")
+    for one in containers.values():  # the database first
+        is_up = one.state in ("running", "created")
+        if is_up and one.health != "unhealthy" and not (timed_out and one.health != "healthy"):
+            continue
+        lines = log_of(docker, one.service, str(LOG_LINES))
+        console.note(f"the last lines of the container {one.service}:")
+        for line in lines:
+            console.note(f"  {line}")
+        happened = "does not get healthy" if is_up else f"stopped right after its start ({one.state})"
+        said = spoken(lines)
+        return UserError(
+            f"the container {one.service} {happened}{f': {said.what}' if said else ''}",
+            (said and said.hint) or "the lines above say why",
+        )
+    return None
 
 
 def log_of(docker: Docker, service: str, tail: str = "all") -> list[str]:
@@ -253,11 +215,6 @@ def log_of(docker: Docker, service: str, tail: str = "all") -> list[str]:
     log = docker.ask("compose", "logs", "--no-color", "--no-log-prefix", "--tail", tail, service)
     # Compose begins each line with a terminal's "erase line", even where there is no terminal.
     return log.replace("\x1b[2K", "").rstrip().splitlines()
-
-
-def stop(docker: Docker) -> None:
-    """Pause both containers; nothing is removed."""
-    docker.ask("compose", "stop")
 
 
 def down(docker: Docker) -> None:
@@ -274,10 +231,10 @@ def enter(docker: Docker, service: str) -> int:
     if service == "hub" and SUDO_FILE in docker.compose_files and docker.owner != (0, 0):
         options += ["--user", "jovyan"]  # the container itself runs as root then
     command = {
-        "hub": ("bash", "-c", ". /opt/paper/activate.sh && exec bash"),
-        "db": ("bash", "-c", 'MYSQL_PWD="$MYSQL_ROOT_PASSWORD" exec mysql --user=root'),
+        "hub": ". /opt/paper/activate.sh && exec bash",
+        "db": 'MYSQL_PWD="$MYSQL_ROOT_PASSWORD" exec mysql --user=root',
     }[service]
-    return docker.attach("compose", "exec", *options, service, *command)
+    return docker.attach("compose", "exec", *options, service, "bash", "-c", command)
 
 
 def is_running(docker: Docker, service: str) -> bool:

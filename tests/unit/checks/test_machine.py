@@ -278,7 +278,7 @@ def test_both_ports_are_told_when_both_are_taken(settings: Settings) -> None:
 
 def test_a_port_of_this_papers_own_container_is_no_trouble(settings: Settings) -> None:
     with busy_port() as port:
-        checks = checked(replace(settings, hub_port=port), {"ps": f"127.0.0.1:{port}->8888/tcp"})
+        checks = checked(replace(settings, hub_port=port), {"ps": f"hub\t1\trunning\t\t127.0.0.1:{port}->8888/tcp\t/"})
 
     assert checks["port HUB_PORT"].status == "ok"
 

@@ -77,7 +77,8 @@ def test_a_reader_is_told_when_the_authors_containers_hold_the_port(
 ) -> None:
     settings = ports.settle(settings_of(tmp_path))
     program = (
-        f"import sys; print('127.0.0.1:{settings.hub_port}->8888/tcp' if sys.argv[3].endswith('={holder}') else '')"
+        f"import sys; line = ['hub', '1', 'running', '', '127.0.0.1:{settings.hub_port}->8888/tcp', '/']\n"
+        f"if sys.argv[4].endswith('={holder}'): print('\t'.join(line))"
     )
     docker = Docker((sys.executable, "-c", program), tmp_path, project="reader-spyglass-a")
     with socket.create_server(("127.0.0.1", settings.hub_port)):

@@ -11,7 +11,7 @@ import pytest
 
 from spyglass_export.containers import ports, stack
 from spyglass_export.containers.docker import Docker
-from spyglass_export.containers.volumes import volumes_of
+from spyglass_export.containers.project import volumes_of
 from spyglass_export.errors import UserError
 from spyglass_export.export.manifest import Manifest, seed_id
 from spyglass_export.settings import Settings, load
@@ -110,7 +110,11 @@ def test_a_paper_that_runs_from_another_folder_is_not_replaced(tmp_path: Path) -
 
     def engine(folder: Path) -> Docker:
         """Docker with containers of this paper that were started in a folder."""
-        return replace(docker_that_runs(tmp_path, f"print({str(folder)!r})"), root=here, project=settings.project)
+        return replace(
+            docker_that_runs(tmp_path, f"print('db', 1, 'running', '', '', {str(folder)!r}, sep='\\t')"),
+            root=here,
+            project=settings.project,
+        )
 
     stack.check_folder(settings, engine(here))
     stack.check_folder(settings, engine(moved))
