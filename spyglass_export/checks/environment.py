@@ -3,17 +3,16 @@
 from collections.abc import Sequence
 from typing import Any
 
-import yaml
-
 from spyglass_export.changes import Change, say_kinds
 from spyglass_export.checks.check import Check, failed, passed, warned
 from spyglass_export.checks.secrets import check_environment_secrets
 from spyglass_export.containers.docker import Docker
 from spyglass_export.containers.image import glibc_of
-from spyglass_export.environment.installable import FILE, make_installable, packages_of
+from spyglass_export.environment.file import load
+from spyglass_export.environment.installable import FILE, made_of, make_installable, packages_of
 from spyglass_export.environment.lock import FILE as LOCK_FILE
 from spyglass_export.environment.rules import matches, normalise
-from spyglass_export.environment.solving import prepare, sources, vanished
+from spyglass_export.environment.solving import prepare, vanished
 from spyglass_export.errors import UserError
 from spyglass_export.settings import Settings
 
@@ -26,15 +25,14 @@ def read_environment(settings: Settings) -> tuple[list[Check], dict[str, Any]]:
 
     The content is empty where the file is missing or cannot be used.
     """
-    if not (settings.spyglass_paper_dir / FILE).is_file():
-        hint = "write it with `conda env export > environment.yml` on the machine that the paper was made on"
-        return [failed(NAME, UserError(f"there is no {FILE} in {settings.spyglass_paper_dir}", hint))], {}
     try:
-        exported, options = sources(settings)
+        exported, options = made_of(
+            settings.spyglass_paper_dir, settings.export_data, settings.paper_id, settings.env_exclude
+        )
         text, changes = make_installable(exported, **options)
     except UserError as error:
         return [failed(NAME, error)], {}
-    content = yaml.safe_load(text)
+    content = load(text)
     specs, requirements = packages_of(content)
     packages = [line for line in requirements if not line.startswith("-")]
     what = f"{len(specs)} conda and {len(packages)} pip packages"

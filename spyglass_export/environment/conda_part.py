@@ -3,8 +3,8 @@
 import re
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import cache
+from typing import NamedTuple
 
 from rattler import RepoDataRecord, Version
 from rattler.exceptions import InvalidMatchSpecError, SolverError
@@ -19,8 +19,7 @@ from spyglass_export.errors import some
 SHOWN_LINES = 6
 
 
-@dataclass(frozen=True)
-class CondaPackage:
+class CondaPackage(NamedTuple):
     """A package that was picked: where its file is, and the file's hashes in hexadecimal."""
 
     name: str
@@ -32,8 +31,7 @@ class CondaPackage:
     is_python: bool
 
 
-@dataclass(frozen=True)
-class CondaPart:
+class CondaPart(NamedTuple):
     """What became of the conda part: the packages that were picked, or what keeps them from it.
 
     ``unknown`` are specs that a channel may have which did not answer.
@@ -46,10 +44,9 @@ class CondaPart:
 
 def solve(channels: Channels, specs: Sequence[str], glibc: str) -> CondaPart:
     """Solve the specs; where that cannot be done, find every line that is missing or contradicts others."""
-    names = channels.names()
-    problems, wanted, unknown = _missing(channels, specs, names)
+    problems, wanted, unknown = _missing(channels, specs)
     gpu = any(matches(spec_name(spec), GPU_ONLY) or is_gpu_build(version_and_build(spec)[1]) for spec in specs)
-    excluded = [] if gpu else sorted(name for name in names if matches(normalise(name), GPU_ONLY))
+    excluded = [] if gpu else sorted(name for name in channels.names if matches(normalise(name), GPU_ONLY))
     deadline = time.monotonic() + SECONDS
 
     @cache
@@ -60,31 +57,31 @@ def solve(channels: Channels, specs: Sequence[str], glibc: str) -> CondaPart:
         except SolverError as error:
             return [], str(error)
 
-    def reason(some: Sequence[str]) -> str:
-        return pick(*some)[1]
+    def fails(some: Sequence[str]) -> bool:
+        return bool(pick(*some)[1])
 
-    while wanted and (why := reason(wanted)):
+    while wanted and (why := pick(*wanted)[1]):
         if time.monotonic() > deadline:
             problems.append(ENDED)
             break
         named = [spec for spec in wanted if re.search(rf"(?<![\w.-]){re.escape(plain_name(spec))}(?![\w-])", why)]
-        core = smallest(named if named and reason(named) else wanted, lambda some: bool(reason(some)))
+        core = smallest(named if named and fails(named) else wanted, fails)
         out = next((spec for spec in reversed(core) if plain_name(spec) != "python"), core[-1])
-        needed = re.findall(r"([\w.-]+) [^\n]*for which no candidates were found", reason(core))
-        if not channels.are_all_known and any(name not in names and not name.startswith("__") for name in needed):
-            unknown.append(out)
-        else:
+        needed = re.findall(r"([\w.-]+) [^\n]*for which no candidates were found", pick(*core)[1])
+        if channels.are_all_known or all(name in channels.names or name.startswith("__") for name in needed):
             problems.append(_contradiction(core, out, pick))
+        else:
+            unknown.append(out)
         wanted.remove(out)
     if problems or unknown:
         return CondaPart(problems=tuple(problems), unknown=tuple(unknown))
-    records, _ = pick(*wanted)
-    for record in records:
-        if not gpu and is_gpu_build(str(record.build)):
-            name = record.name.normalized
-            what = f"{name} {record.version} can be had as a GPU build only ({record.build})"
-            problems.append(Problem((name,), what, f"leave it out: ENV_EXCLUDE={name}, or name a version for a CPU"))
-    return CondaPart(tuple(_package(record) for record in records), tuple(problems))
+    packages = [_package(record) for record in pick(*wanted)[0]]
+    for one in packages:
+        if not gpu and is_gpu_build(one.build):
+            what = f"{one.name} {one.version} can be had as a GPU build only ({one.build})"
+            advice = f"leave it out: ENV_EXCLUDE={one.name}, or name a version for a CPU"
+            problems.append(Problem((one.name,), what, advice))
+    return CondaPart(tuple(packages), tuple(problems))
 
 
 def _package(record: RepoDataRecord) -> CondaPackage:
@@ -99,64 +96,57 @@ def _package(record: RepoDataRecord) -> CondaPackage:
     )
 
 
-def _missing(
-    channels: Channels, specs: Sequence[str], names: frozenset[str]
-) -> tuple[list[Problem], list[str], list[str]]:
+def _missing(channels: Channels, specs: Sequence[str]) -> tuple[list[Problem], list[str], list[str]]:
     """The specs that no channel can serve, each with what there is; the others; and those nobody can tell of."""
     problems, wanted, unknown = [], [], []
     builds: dict[str, list[RepoDataRecord]] = {}
     for record in channels.records([plain_name(spec) for spec in specs if ":/" not in spec]):
         builds.setdefault(record.name.normalized, []).append(record)
     for spec in specs:
+        there = builds.get(plain_name(spec), [])
         try:
             read = channels.spec(spec)
         except InvalidMatchSpecError as error:
             problems.append(Problem((spec,), f"'{spec}' cannot be read: {error}", "write it as `name=version`"))
             continue
-        there = builds.get(plain_name(spec), [])
         if ":/" in spec or any(record.matches(read) for record in there):
             wanted.append(spec)
-        elif not there and not channels.are_all_known:
-            unknown.append(spec)
-        else:
+        elif there or channels.are_all_known:
             problems.append(_lack(spec, there))
+        else:
+            unknown.append(spec)
     return problems, wanted, unknown
 
 
 def _lack(spec: str, there: Sequence[RepoDataRecord]) -> Problem:
     name, (version, build) = plain_name(spec), version_and_build(spec)
+    versions = sorted({str(record.version) for record in there}, key=Version)
     if not there:
-        advice = leaving_out(name, "name a channel that has it")
-        return Problem((spec,), f"no channel has {name} for Linux ('{spec}')", advice)
-    same = sorted({str(record.build) for record in there if str(record.version) == version})
-    if build and same:
+        what, otherwise = f"no channel has {name} for Linux ('{spec}')", "name a channel that has it"
+    elif build and version in versions:
+        builds = some(sorted({str(record.build) for record in there if str(record.version) == version}))
         what = f"no channel has {name} {version} in build {build} any more ('{spec}')"
         return Problem(
-            (spec,), what, f"write `{name}={version}` in export_data/{OVERRIDE_FILE}; its builds are {some(same)}"
+            (spec,), what, f"write `{name}={version}` in export_data/{OVERRIDE_FILE}; its builds are {builds}"
         )
-    versions = sorted({str(record.version) for record in there}, key=Version)
-    near = versions[-1]
-    if version:
-        older = [one for one in versions if Version(one) < Version(version)]
-        near = older[-1] if older else versions[0]
-    what = f"no channel has '{spec}': there are {some(versions[::-1])}"
-    return Problem((spec,), what, leaving_out(name, f"write `{name}={near}` in export_data/{OVERRIDE_FILE}"))
+    else:
+        older = [one for one in versions if version and Version(one) < Version(version)]
+        near = older[-1] if older else versions[0 if version else -1]
+        what = f"no channel has '{spec}': there are {some(versions[::-1])}"
+        otherwise = f"write `{name}={near}` in export_data/{OVERRIDE_FILE}"
+    return Problem((spec,), what, leaving_out(name, otherwise))
 
 
 def _contradiction(core: Sequence[str], out: str, pick: Callable[..., tuple[list[RepoDataRecord], str]]) -> Problem:
     """Word a contradiction: its lines, the solver's reason, and a version of one line that fits the others."""
     why = pick(*core)[1].removeprefix("Cannot solve the request because of: ")
     lines = [line.strip(" │├└─\t") for line in why.splitlines() if line.strip()]
-    told = "; ".join(lines[:SHOWN_LINES]) + (
-        f"; and {len(lines) - SHOWN_LINES} lines more" if lines[SHOWN_LINES:] else ""
-    )
+    told = "; ".join(lines[:SHOWN_LINES]) + (f"; and {len(lines) - SHOWN_LINES} lines more" * bool(lines[SHOWN_LINES:]))
     quoted = " and ".join(f"'{line}'" for line in core)
     verb = "contradict each other" if len(core) > 1 else "cannot be installed"
-    name = plain_name(out)
-    others = [spec for spec in core if spec != out]
+    name, others = plain_name(out), [spec for spec in core if spec != out]
     fits = ""
     if others and (records := pick(*others, name)[0]):
         version = next(record.version for record in records if record.name.normalized == name)
         fits = f"write `{name}={version}` in export_data/{OVERRIDE_FILE}, which fits the others"
-    advice = leaving_out(name, fits)
-    return Problem(tuple(core), f"{quoted} {verb}: {told}", advice)
+    return Problem(tuple(core), f"{quoted} {verb}: {told}", leaving_out(name, fits))

@@ -57,31 +57,24 @@ _USER = re.compile(r"(?<=//)[^\s'\"]*@")
 # Hosts of channels, indexes and repositories that everyone can read, by the domain that they are in; what is below
 # one of them counts too.
 _PUBLIC = {
-    "org": (
-        "anaconda",
-        "bioconda",
-        "bitbucket",
-        "codeberg",
-        "conda-forge",
-        "pyg",
-        "pypi",
-        "pythonhosted",
-        "pytorch",
-        "wxpython",
-        "zenodo",
-    ),
-    "com": ("anaconda", "figshare", "github", "githubusercontent", "gitlab", "googleapis", "nvidia", "openmmlab"),
-    "io": ("github", "osf", "readthedocs"),
-    "co": ("hf", "huggingface"),
-    "dev": ("jax", "prefix"),
-    "tuna.tsinghua.edu.cn": ("mirrors", "pypi"),
-    "ai": ("dgl",),
-    "aliyun.com": ("mirrors",),
-    "ustc.edu.cn": ("mirrors",),
-    "python.org": ("pypi",),
-    "net": ("sourceforge",),
+    "org": "anaconda bioconda bitbucket codeberg conda-forge pyg pypi pythonhosted pytorch wxpython zenodo",
+    "com": "anaconda figshare github githubusercontent gitlab googleapis nvidia openmmlab",
+    "io": "github osf readthedocs",
+    "co": "hf huggingface",
+    "dev": "jax prefix",
+    "tuna.tsinghua.edu.cn": "mirrors pypi",
+    "ai": "dgl",
+    "aliyun.com": "mirrors",
+    "ustc.edu.cn": "mirrors",
+    "python.org": "pypi",
+    "net": "sourceforge",
 }
-PUBLIC_HOSTS = tuple(f"{name}.{domain}" for domain, names in _PUBLIC.items() for name in names)
+_PUBLIC_HOSTS = tuple(f".{name}.{domain}" for domain, names in _PUBLIC.items() for name in names.split())
+
+
+def without_user(address: str) -> str:
+    """An address without the user, password or token before its host."""
+    return _USER.sub("", address)
 
 
 def kind_of_credential(text: str) -> str:
@@ -118,9 +111,9 @@ def private_addresses(text: str) -> dict[str, int]:
     for number, line in enumerate(text.splitlines(), 1):
         for address in _ADDRESS.findall(line.split(" #")[0] if not line.lstrip().startswith("#") else ""):
             try:
-                host = urlsplit(_USER.sub("", address) if kind_of_credential(address) else address).hostname or ""
+                host = urlsplit(without_user(address) if kind_of_credential(address) else address).hostname or ""
             except ValueError:
                 host = "an address that cannot be read"
-            if not any(host == public or host.endswith(f".{public}") for public in PUBLIC_HOSTS):
+            if not f".{host}".endswith(_PUBLIC_HOSTS):
                 found.setdefault(host, number)
     return found

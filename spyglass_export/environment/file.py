@@ -1,11 +1,10 @@
 """A conda environment file: read with its lines' places, and written with only those lines changed that must.
 
-PyYAML knows where in the text each value stands, so that a change is a splice: comments, order and quotes stay. A file
-in flow style (``dependencies: [numpy, scipy]``) or with anchors cannot be edited so and is written anew.
+Comments, order and quotes stay. A file in flow style (``dependencies: [numpy, scipy]``) is written anew.
 """
 
 import re
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,9 +12,10 @@ import yaml
 
 from spyglass_export.changes import Change
 from spyglass_export.environment import rules
-from spyglass_export.environment.kinds import refuse_other_kinds
+from spyglass_export.environment.kinds import EXPORT_IT, refuse_other_kinds
 from spyglass_export.errors import UserError
 
+# The lines from one to below another, and the text that takes their place; where it is one line, stands above it.
 _Edit = tuple[int, int, str]
 
 
@@ -25,10 +25,14 @@ class Line:
 
     part: str
     node: yaml.Node | None
-    before: str
-    after: str
+    after: str = ""
     author: bool = False
     changes: list[Change] = field(default_factory=list)
+
+    @property
+    def before(self) -> str:
+        """Its text in the file, ``""`` where it is added."""
+        return str(self.node.value) if self.node else ""
 
     @property
     def name(self) -> str:
@@ -65,8 +69,8 @@ class Document:
     text: str
     file: str
     data: dict[str, Any]
-    root: yaml.MappingNode
-    keys: dict[str, tuple[yaml.Node, yaml.Node]]
+    start: int
+    keys: dict[str, tuple[yaml.Node, yaml.Node]] = field(default_factory=dict)
     channel_nodes: list[yaml.Node] = field(default_factory=list)
     pip_item: yaml.MappingNode | None = None
     conda: list[Line] = field(default_factory=list)
@@ -86,6 +90,11 @@ class Document:
         return UserError(f"{self.place(node)}: {problem}", hint)
 
 
+def load(text: str) -> Any:
+    """The values of a YAML text, by libyaml where PyYAML has it: a lock has thousands of lines."""
+    return yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506 - both are safe
+
+
 def read(text: str, file: str) -> Document:
     """Parse a file and check its structure; byte order mark and Windows line ends are gone afterwards."""
     text = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
@@ -93,8 +102,8 @@ def read(text: str, file: str) -> Document:
     refuse_other_kinds(text, file)
     root, data = _parse_yaml(text, file)
     if not isinstance(root, yaml.MappingNode):
-        raise UserError(f"{file} is not a conda environment", "write it with `conda env export`")
-    document = Document(text, file, data, root, {})
+        raise UserError(f"{file} is not a conda environment", EXPORT_IT)
+    document = Document(text, file, data, root.start_mark.line)
     for key, value in root.value:
         if key.value in document.keys:
             raise document.error(key, f"'{key.value}' comes a second time", "merge the two: YAML keeps only the last")
@@ -102,21 +111,23 @@ def read(text: str, file: str) -> Document:
     document.channel_nodes = [node for node in _items(document, "channels") if _text(document, node)]
     for node in _items(document, "dependencies"):
         if not isinstance(node, yaml.MappingNode):
-            document.conda.append(Line("conda", node, _text(document, node), _text(document, node)))
+            document.conda.append(Line("conda", node, _text(document, node)))
         elif document.pip_item or [key.value for key, _ in node.value] != ["pip"]:
             hint = "write packages as `name=version`, and one `pip:` part for all that pip installs"
             raise document.error(node, "neither a package nor the one `pip:` part", hint)
         else:
             document.pip_item = node
             for item in _sequence(document, node.value[0][1], "pip"):
-                document.pip.append(Line("pip", item, _text(document, item), _text(document, item)))
+                document.pip.append(Line("pip", item, _text(document, item)))
     return document
 
 
 def _parse_yaml(text: str, file: str) -> tuple[yaml.Node | None, Any]:
     """Give the file's nodes, with their places, and its values; raise UserError where it is not YAML."""
     try:
-        return yaml.compose(text, yaml.SafeLoader), yaml.safe_load(text)
+        loader = yaml.SafeLoader(text)
+        root = loader.get_single_node()
+        return root, loader.construct_document(root) if root else None
     except yaml.MarkedYAMLError as error:
         # What is no `name: value` is told where it begins; YAML finds it out at the next line.
         is_key = error.context == "while scanning a simple key"
@@ -158,122 +169,97 @@ def _text(document: Document, node: yaml.Node) -> str:
     return str(node.value)
 
 
-def write(document: Document, *, name: str, channels: list[str] | None, dropped_variables: Collection[str]) -> str:
-    """Return the file's text with its lines as they are now, this name, these channels, and no ``prefix``.
-
-    ``channels`` is ``None`` where they stay as they are.
-    """
-    wanted = _wanted(document, name, channels, dropped_variables)
-    edited = _spliced(document.text, sorted(_edits(document, name, channels, dropped_variables)))
+def write(document: Document, header: Mapping[str, Any]) -> str:
+    """Return the file's text with its dependencies as they are now; all else by its keys is in ``header``."""
+    wanted = {**header, "dependencies": _dependencies(document)}
+    edited = _edited(document, header)
     try:
-        if yaml.safe_load(edited) == wanted:
+        if load(edited) == wanted:
             return edited
     except yaml.YAMLError:
         pass
-    return yaml.safe_dump(wanted, sort_keys=False, allow_unicode=True, width=float("inf"))
+    return _dump(wanted)
 
 
-def _wanted(
-    document: Document, name: str, channels: list[str] | None, dropped_variables: Collection[str]
-) -> dict[str, Any]:
-    """What the file written must hold."""
-    data = {"name": name} | document.data | {"name": name}
-    data.pop("prefix", None)
-    if channels is not None:
-        data["channels"] = channels
-    if dropped_variables:
-        data["variables"] = {key: value for key, value in data["variables"].items() if key not in dropped_variables}
-        if not data["variables"]:
-            del data["variables"]
+def _dependencies(document: Document) -> list[Any]:
     texts = {id(line.node): line.after for line in document.conda if line.node}
-    dependencies: list[Any] = []
     pip = [line.after for line in document.pip if line.after]
+    found: list[Any] = []
     at = 0
     for node in document.keys["dependencies"][1].value:
-        if node is document.pip_item:
-            dependencies += [{"pip": pip}] if pip else [] if document.pip else [{"pip": None}]
-        else:
-            dependencies += [texts[id(node)]] if texts[id(node)] else []
-            at = len(dependencies)
-    dependencies[at:at] = [line.after for line in document.conda if not line.node and line.after]
-    if pip and not document.pip_item:
-        dependencies.append({"pip": pip})
-    return {**data, "dependencies": dependencies}
+        if node is not document.pip_item:
+            found += [texts[id(node)]] if texts[id(node)] else []
+            at = len(found)
+        elif pip or not document.pip:
+            found.append({"pip": pip or None})
+    found[at:at] = [line.after for line in document.conda if not line.node and line.after]
+    return [*found, *([{"pip": pip}] if pip and not document.pip_item else [])]
 
 
-def _edits(
-    document: Document, name: str, channels: list[str] | None, dropped_variables: Collection[str]
-) -> Iterator[_Edit]:
-    """Where the text changes, as start, end and the new text between them."""
-    text, keys = document.text, document.keys
-
-    def lines_of(first: yaml.Node, last: yaml.Node) -> tuple[int, int]:
-        start = text.rfind("\n", 0, first.start_mark.index) + 1
-        return start, text.find("\n", last.end_mark.index) + 1
-
-    if "name" not in keys:
-        start = text.rfind("\n", 0, document.root.start_mark.index) + 1
-        yield start, start, f"name: {_scalar(name)}\n"
-    elif document.data["name"] != name:
-        value = keys["name"][1]
-        blank = " " if value.start_mark.index == value.end_mark.index else ""
-        yield value.start_mark.index, value.end_mark.index, blank + _scalar(name)
-    if "prefix" in keys:
-        yield *lines_of(*keys["prefix"]), ""
-    if channels is not None and channels != document.data.get("channels"):
-        listed = "".join(f"  - {_scalar(channel)}\n" for channel in channels)
-        if "channels" in keys:
-            yield *lines_of(*keys["channels"]), f"channels:\n{listed}"
-        else:
-            start, _ = lines_of(*keys["dependencies"])
-            yield start, start, f"channels:\n{listed}"
-    if dropped_variables:
-        pairs = keys["variables"][1].value
-        dropped = [pair for pair in pairs if pair[0].value in dropped_variables]
-        for pair in dropped if len(dropped) < len(pairs) else [keys["variables"]]:
-            yield *lines_of(*pair), ""
-
-    items = keys["dependencies"][1]
-    indent = " " * items.start_mark.column
-    end = lines_of(items.value[-1], items.value[-1])[1]
-    if document.pip and document.pip_item:
-        key, value = document.pip_item.value[0]
-        if not any(line.after for line in document.pip):
-            start, _ = lines_of(key, key)
-            yield start, text.find("\n", start) + 1, ""
-        yield from _line_edits(document.pip, lines_of, " " * value.start_mark.column, end)
-    elif document.pip:
-        added = "".join(f"{indent}    - {_scalar(line.after)}\n" for line in document.pip)
-        yield end, end, f"{indent}- pip:\n{added}"
-    yield from _line_edits(document.conda, lines_of, indent, lines_of(items.value[0], items.value[0])[0])
-
-
-def _line_edits(
-    lines: list[Line], lines_of: Callable[[yaml.Node, yaml.Node], tuple[int, int]], indent: str, start: int
-) -> Iterator[_Edit]:
-    """The edits of one part; what is added stands after the line before it, or else at ``start``."""
+def _edited(document: Document, header: Mapping[str, Any]) -> str:
+    """The text, edited line by line; not what it should be where a line holds more than one entry."""
+    lines = [*document.text.splitlines(keepends=True), ""]
     added: dict[int, str] = {}
-    place = min((lines_of(line.node, line.node)[0] for line in lines if line.node), default=start)
-    for line in lines:
-        if not line.node:
-            added[place] = added.get(place, "") + (f"{indent}- {_scalar(line.after)}\n" if line.after else "")
+    items = document.keys["dependencies"][1]
+    indent = " " * items.start_mark.column
+    edits = [
+        *_header_edits(document, header),
+        *_part_edits(document.conda, lines, indent, items.value[0].start_mark.line),
+    ]
+    if document.pip_item:
+        key, value = document.pip_item.value[0]
+        edits += _part_edits(document.pip, lines, " " * value.start_mark.column, _below(value))
+        if document.pip and not any(line.after for line in document.pip):
+            edits.append((key.start_mark.line, key.start_mark.line + 1, ""))
+    elif document.pip:
+        edits.append((_below(items), _below(items), f"{indent}- pip:\n"))
+        edits += _part_edits(document.pip, lines, f"{indent}    ", _below(items))
+    for start, end, text in edits:
+        if start == end:
+            added[start] = added.get(start, "") + text
+        else:
+            lines[start:end] = [text, *[""] * (end - start - 1)]
+    return "".join(added.get(number, "") + line for number, line in enumerate(lines))
+
+
+def _header_edits(document: Document, header: Mapping[str, Any]) -> Iterator[_Edit]:
+    places = {"name": document.start, "channels": document.keys["dependencies"][0].start_mark.line}
+    for key in dict.fromkeys((*document.data, *header)):
+        text = _dump({key: header[key]}) if key in header else ""
+        if key not in document.data:
+            yield places[key], places[key], text
+        elif key != "dependencies" and document.data[key] != header.get(key):
+            first, last = document.keys[key]
+            yield first.start_mark.line, _below(last), text
+
+
+def _part_edits(part: list[Line], text: list[str], indent: str, place: int) -> Iterator[_Edit]:
+    """The edits of one part; what is added stands below the line before it, or else at ``place``."""
+    place = next((line.node.start_mark.line for line in part if line.node), place)
+    for line in part:
+        if line.node is None:
+            yield place, place, f"{indent}- {_scalar(line.after)}\n" if line.after else ""
             continue
-        line_start, place = lines_of(line.node, line.node)
+        start, end, place = line.node.start_mark, line.node.end_mark, _below(line.node)
         if not line.after:
-            yield line_start, place, ""
+            yield start.line, place, ""
         elif line.after != line.before:
-            yield line.node.start_mark.index, line.node.end_mark.index, _scalar(line.after)
-    yield from ((place, place, text) for place, text in added.items())
+            whole = text[start.line]
+            yield start.line, place, f"{whole[: start.column]}{_scalar(line.after)}{whole[end.column :]}"
 
 
-def _spliced(text: str, edits: list[_Edit]) -> str:
-    pieces, done = [], 0
-    for start, end, replacement in edits:
-        pieces += [text[done:start], replacement]
-        done = end
-    return "".join(pieces) + text[done:]
+def _below(node: yaml.Node) -> int:
+    """The line below a node; that of a list in block style is marked where the next entry of the file begins."""
+    while isinstance(node, yaml.CollectionNode) and node.value and not node.flow_style:
+        last = node.value[-1]
+        node = last[1] if isinstance(last, tuple) else last
+    return int(node.end_mark.line) + 1
+
+
+def _dump(value: Any) -> str:
+    return yaml.safe_dump(value, sort_keys=False, allow_unicode=True, width=float("inf"))
 
 
 def _scalar(value: str) -> str:
     """A string as YAML writes it on one line, in quotes where it needs them."""
-    return yaml.safe_dump(value, allow_unicode=True, width=float("inf")).removesuffix("...\n").rstrip("\n")
+    return _dump(value).removesuffix("...\n").rstrip("\n")

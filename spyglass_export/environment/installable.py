@@ -4,13 +4,17 @@
 author wishes (``ENV_EXCLUDE``, environment.override.yml) and what the hub needs.
 """
 
+import gzip
 import re
-from collections.abc import Iterator, Mapping, Sequence
+import zlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from spyglass_export.changes import Change
 from spyglass_export.environment import rules
 from spyglass_export.environment.file import Document, Line, contradictions, read, write
+from spyglass_export.environment.kinds import EXPORT_IT, read_text
 from spyglass_export.environment.package_lists import BRINGS_TORCH, PYTORCH_CPU_INDEX, PYTORCH_WHEELS
 from spyglass_export.environment.systems import exported_on
 from spyglass_export.environment.variables import left_out
@@ -33,6 +37,36 @@ class Evidence(NamedTuple):
 
 
 NO_EVIDENCE = Evidence(None, ())
+_DUMPED_BY = re.compile(rb"^-- SPYGLASS VERSION: (?!None )(\S+) --", re.MULTILINE)
+
+
+def made_of(paper_dir: Path, export_data: Path, paper_id: str, exclude: Sequence[str]) -> tuple[str, dict[str, Any]]:
+    """The text of the export's environment.yml, and all else that `make_installable` takes for it but evidence.
+
+    :raises UserError: where environment.yml is missing or no text.
+    """
+    if not (paper_dir / FILE).is_file():
+        raise UserError(f"there is no {FILE} in {paper_dir}", f"Spyglass' Export writes it; or {EXPORT_IT}")
+    override = export_data / OVERRIDE_FILE
+    return read_text(paper_dir / FILE), {
+        "name": paper_id,
+        "exclude": exclude,
+        "override": read_text(override) if override.is_file() else None,
+        "spyglass_version": _spyglass_version(paper_dir),
+    }
+
+
+def _spyglass_version(paper_dir: Path) -> str:
+    """What the first lines of the dump say, as they are written together with the rows, or else a file beside it."""
+    for dump in sorted(paper_dir.glob("[!.]*.sql*")):
+        try:
+            with (gzip.open if dump.suffix.lower() == ".gz" else open)(dump, "rb") as content:
+                if version := _DUMPED_BY.search(content.read(4096)):
+                    return version[1].decode("utf-8", "replace")
+        except (OSError, EOFError, zlib.error):
+            continue  # what is wrong with it, is told where it is read
+    file = paper_dir / VERSION_FILE
+    return file.read_text(encoding="utf-8", errors="replace").strip() if file.is_file() else ""
 
 
 def make_installable(
@@ -49,39 +83,41 @@ def make_installable(
     ``name`` becomes the environment's name. ``exclude`` (``ENV_EXCLUDE``) takes packages out, by name or shell
     pattern (``jax*``), as PEP 503 compares names; ipykernel and pip stay, because the hub needs them.
 
-    ``override`` is what the author wrote in environment.override.yml. It has ``dependencies``, ``channels`` or both,
-    and wins over everything above: a package named there takes the place of those of its name in conda's and in pip's
-    part, or is added at the end; a list of channels replaces the whole list. A path such as ``-e /home/me/tool`` goes
-    by its last part, so ``tool`` replaces it. What the override holds is not changed, only checked for paths.
+    ``override`` is the text of environment.override.yml, with ``dependencies``, ``channels`` or both. It wins over
+    everything above: a package in it takes the place of those of its name in both parts, or is added; a list of
+    channels replaces the whole list. A path such as ``-e /home/me/tool`` goes by its last part, so ``tool`` replaces
+    it. What the override holds is not changed, only checked for paths.
 
     ``spyglass_version`` is the export's; Spyglass' own environment files name its folder (``..``) and no version.
     ``evidence`` is what channels told; without it, short lists decide what cannot exist on Linux.
 
-    The text returned has LF line ends. Applied to its own output, the function changes nothing and lists nothing.
+    Applied to its own output, the function changes nothing and lists nothing.
 
     :raises UserError: for YAML that is broken (with its line) or is no conda environment, and for what cannot be
         installed elsewhere whatever is done: paths on the lab's disk, development versions of unknown origin.
     """
     document = read(text, FILE)
     if not document.lines:
-        raise UserError(f"{FILE} names no dependencies", "write it anew with `conda env export`, in the environment")
-    wish = read(override, OVERRIDE_FILE) if override and re.search(r"^\s*[^#\s]", override, re.MULTILINE) else None
+        raise UserError(f"{FILE} names no dependencies", EXPORT_IT)
     channels = None
-    if wish:
+    if override and re.search(r"^\s*[^#\s]", override, re.MULTILINE):
+        wish = read(override, OVERRIDE_FILE)
         _check_override(wish)
         channels = [node.value for node in wish.channel_nodes] if "channels" in wish.keys else None
         _apply_override(document.conda, wish.conda, wish.pip, "conda")
         _apply_override(document.pip, wish.pip, wish.conda, "pip")
     around = _surroundings(document, exclude, spyglass_version, evidence)
     for line in document.lines:
-        _apply_rules(line, around)
+        rule = rules.spec_ruling if line.part == "conda" else rules.requirement_ruling
+        # Until no rule changes it, so that a second run finds nothing to do.
+        while line.after and not line.author and (ruling := rule(line.after, around)):
+            line.become(*ruling)
     _apply_hashes(document.pip)
     _add_needed(document)
     _check_places(document, channels)
-    variables = left_out(document.data.get("variables"))
-    changes = [*_header_changes(document, name, channels, variables)]
+    header, changes = _header(document.data, name, channels)
     changes += [change for line in document.lines for change in line.changes]
-    return write(document, name=name, channels=channels, dropped_variables=variables), changes
+    return write(document, header), changes
 
 
 def packages_of(content: Mapping[str, Any]) -> tuple[list[str], list[str]]:
@@ -119,7 +155,7 @@ def _apply_override(lines: list[Line], wishes: list[Line], elsewhere: list[Line]
             line.become("override", "", reason)
     for key, text in waiting.items():
         if key not in placed:
-            line = Line(part, None, "", "", author=True)
+            line = Line(part, None, author=True)
             line.become("override", text, reason)
             lines.append(line)
 
@@ -155,18 +191,11 @@ def _apply_hashes(lines: list[Line]) -> None:
             line.become("hash", without, "pip wants hashes of all packages or of none, and others here have none")
 
 
-def _apply_rules(line: Line, around: rules.Surroundings) -> None:
-    """Change a line until no rule changes it, so that a second run finds nothing to do."""
-    rule = rules.spec_ruling if line.part == "conda" else rules.requirement_ruling
-    while line.after and not line.author and (ruling := rule(line.after, around)):
-        line.become(*ruling)
-
-
 def _add_needed(document: Document) -> None:
     """Add what the hub needs and the export lacks: ipykernel, pip where pip installs something, an index."""
 
     def add(lines: list[Line], at: int, text: str, kind: str, reason: str) -> None:
-        line = Line("conda" if lines is document.conda else "pip", None, "", "")
+        line = Line("conda" if lines is document.conda else "pip", None)
         line.become(kind, text, reason)
         lines.insert(at, line)
 
@@ -226,17 +255,22 @@ def _way_out(line: Line) -> str:
     )
 
 
-def _header_changes(
-    document: Document, name: str, channels: list[str] | None, variables: Mapping[str, str]
-) -> Iterator[Change]:
-    data = document.data
+def _header(data: dict[str, Any], name: str, channels: list[str] | None) -> tuple[dict[str, Any], list[Change]]:
+    """What stands above the dependencies, as it is to be, and each change to it."""
+    header = {"name": name} | data | {"name": name}
+    changes = []
     if data.get("name") != name:
         before = "" if data.get("name") is None else str(data["name"])
-        yield Change("name", "name", before, name, "the environment and its kernel are called by PAPER_ID")
+        changes.append(Change("name", "name", before, name, "the environment and its kernel are called by PAPER_ID"))
     if "prefix" in data:
-        yield Change("prefix", "prefix", str(data["prefix"]), "", "it is a folder of the lab's machine")
+        changes.append(Change("prefix", "prefix", str(header.pop("prefix")), "", "it is a folder of the lab's machine"))
     if channels is not None and channels != data.get("channels"):
-        before = ", ".join(data.get("channels") or ())
-        yield Change("override", "channels", before, ", ".join(channels), f"{OVERRIDE_FILE} says so")
-    for variable, reason in variables.items():
-        yield Change("variable", variable, "set by the lab's environment", "", reason)
+        before, header["channels"] = ", ".join(data.get("channels") or ()), channels
+        changes.append(Change("override", "channels", before, ", ".join(channels), f"{OVERRIDE_FILE} says so"))
+    if dropped := left_out(data.get("variables")):
+        header["variables"] = {key: value for key, value in data["variables"].items() if key not in dropped}
+        if not header["variables"]:
+            del header["variables"]
+    for variable, reason in dropped.items():
+        changes.append(Change("variable", variable, "set by the lab's environment", "", reason))
+    return header, changes

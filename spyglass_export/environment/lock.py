@@ -7,6 +7,7 @@ from typing import Any
 
 import yaml
 
+from spyglass_export.environment.file import load
 from spyglass_export.environment.installable import Evidence
 from spyglass_export.files import write_text
 
@@ -32,56 +33,31 @@ class Lock:
     python: str
     glibc: str
     evidence: Evidence
-    conda: tuple[dict[str, str], ...]
-    pip: tuple[dict[str, Any], ...]
-    pip_options: tuple[str, ...]
-
-    def text(self) -> str:
-        """Word the file."""
-        data = {
-            "version": FORMAT,
-            "platform": "linux-64",
-            "glibc": self.glibc,
-            "python": self.python,
-            "source": self.source,
-            "environment": self.environment,
-            "absent": None if self.evidence.absent is None else sorted(self.evidence.absent),
-            "systems": dict(sorted(Counter(self.evidence.systems).items())),
-            "conda": list(self.conda),
-            "pip_options": list(self.pip_options),
-            "pip": list(self.pip),
-        }
-        return _HEADER + yaml.safe_dump(data, sort_keys=False, width=1000)
+    conda: list[dict[str, str]]
+    pip: list[dict[str, Any]]
+    pip_options: list[str]
 
 
 def read(export_data: Path) -> Lock | None:
     """Read the lock; None where there is none that can be used."""
-    file = export_data / FILE
     try:
-        data = yaml.safe_load(file.read_text(encoding="utf-8")) if file.is_file() else None
-        if not isinstance(data, dict) or data["version"] != FORMAT:
+        data = load((export_data / FILE).read_text(encoding="utf-8"))
+        if data["version"] != FORMAT:
             return None
-        absent = data["absent"]
-        systems = tuple(system for system, count in data["systems"].items() for _ in range(count))
-        return Lock(
-            source=data["source"],
-            environment=data["environment"],
-            python=data["python"],
-            glibc=data["glibc"],
-            evidence=Evidence(None if absent is None else frozenset(absent), systems),
-            conda=tuple(data["conda"]),
-            pip=tuple(data["pip"]),
-            pip_options=tuple(data["pip_options"]),
-        )
-    except (yaml.YAMLError, UnicodeDecodeError, KeyError, TypeError, AttributeError):
+        names = {name: data[name] for name in Lock.__dataclass_fields__ if name != "evidence"}
+        absent = None if data["absent"] is None else frozenset(data["absent"])
+        return Lock(**names, evidence=Evidence(absent, tuple(Counter(data["systems"]).elements())))
+    except (OSError, yaml.YAMLError, UnicodeDecodeError, KeyError, TypeError):
         return None
 
 
 def write(export_data: Path, lock: Lock | None) -> None:
     """Keep the lock beside environment.yml; without one, remove what is there of an earlier environment."""
-    file = export_data / FILE
-    text = lock.text() if lock else ""
-    if not text:
-        file.unlink(missing_ok=True)
-    elif not file.is_file() or file.read_text(encoding="utf-8") != text:
-        write_text(file, text)
+    if not lock:
+        (export_data / FILE).unlink(missing_ok=True)
+    elif read(export_data) != lock:
+        own = {name: value for name, value in vars(lock).items() if name != "evidence"}
+        absent, systems = lock.evidence
+        told = {"absent": None if absent is None else sorted(absent), "systems": dict(sorted(Counter(systems).items()))}
+        data = {"version": FORMAT, "platform": "linux-64"} | own | told
+        write_text(export_data / FILE, _HEADER + yaml.safe_dump(data, sort_keys=False, width=1000))

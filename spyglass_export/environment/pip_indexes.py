@@ -10,9 +10,13 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class PipConfiguration:
-    """Indexes, folders and pages of files that pip looks in, hosts that it trusts, and the CA certificates."""
+    """Indexes, folders and pages of files that pip looks in, hosts that it trusts, and the CA certificates.
 
-    indexes: tuple[str, ...]
+    ``index`` is empty where none is configured: then it is that of pip and uv themselves.
+    """
+
+    index: str = ""
+    extra_indexes: tuple[str, ...] = ()
     find_links: tuple[str, ...] = ()
     trusted_hosts: tuple[str, ...] = ()
     ca_bundle: str | None = None
@@ -20,36 +24,17 @@ class PipConfiguration:
 
 def pip_configuration(ca_bundle: Path | None = None) -> PipConfiguration:
     """Ask pip how it is configured on this machine, in its files and its environment variables."""
-    listed = _pip("config", "list")
+    command = [sys.executable, "-m", "pip", "config", "list"]
+    listed = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False).stdout
     values: dict[str, str] = {}
     # Later sections win, as they do in pip.
     for section in ("global.", "install.", ":env:."):
         for name, value in re.findall(rf"^{re.escape(section)}([\w-]+)='(.*)'$", listed, re.MULTILINE):
             values[name] = value.replace("\\n", " ")
     return PipConfiguration(
-        indexes=(
-            values.get("index-url") or os.environ.get("PIP_INDEX_URL") or _default_index(),
-            *values.get("extra-index-url", "").split(),
-        ),
+        index=values.get("index-url") or os.environ.get("PIP_INDEX_URL") or "",
+        extra_indexes=tuple(values.get("extra-index-url", "").split()),
         find_links=tuple(values.get("find-links", "").split()),
         trusted_hosts=tuple(values.get("trusted-host", "").split()),
         ca_bundle=values.get("cert") or (str(ca_bundle) if ca_bundle else None),
     )
-
-
-def _default_index() -> str:
-    """The index that pip takes where none is configured, as its help has it; empty where there is no pip."""
-    told = _pip("help", "install")
-    default = re.search(r"--index-url\b.*?\(default\s+([^\s)]+)\)", told, re.DOTALL)
-    return default[1] if default else ""
-
-
-def _pip(*arguments: str) -> str:
-    return subprocess.run(
-        [sys.executable, "-m", "pip", *arguments],
-        env={**os.environ, "COLUMNS": "200"},
-        capture_output=True,
-        text=True,
-        errors="replace",
-        check=False,
-    ).stdout

@@ -8,13 +8,15 @@ import tempfile
 import time
 import zipfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 from packaging.version import InvalidVersion, Version
 from uv import find_uv_bin
 
-from spyglass_export.environment.channels import shown, unreachable
+from spyglass_export.environment.channels import unreachable
+from spyglass_export.environment.credentials import without_user
 from spyglass_export.environment.installable import OVERRIDE_FILE
 from spyglass_export.environment.package_lists import CONDA_NAMES, GPU_ONLY, PYTORCH_CPU_INDEX
 from spyglass_export.environment.pip_indexes import PipConfiguration
@@ -25,12 +27,13 @@ from spyglass_export.environment.rules import matches, normalise, requirement_na
 MANYLINUX = (17, 28, *range(31, 41))
 # The local version by which a package of conda is told from an index's.
 OF_CONDA = "+of.conda"
+# A server that is out of reach is told at once, and git never asks for a password.
+QUICK = {"UV_HTTP_RETRIES": "1", "UV_HTTP_TIMEOUT": "10", "GIT_TERMINAL_PROMPT": "0"}
 _ADDRESS = re.compile(r"https?://[^\s'\"#;`)]+")
 _OPTION = re.compile(r"(-i|-f|--index-url|--extra-index-url|--find-links)[=\s]\s*(\S+)")
 
 
-@dataclass(frozen=True)
-class PipPackage:
+class PipPackage(NamedTuple):
     """A package that was picked: `name==version` or `name @ address`, and the SHA-256 of its files."""
 
     requirement: str
@@ -48,44 +51,43 @@ class PipPart:
     unreachable: dict[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class _Resolver:
+class _Resolver(NamedTuple):
     """A call of uv for one Python, with the packages that conda brings as files in ``wheels``."""
 
     python: str
     platform: str
     pip: PipConfiguration
     wheels: Path
-    options: tuple[str, ...]
 
-    def resolve(self, requirements: Sequence[str], brought: Sequence[str]) -> subprocess.CompletedProcess[str]:
-        """Resolve requirements, with conda's packages (`name==version`) as they are."""
-        with tempfile.TemporaryDirectory() as scratch:
-            listed, constraints = Path(scratch) / "requirements.txt", Path(scratch) / "constraints.txt"
-            options = [line for line in self.options if _OPTION.fullmatch(line) or "binary" in line]
-            listed.write_text("".join(f"{line}\n" for line in [*options, *requirements]), encoding="utf-8")
-            constraints.write_text("".join(f"{line}\n" for line in brought), encoding="utf-8")
-            index, *more = self.pip.indexes
-            places = [f"--index-url={index}", *(f"--extra-index-url={one}" for one in more)]
-            places += [f"--find-links={place}" for place in (*self.pip.find_links, str(self.wheels))]
-            places += [f"--allow-insecure-host={host}" for host in self.pip.trusted_hosts]
-            places += [f"--constraints={constraints}"] if brought else []
-            certificates = {"SSL_CERT_FILE": self.pip.ca_bundle} if self.pip.ca_bundle else {}
-            return subprocess.run(
-                [
-                    *(find_uv_bin(), "pip", "compile", str(listed), *places),
-                    *("--python", sys.executable, "--python-version", self.python, "--python-platform", self.platform),
-                    *("--index-strategy", "unsafe-best-match", "--no-config", "--no-python-downloads"),
-                    *("--generate-hashes", "--no-annotate", "--no-header", "--no-strip-extras", "--color", "never"),
-                    *(("--prerelease", "allow") if "--pre" in self.options else ()),
-                ],
-                env={**os.environ, "UV_HTTP_RETRIES": "1", "GIT_TERMINAL_PROMPT": "0", **certificates},
-                capture_output=True,
-                text=True,
-                encoding="utf-8",
-                errors="replace",
-                check=False,
-            )
+    def resolve(self, items: Sequence[str], options: Sequence[str]) -> subprocess.CompletedProcess[str]:
+        """Resolve requirements, and conda's packages (`name==version+of.conda`) as they are, with lines of options."""
+        listed, constraints = self.wheels / "requirements.txt", self.wheels / "constraints.txt"
+        taken = [line for line in options if _OPTION.fullmatch(line) or "binary" in line]
+        lines = [*taken, *(one for one in items if not one.endswith(OF_CONDA))]
+        listed.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+        brought = [one for one in items if one.endswith(OF_CONDA)]
+        constraints.write_text("".join(f"{line}\n" for line in brought), encoding="utf-8")
+        places = [f"--index-url={self.pip.index}"] if self.pip.index else []
+        places += [f"--extra-index-url={one}" for one in self.pip.extra_indexes]
+        places += [f"--find-links={place}" for place in (*self.pip.find_links, str(self.wheels))]
+        places += [f"--allow-insecure-host={host}" for host in self.pip.trusted_hosts]
+        places += [f"--constraints={constraints}"] if brought else []
+        certificates = {"SSL_CERT_FILE": self.pip.ca_bundle} if self.pip.ca_bundle else {}
+        return subprocess.run(
+            [
+                *(find_uv_bin(), "pip", "compile", str(listed), *places),
+                *("--python", sys.executable, "--python-version", self.python, "--python-platform", self.platform),
+                *("--index-strategy", "unsafe-best-match", "--no-config", "--no-python-downloads"),
+                *("--generate-hashes", "--no-annotate", "--no-header", "--no-strip-extras", "--color", "never"),
+                *(("--prerelease", "allow") if "--pre" in options else ()),
+            ],
+            env={**QUICK, **os.environ, **certificates},
+            capture_output=True,
+            text=True,
+            encoding="utf-8",
+            errors="replace",
+            check=False,
+        )
 
 
 def solve(
@@ -105,12 +107,12 @@ def solve(
     part = PipPart()
     options = [line for line in lines if line.startswith("-") and not line.startswith(("-e", "--editable"))]
     requirements = [_not_editable(line) for line in lines if line not in options]
-    silent = unreachable([found[2] for line in options if (found := _OPTION.fullmatch(line))], _file(pip.ca_bundle))
-    part.unreachable |= {shown(address): why for address, why in silent.items()}
+    own = [one for one in (pip.index, *pip.extra_indexes) if one]
+    places = [found[2] for line in options if (found := _OPTION.fullmatch(line))]
+    silent = unreachable([*own, *places], Path(pip.ca_bundle) if pip.ca_bundle else None)
+    part.unreachable = {without_user(address): why for address, why in silent.items()}
     part.options = [line for line in options if not any(address in line for address in silent)]
-    main = unreachable([one for one in pip.indexes if one], _file(pip.ca_bundle))
-    if main or not pip.indexes[0]:
-        part.unreachable |= {shown(address): why for address, why in main.items()} or {"pip's index": "there is none"}
+    if not silent.keys().isdisjoint(own):
         return part
     pinned = {requirement_name(line) for line in requirements if re.search(r"={2,3}|@", line)}
     pins = {name: version for name, version in _python_names(brought).items() if name not in pinned}
@@ -118,57 +120,54 @@ def solve(
         for name, version in pins.items():
             _write_wheel(Path(folder), name, version)
         minor = max((one for one in MANYLINUX if one <= int(glibc.split(".")[1])), default=MANYLINUX[0])
-        resolver = _Resolver(python, f"x86_64-manylinux_2_{minor}", pip, Path(folder), tuple(part.options))
-        _solve(part, resolver, requirements, pins, {normalise(name) for name in named})
+        resolver = _Resolver(python, f"x86_64-manylinux_2_{minor}", pip, Path(folder))
+        items = [*requirements, *(f"{name}=={version}{OF_CONDA}" for name, version in pins.items())]
+        _solve(part, resolver, items, {normalise(name) for name in named})
     return part
 
 
-def _solve(part: PipPart, resolver: _Resolver, requirements: list[str], pins: dict[str, str], named: set[str]) -> None:
+def _solve(part: PipPart, resolver: _Resolver, items: list[str], named: set[str]) -> None:
     """Resolve; take out what fails, one after the other, until the rest resolves."""
     deadline = time.monotonic() + SECONDS
 
-    def constraints() -> list[str]:
-        return [f"{name}=={version}{OF_CONDA}" for name, version in pins.items()]
+    def fails(some: Sequence[str]) -> bool:
+        return "No solution found" in resolver.resolve(some, part.options).stderr
 
-    while requirements and (done := resolver.resolve(requirements, constraints())).returncode:
-        why = _reason(done.stderr)
+    while any(not one.endswith(OF_CONDA) for one in items):
+        done = resolver.resolve(items, part.options)
+        if not done.returncode:
+            if not part.problems:
+                _take(part, resolver, items, done.stdout)
+            return
         if time.monotonic() > deadline:
             part.problems.append(ENDED)
             return
         if "No solution found" not in done.stderr:
-            _set_aside(part, requirements, done.stderr)
+            _set_aside(part, items, done.stderr)
             continue
-        items = [*requirements, *constraints()]
-
-        def fails(some: Sequence[str]) -> bool:
-            return "No solution found" in resolver.resolve(*_split(some)).stderr
-
-        told = [one for one in items if re.search(rf"(?<![\w-]){re.escape(_name(one))}(?![\w-])", normalise(why))]
+        why = normalise(_reason(done.stderr))
+        told = [one for one in items if re.search(rf"(?<![\w-]){re.escape(_name(one))}(?![\w-])", why)]
         core = smallest(told if fails(told) else items, fails)
-        replaced = [one for one in core if one.endswith(OF_CONDA) and _name(one) not in named]
-        if replaced:
-            del pins[_name(replaced[0])]
-            part.notes.append(f"pip replaces conda's {replaced[0].removesuffix(OF_CONDA).replace('==', ' ')}")
-            continue
-        out = next(one for one in reversed(core) if not one.endswith(OF_CONDA))
-        part.problems.append(_contradiction(resolver, core, out, _reason(resolver.resolve(*_split(core)).stderr)))
-        requirements.remove(out)
-    if requirements and not part.problems:
-        _take(part, resolver, requirements, constraints(), done.stdout)
+        out = next((one for one in core if one.endswith(OF_CONDA) and _name(one) not in named), "")
+        if out:
+            part.notes.append(f"pip replaces conda's {out.removesuffix(OF_CONDA).replace('==', ' ')}")
+        else:
+            out = next(one for one in reversed(core) if not one.endswith(OF_CONDA))
+            part.problems.append(_contradiction(part, resolver, core, out))
+        items.remove(out)
 
 
-def _take(part: PipPart, resolver: _Resolver, requirements: list[str], constraints: list[str], resolved: str) -> None:
+def _take(part: PipPart, resolver: _Resolver, items: list[str], resolved: str) -> None:
     """Take what was resolved; torch from PyTorch's index of CPU builds, whoever brought it."""
     packages = _packages(resolved)
     names = {requirement_name(package.requirement) for package in packages}
-    index = PYTORCH_CPU_INDEX.split()[1]
     if "torch" in names and any(matches(name, GPU_ONLY) for name in names) and PYTORCH_CPU_INDEX not in part.options:
-        if trouble := unreachable([index], _file(resolver.pip.ca_bundle)):
+        ca_bundle = Path(resolver.pip.ca_bundle) if resolver.pip.ca_bundle else None
+        if trouble := unreachable([PYTORCH_CPU_INDEX.split()[1]], ca_bundle):
             part.unreachable |= trouble
         else:
             part.options.append(PYTORCH_CPU_INDEX)
-            options = (*resolver.options, PYTORCH_CPU_INDEX)
-            again = replace(resolver, options=options).resolve(requirements, constraints)
+            again = resolver.resolve(items, part.options)
             packages = packages if again.returncode else _packages(again.stdout)
             part.notes.append("torch comes from PyTorch's index of CPU builds")
     cpu = [package for package in packages if not matches(requirement_name(package.requirement), GPU_ONLY)]
@@ -178,43 +177,38 @@ def _take(part: PipPart, resolver: _Resolver, requirements: list[str], constrain
     part.packages = packages
 
 
-def _set_aside(part: PipPart, requirements: list[str], error: str) -> None:
+def _set_aside(part: PipPart, items: list[str], error: str) -> None:
     """Take the requirement out that could not be looked at: its server is silent, or it must be built first."""
-    quoted = re.search(r"`([^`]+)`", error)
-    name = requirement_name(quoted[1]) if quoted else ""
-    line = next((one for one in requirements if name and requirement_name(one) == name), None)
+    found = re.search(r"`([^`]+)`", error)
+    quoted = found[1] if found else ""
+    # An index that is out of reach is quoted by an address that ends in a package's name.
+    name = "" if quoted.startswith("http") else requirement_name(quoted)
+    line = next((one for one in items if name and requirement_name(one) == name and not one.endswith(OF_CONDA)), None)
     address = _ADDRESS.search(error)
     is_network = re.search(r"dns error|sending request|resolve host|unable to access|timed out|HTTP status", error)
     if is_network and address:
-        part.unreachable[shown("/".join(address[0].split("/")[:3]))] = "it does not answer"
+        part.unreachable[without_user("/".join(address[0].split("/")[:3]))] = "it does not answer"
     elif line or not is_network:
-        what = line or (quoted[1] if quoted else "pip's part")
-        part.unreachable[what] = _reason(error)[:300]
+        part.unreachable[line or quoted or "pip's part"] = _reason(error)[:300]
     if line:
-        requirements.remove(line)
+        items.remove(line)
     else:
-        requirements.clear()
+        items.clear()
 
 
-def _contradiction(resolver: _Resolver, core: Sequence[str], out: str, why: str) -> Problem:
+def _contradiction(part: PipPart, resolver: _Resolver, core: Sequence[str], out: str) -> Problem:
     """Word a contradiction: its lines, uv's reason, and a version of one line that fits the others."""
+    why = _reason(resolver.resolve(core, part.options).stderr)
     quoted = [f"conda's {one.removesuffix(OF_CONDA)}" if one.endswith(OF_CONDA) else f"'{one}'" for one in core]
-    if "Python" in why:
-        quoted.append(f"Python {resolver.python}")
+    quoted += [f"Python {resolver.python}"] if "Python" in why else []
     verb = "contradict each other" if len(quoted) > 1 else "cannot be installed"
     name = _name(out)
-    others, brought = _split([one for one in core if one != out])
-    again = resolver.resolve([*others, name], brought)
+    again = resolver.resolve([name, *(one for one in core if one != out)], part.options)
     fits = re.search(rf"^{re.escape(name)}==([^\s\\]+)", again.stdout, re.MULTILINE)
     advice = ""
     if not again.returncode and fits and f"=={fits[1]}" not in out:
         advice = f"write `{name}=={fits[1]}` in export_data/{OVERRIDE_FILE}, which fits the others"
     return Problem(tuple(core), f"{' and '.join(quoted)} {verb}: {why}", leaving_out(name, advice))
-
-
-def _split(items: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Requirements, and the constraints that stand for conda's packages."""
-    return [one for one in items if not one.endswith(OF_CONDA)], [one for one in items if one.endswith(OF_CONDA)]
 
 
 def _name(item: str) -> str:
@@ -268,7 +262,3 @@ def _not_editable(line: str) -> str:
     target = re.sub(r"^(-e|--editable)[=\s]\s*", "", line)
     egg = re.search(r"#(?:.*&)?egg=([\w.-]+)", target)
     return f"{egg[1]} @ {target.partition('#')[0]}" if egg and target != line else target
-
-
-def _file(path: str | None) -> Path | None:
-    return Path(path) if path else None

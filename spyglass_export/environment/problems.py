@@ -1,13 +1,12 @@
 """What keeps an environment from being solved, and the smallest set of its lines that does."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from spyglass_export.environment.package_lists import NEEDED
 
 
-@dataclass(frozen=True)
-class Problem:
+class Problem(NamedTuple):
     """Lines of environment.yml that cannot be had together, or one that cannot be had; and what to do about it."""
 
     lines: tuple[str, ...]
@@ -21,15 +20,16 @@ ENDED = Problem((), "there may be more: the search was ended after a minute", ""
 
 def leaving_out(name: str, otherwise: str) -> str:
     """The advice to leave a package out, unless the hub needs it."""
-    needed = name in (*NEEDED, "python")
-    return otherwise if needed else f"{otherwise}{', or ' if otherwise else ''}leave it out: ENV_EXCLUDE={name}"
+    out = "" if name in (*NEEDED, "python") else f"leave it out: ENV_EXCLUDE={name}"
+    return ", or ".join(filter(None, (otherwise, out)))
 
 
 def smallest(lines: Sequence[str], fails: Callable[[list[str]], bool]) -> list[str]:
     """The lines that fail together and no longer do when any of them is left out; ``lines`` are known to fail."""
     kept = list(lines)
-    step = max(len(kept) // 2, 1)
-    while True:
+    step = len(kept)
+    while step > 1:
+        step = (step + 1) // 2
         start = 0
         while start < len(kept):
             fewer = kept[:start] + kept[start + step :]
@@ -37,6 +37,4 @@ def smallest(lines: Sequence[str], fails: Callable[[list[str]], bool]) -> list[s
                 kept = fewer
             else:
                 start += step
-        if step == 1:
-            return kept
-        step = max(step // 2, 1)
+    return kept

@@ -9,7 +9,8 @@ from typing import Literal
 import rattler
 from rattler.exceptions import GatewayError, SolverError
 
-from spyglass_export.environment.channels import shown, unreachable, without_platform
+from spyglass_export.environment.channels import unreachable, without_platform
+from spyglass_export.environment.credentials import without_user
 from spyglass_export.environment.installable import NO_EVIDENCE, Evidence
 from spyglass_export.environment.rules import normalise, plain_name, spec_name, version_and_build
 
@@ -26,62 +27,62 @@ LINUX_KERNEL = "5.10"
 
 
 class Channels:
-    """The channels that answer, in the order of their priority, and what py-rattler keeps of them."""
+    """The channels that can be read, in the order of their priority, and what py-rattler keeps of them.
+
+    ``names`` are those of all packages for Linux, ``lost`` the channels where a server says that there is none,
+    ``unreachable`` those that do not answer, with the reason.
+    """
 
     def __init__(self, addresses: Sequence[str], cache: Path, ca_bundle: Path | None) -> None:
-        probes = {address: f"{address}/noarch/repodata.json" for address in addresses}
-        silent = unreachable([*probes.values()], ca_bundle)
-        self.unreachable = {shown(one): silent[probe] for one, probe in probes.items() if probe in silent}
-        self.lost: list[str] = []
-        self.addresses = [address for address, probe in probes.items() if probe not in silent]
         if ca_bundle:
             os.environ["SSL_CERT_FILE"] = str(ca_bundle)  # where py-rattler looks
         self._cache = cache
         self._gateway = self._open(in_shards=True)
-
-    @property
-    def _sources(self) -> list[rattler.Channel]:
-        return [rattler.Channel(address) for address in self.addresses]
+        self.addresses: list[str] = []
+        self.lost: list[str] = []
+        self.unreachable: dict[str, str] = {}
+        self.names: frozenset[str] = frozenset()
+        silent = unreachable([f"{address}/noarch/repodata.json" for address in addresses], ca_bundle)
+        for address in addresses:
+            shown = without_user(address)
+            if why := silent.get(f"{address}/noarch/repodata.json"):
+                self.unreachable[shown] = why
+                continue
+            try:
+                self.names |= self._names(address)
+                self.addresses.append(address)
+            except GatewayError as error:
+                if "404" in str(error):
+                    self.lost.append(shown)
+                else:
+                    self.unreachable[shown] = str(error).splitlines()[0]
 
     def _open(self, *, in_shards: bool) -> rattler.Gateway:
         client = rattler.Client.default_client(max_retries=1)
         config = rattler.SourceConfig(sharded_enabled=in_shards)
         return rattler.Gateway(cache_dir=self._cache, default_config=config, client=client)
 
+    def _names(self, address: str) -> set[str]:
+        try:
+            found = asyncio.run(self._gateway.names([rattler.Channel(address)], PLATFORMS))
+        except GatewayError as error:
+            # py-rattler 0.28 takes "not modified" for a failure where a channel has its list in pieces.
+            if "304" not in str(error):
+                raise
+            self._gateway = self._open(in_shards=False)
+            found = asyncio.run(self._gateway.names([rattler.Channel(address)], PLATFORMS))
+        return {name.normalized for name in found}
+
     @property
     def are_all_known(self) -> bool:
         """Whether every channel that the environment names was looked at."""
         return not self.unreachable and not self.lost
 
-    def missing(self) -> list[str]:
-        """Take out the channels that cannot be read; give those where a server says that there is none."""
-        for address in [*self.addresses]:
-            source = rattler.Channel(address)
-            try:
-                try:
-                    asyncio.run(self._gateway.names([source], PLATFORMS))
-                except GatewayError as error:
-                    # py-rattler 0.28 takes "not modified" for a failure where a channel has its list in pieces.
-                    if "304" not in str(error):
-                        raise
-                    self._gateway = self._open(in_shards=False)
-                    asyncio.run(self._gateway.names([source], PLATFORMS))
-            except GatewayError as error:
-                if "404" in str(error):
-                    self.lost.append(shown(address))
-                else:
-                    self.unreachable[shown(address)] = str(error).splitlines()[0]
-                self.addresses.remove(address)
-        return self.lost
-
-    def names(self) -> frozenset[str]:
-        """The names of all packages for Linux, as the channels write them."""
-        return frozenset(name.normalized for name in asyncio.run(self._gateway.names(self._sources, PLATFORMS)))
-
     def records(self, names: Sequence[str], platforms: Sequence[Platform] = PLATFORMS) -> list[rattler.RepoDataRecord]:
         """All builds of the packages of these names."""
+        sources = [rattler.Channel(address) for address in self.addresses]
         try:
-            found = asyncio.run(self._gateway.query(self._sources, platforms, names, recursive=False))
+            found = asyncio.run(self._gateway.query(sources, platforms, names, recursive=False))
         except GatewayError:
             return []
         return [record for records in found for record in records]
@@ -108,7 +109,7 @@ class Channels:
         def attempt(priority: rattler.ChannelPriority) -> list[rattler.RepoDataRecord]:
             return asyncio.run(
                 rattler.solve(
-                    self._sources,
+                    [rattler.Channel(address) for address in self.addresses],
                     [self.spec(spec) for spec in specs],
                     gateway=self._gateway,
                     platforms=PLATFORMS,
@@ -131,18 +132,17 @@ def gather_evidence(channels: Channels, specs: Sequence[str]) -> Evidence:
     """Ask the channels which packages Linux does not have, and for which system the builds are that it lacks."""
     if not channels.addresses:
         return NO_EVIDENCE
-    there = {normalise(name) for name in channels.names()}
-    absent = frozenset(spec_name(spec) for spec in specs) - there - {""}
+    absent = frozenset(spec_name(spec) for spec in specs) - {normalise(name) for name in channels.names} - {""}
     builds = {spec: one for spec in specs if all(one := (spec_name(spec), *version_and_build(spec)))}
-    found = {_identity(record) for record in channels.records([plain_name(spec) for spec in builds])}
+    found = _builds(channels, [*builds], PLATFORMS)
     lacking = {spec: one for spec, one in builds.items() if one not in found}
-    systems: list[str] = []
+    systems = ["Linux"] * (len(builds) - len(lacking))
     for platform, system in OTHER_PLATFORMS.items() if lacking else ():
-        elsewhere = {_identity(record) for record in channels.records([plain_name(s) for s in lacking], [platform])}
+        elsewhere = _builds(channels, [*lacking], [platform])
         systems += [system for one in lacking.values() if one in elsewhere]
-    systems += ["Linux"] * (len(builds) - len(lacking))
-    return Evidence(None if channels.unreachable else absent, tuple(systems))
+    return Evidence(None if channels.unreachable else absent, tuple(sorted(systems)))
 
 
-def _identity(record: rattler.RepoDataRecord) -> tuple[str, str, str]:
-    return normalise(record.name.normalized), str(record.version), str(record.build)
+def _builds(channels: Channels, specs: Sequence[str], platforms: Sequence[Platform]) -> set[tuple[str, str, str]]:
+    records = channels.records([plain_name(spec) for spec in specs], platforms)
+    return {(normalise(one.name.normalized), str(one.version), str(one.build)) for one in records}

@@ -1,35 +1,25 @@
 """From the export's environment.yml to one that is installable, solved and locked: the same for check and for build."""
 
 import os
-import re
 import sys
 from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
-import yaml
 from rattler.exceptions import GatewayError
 
 from spyglass_export.changes import Change
 from spyglass_export.checksum import sha256_of
 from spyglass_export.environment import conda_part, pip_part
-from spyglass_export.environment.channels import channels_of, conda_configuration, gone
-from spyglass_export.environment.conda_part import CondaPackage, CondaPart
-from spyglass_export.environment.file import read as read_document
-from spyglass_export.environment.installable import (
-    FILE,
-    NO_EVIDENCE,
-    OVERRIDE_FILE,
-    VERSION_FILE,
-    Evidence,
-    make_installable,
-    packages_of,
-)
-from spyglass_export.environment.kinds import read_text
+from spyglass_export.environment.channels import channels_of, gone
+from spyglass_export.environment.conda_part import CondaPart
+from spyglass_export.environment.credentials import kind_of_credential
+from spyglass_export.environment.file import load
+from spyglass_export.environment.installable import FILE, Evidence, made_of, make_installable, packages_of
 from spyglass_export.environment.lock import Lock
 from spyglass_export.environment.lock import read as read_lock
-from spyglass_export.environment.pip_indexes import pip_configuration
+from spyglass_export.environment.pip_indexes import PipConfiguration, pip_configuration
 from spyglass_export.environment.pip_part import PipPart
 from spyglass_export.environment.problems import Problem
 from spyglass_export.environment.repodata import Channels, gather_evidence
@@ -41,7 +31,6 @@ from spyglass_export.settings import Settings
 OLDEST_GLIBC = "2.35"
 # Where nothing tells the environment's Python.
 USUAL_PYTHON = "3.12"
-_CREDENTIAL = re.compile(r"//[^/\s]*@|/t/[^/\s]+/|[?&](token|sig|key)=")
 
 
 @dataclass(frozen=True)
@@ -60,18 +49,6 @@ class Prepared:
     channels_answer: bool = True
 
 
-def sources(settings: Settings) -> tuple[str, dict[str, Any]]:
-    """The text of the export's environment.yml, and all else that `make_installable` takes for it but evidence."""
-    file, override = settings.spyglass_paper_dir / FILE, settings.export_data / OVERRIDE_FILE
-    version = file.with_name(VERSION_FILE)
-    return read_text(file), {
-        "name": settings.paper_id,
-        "exclude": settings.env_exclude,
-        "override": read_text(override) if override.is_file() else None,
-        "spyglass_version": read_text(version).strip() if version.is_file() else "",
-    }
-
-
 def prepare(settings: Settings, glibc: str | None = None) -> Prepared:
     """Make the export's environment installable and solve it; a lock that is of today's is taken as it is.
 
@@ -79,53 +56,59 @@ def prepare(settings: Settings, glibc: str | None = None) -> Prepared:
 
     :raises UserError: where environment.yml is missing or cannot be made installable.
     """
-    if not (settings.spyglass_paper_dir / FILE).is_file():
-        hint = "write it with `conda env export --file environment.yml` on the machine that the paper was made on"
-        raise UserError(f"there is no {FILE} in {settings.spyglass_paper_dir}", hint)
-    text, options = sources(settings)
+    text, options = made_of(settings.spyglass_paper_dir, settings.export_data, settings.paper_id, settings.env_exclude)
     last = read_lock(settings.export_data)
-    evidence = last.evidence if last else NO_EVIDENCE
     source = sha256_of(text, *(str(value) for value in options.values()))
     if last and last.source == source and glibc in (None, last.glibc):
-        installable, changes = make_installable(text, **options, evidence=evidence)
+        installable, changes = make_installable(text, **options, evidence=last.evidence)
         if sha256_of(installable) == last.environment:
-            return Prepared(installable, changes, evidence, last)
-    installable, _ = make_installable(text, **options)
-    addresses = channels_of(yaml.safe_load(installable), conda_configuration())
-    channels = Channels(addresses, _cache() / "repodata", settings.ca_bundle)
-    lost = [Problem((), f"there is no channel at {one}", "correct `channels:`") for one in channels.missing()]
-    evidence = gather_evidence(channels, [line.before for line in read_document(text, FILE).conda])
-    installable, changes = make_installable(text, **options, evidence=evidence)
-    return _solved(settings, channels, Prepared(installable, changes, evidence), source, glibc or OLDEST_GLIBC, lost)
+            return Prepared(installable, changes, last.evidence, last)
+    content = load(make_installable(text, **options)[0])
+    with ThreadPoolExecutor(1) as pool:
+        # pip takes half a second to tell
+        asked = pool.submit(pip_configuration, settings.ca_bundle) if packages_of(content)[1] else None
+        channels = Channels(channels_of(content), _cache() / "repodata", settings.ca_bundle)
+        evidence = gather_evidence(channels, packages_of(load(text))[0])
+        installable, changes = make_installable(text, **options, evidence=evidence)
+        return _solved(channels, Prepared(installable, changes, evidence), source, glibc or OLDEST_GLIBC, asked)
 
 
 def _solved(
-    settings: Settings, channels: Channels, prepared: Prepared, source: str, glibc: str, lost: list[Problem]
+    channels: Channels, prepared: Prepared, source: str, glibc: str, asked: Future[PipConfiguration] | None
 ) -> Prepared:
-    specs, requirements = packages_of(yaml.safe_load(prepared.text))
+    specs, requirements = packages_of(load(prepared.text))
     unreachable = dict(channels.unreachable)
     try:
         conda = conda_part.solve(channels, specs, glibc) if channels.addresses else CondaPart(unknown=tuple(specs))
     except GatewayError as error:
-        conda, unreachable = CondaPart(unknown=tuple(specs)), unreachable | {"a channel": str(error).splitlines()[0]}
+        conda, unreachable["a channel"] = CondaPart(unknown=tuple(specs)), str(error).splitlines()[0]
     pins = {spec_name(spec): version_and_build(spec)[0] for spec in specs}
+    python = next((one.version for one in conda.packages if one.name == "python"), pins.get("python") or USUAL_PYTHON)
     brought = {one.name: one.version for one in conda.packages if one.is_python} or {
         name: version for name, version in pins.items() if version and name != "python"
     }
-    picked = next((one.version for one in conda.packages if one.name == "python"), "")
-    python = picked or pins.get("python") or USUAL_PYTHON
     pip = PipPart()
-    if requirements:
-        configuration = pip_configuration(settings.ca_bundle)
-        pip = pip_part.solve(requirements, brought, [*pins], python=python, glibc=glibc, pip=configuration)
+    if requirements and asked:
+        pip = pip_part.solve(requirements, brought, [*pins], python=python, glibc=glibc, pip=asked.result())
     unreachable |= pip.unreachable
+    lost = [Problem((), f"there is no channel at {one}", "correct `channels:`") for one in channels.lost]
     problems = (*lost, *conda.problems, *pip.problems)
-    lock = None
-    if not problems and not unreachable and not conda.unknown:
-        lock = _lock(prepared, conda.packages, pip, source, python, glibc)
+    lock = Lock(
+        source=source,
+        environment=sha256_of(prepared.text),
+        python=python,
+        glibc=glibc,
+        evidence=prepared.evidence,
+        conda=[{key: value for key, value in one._asdict().items() if key != "is_python"} for one in conda.packages],
+        pip=[{"requirement": one.requirement, "sha256": list(one.sha256)} for one in pip.packages],
+        pip_options=pip.options,
+    )
+    # Nobody else may see a credential in an address.
+    told = "\n".join([*(one["url"] for one in lock.conda), *pip.options, *(one.requirement for one in pip.packages)])
+    is_whole = not problems and not unreachable and not conda.unknown and not kind_of_credential(told)
     return replace(
         prepared,
-        lock=lock,
+        lock=lock if is_whole else None,
         is_new=True,
         problems=problems,
         notes=tuple(pip.notes),
@@ -133,26 +116,6 @@ def _solved(
         unknown=conda.unknown,
         channels_answer=bool(channels.addresses),
     )
-
-
-def _lock(
-    prepared: Prepared, conda: tuple[CondaPackage, ...], pip: PipPart, source: str, python: str, glibc: str
-) -> Lock | None:
-    """Word the lock; None where an address in it holds a credential, which nobody else may see."""
-    lock = Lock(
-        source=source,
-        environment=sha256_of(prepared.text),
-        python=python,
-        glibc=glibc,
-        evidence=prepared.evidence,
-        conda=tuple(
-            {key: getattr(one, key) for key in ("name", "version", "build", "url", "sha256", "md5")} for one in conda
-        ),
-        pip=tuple({"requirement": one.requirement, "sha256": list(one.sha256)} for one in pip.packages),
-        pip_options=tuple(pip.options),
-    )
-    addresses = [*(one["url"] for one in lock.conda), *lock.pip_options, *(one["requirement"] for one in lock.pip)]
-    return None if any(_CREDENTIAL.search(address) for address in addresses) else lock
 
 
 def vanished(lock: Lock, ca_bundle: Path | None) -> list[str]:

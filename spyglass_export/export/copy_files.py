@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from spyglass_export.changes import Change
 from spyglass_export.checksum import sha256, sha256_of
 from spyglass_export.dump.clean import CLEANER_FORMAT, CleanDump, clean_to_folder
 from spyglass_export.dump.reading.sources import disk_error, refuse_changed, stamps
@@ -15,10 +16,9 @@ from spyglass_export.environment.installable import (
     OVERRIDE_FILE,
     VERSION_FILE,
     Evidence,
+    made_of,
     make_installable,
 )
-from spyglass_export.environment.kinds import read_text
-from spyglass_export.errors import UserError
 from spyglass_export.export.completeness import examine_export
 from spyglass_export.export.folder import PROOF_FILE, sql_files
 from spyglass_export.export.lock import only_one
@@ -69,18 +69,14 @@ def copy_files(
         with only_one(export_data, "invoke copy_files"):
             recover(export_data, _WRITTEN)
             paths = sql_files(paper_dir)
-            environment_path = paper_dir / FILE
-            if not environment_path.is_file():
-                raise UserError(
-                    f"there is no {FILE} in {paper_dir}",
-                    "Spyglass' Export writes it; or write it with `conda env export`, in the paper's environment",
-                )
-            found = examine_export(paper_dir, paths, read_text(environment_path))
+            text, options = made_of(paper_dir, export_data, paper_id, exclude)
+            found = examine_export(paper_dir, paths, text)
             if found.lost:
                 raise found.lost
             proof = read_proof(paper_dir)
+            environment, changes = make_installable(text, **options, evidence=evidence)
             copied = _copy(
-                paths, environment_path, export_data, paper_id, exclude, evidence, progress, found.version, proof
+                paths, paper_dir, export_data, paper_id, environment, changes, progress, found.version, proof
             )
             if proof and not any(table.digest for table in copied.manifest.tables):
                 found.warnings.append(NOT_OF_THIS_DUMP)
@@ -91,27 +87,16 @@ def copy_files(
 
 def _copy(
     paths: list[Path],
-    environment_path: Path,
+    paper_dir: Path,
     export_data: Path,
     paper_id: str,
-    exclude: Sequence[str],
-    evidence: Evidence,
+    environment: str,
+    changes: Sequence[Change],
     progress: Callable[[int], None] | None,
     version: str | None,
     proof: Proof | None,
 ) -> Copied:
-    override_path = export_data / OVERRIDE_FILE
-    override = read_text(override_path) if override_path.is_file() else None
-    version_path = environment_path.with_name(VERSION_FILE)
-    environment, changes = make_installable(
-        read_text(environment_path),
-        name=paper_id,
-        exclude=exclude,
-        override=override,
-        spyglass_version=version or "",
-        evidence=evidence,
-    )
-    others = (environment_path, version_path, override_path, environment_path.with_name(PROOF_FILE))
+    others = (*(paper_dir / name for name in (FILE, VERSION_FILE, PROOF_FILE)), export_data / OVERRIDE_FILE)
     read = [*paths, *(path for path in others if path.is_file())]
     last = read_manifest(export_data)
     before = stamps(paths)

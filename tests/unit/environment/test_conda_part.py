@@ -137,7 +137,7 @@ def test_a_silent_channel_is_named_and_what_it_may_have_is_no_problem(channel: S
 
 def test_an_address_without_a_channel_is_given(channel: Server, tmp_path: Path) -> None:
     channels = Channels([f"{channel.address}/lab", f"{channel.address}/nobody"], tmp_path / "cache", None)
-    assert channels.missing() == [f"{channel.address}/nobody"]
+    assert channels.lost == [f"{channel.address}/nobody"]
     assert channels.addresses == [f"{channel.address}/lab"]
     assert solve(channels, ["elsewhere"], "2.35").unknown == ("elsewhere",)
 
@@ -175,6 +175,6 @@ def test_a_channel_that_has_its_list_in_pieces_is_read_again_and_again(tmp_path:
     with served(tmp_path / "channels") as server:
         for _ in range(3):
             channels = Channels([f"{server.address}/lab"], tmp_path / "cache", None)
-            assert channels.missing() == []
+            assert channels.lost == []
             assert picked(solve(channels, ["tool"], "2.35")) == ["tool=1.0=0"]
     assert any("shards" in line for line in server.asked)

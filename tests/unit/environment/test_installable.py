@@ -510,6 +510,42 @@ def test_other_styles_of_yaml_say_the_same(text: str) -> None:
     assert make_installable(out, name="Gu2026") == (out, [])
 
 
+def test_comments_blank_lines_and_quotes_stay_where_nothing_is_changed() -> None:
+    exported = """\
+# our environment
+name: lab  # on every machine
+channels:
+  - conda-forge
+
+# what the figures need
+dependencies:
+  - "ipykernel"
+  # for the decoder
+  - jaxlib=0.4.23=cuda120py39h8c47b65_202  # a GPU's
+  - cudnn
+
+prefix: /home/jane/envs/lab
+"""
+    text, _ = make_installable(exported, name="Gu2026", override="channels: [conda-forge, lab]")
+    assert (
+        text
+        == """\
+# our environment
+name: Gu2026
+channels:
+- conda-forge
+- lab
+
+# what the figures need
+dependencies:
+  - "ipykernel"
+  # for the decoder
+  - jaxlib=0.4.23=*cpu*  # a GPU's
+
+"""
+    )
+
+
 def test_an_emptied_pip_part_goes() -> None:
     text = environment(pip=["nvidia-nccl-cu12"])
     assert make_installable(text, name="Gu2026")[0] == environment()

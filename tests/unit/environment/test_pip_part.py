@@ -28,7 +28,7 @@ def index(tmp_path: Path) -> Iterator[Server]:
 def solved(
     index: Server, lines: Sequence[str], brought: Mapping[str, str] | None = None, named: Sequence[str] = ()
 ) -> PipPart:
-    pip = PipConfiguration(indexes=(f"{index.address}/simple",))
+    pip = PipConfiguration(f"{index.address}/simple")
     return solve(lines, brought or {}, named, python="3.10.6", glibc="2.39", pip=pip)
 
 
@@ -87,7 +87,7 @@ def test_an_index_that_is_silent_is_named_without_its_password(index: Server) ->
 
 
 def test_where_pips_own_index_is_silent_nothing_is_told_of_the_packages() -> None:
-    pip = PipConfiguration(indexes=("http://127.0.0.1:1/simple",))
+    pip = PipConfiguration("http://127.0.0.1:1/simple")
     part = solve(["bokeh"], {}, [], python="3.10", glibc="2.35", pip=pip)
     assert (part.packages, part.problems, [*part.unreachable]) == ([], [], ["http://127.0.0.1:1/simple"])
 
@@ -110,5 +110,6 @@ def test_pip_says_where_it_looks(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 
     pip = pip_configuration()
 
-    assert pip.indexes == ("https://mirror.test/simple", "https://a.test/simple", "https://b.test/simple")
+    assert pip.index == "https://mirror.test/simple"
+    assert pip.extra_indexes == ("https://a.test/simple", "https://b.test/simple")
     assert (pip.find_links, pip.ca_bundle) == (("/wheels",), "/etc/ours.pem")

@@ -2,11 +2,14 @@
 
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import pytest
 
-from spyglass_export.environment import lock
+from spyglass_export.environment import lock, solving
+from spyglass_export.environment.installable import made_of, make_installable
 from spyglass_export.environment.solving import Prepared, prepare, require_solved, vanished
 from spyglass_export.errors import UserError
 from spyglass_export.settings import Settings, load
@@ -35,22 +38,38 @@ PACKAGES = [
     package("numpy", "1.24.0", "py310h1_0", PY310),
     package("win-only", "1.0", "h1_0", subdir="win-64"),
 ]
+# pip takes half a second to tell, and the answer is the same for all tests.
+pip_configuration = cache(solving.pip_configuration)
+
+
+@pytest.fixture(scope="module")
+def web(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A channel `lab`, an empty `conda-forge`, and an index."""
+    folder = tmp_path_factory.mktemp("served")
+    write_channel(folder / "lab", PACKAGES)
+    write_channel(folder / "conda-forge", [])
+    write_wheel(folder / "simple", "bokeh", "3.0", "numpy>=1.20")
+    write_wheel(folder / "simple", "numpy", "1.26.4")
+    with served(folder) as server:
+        yield server
 
 
 @pytest.fixture
-def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
-    """A channel `lab`, an empty `conda-forge`, and an index, of which conda and pip of this machine are told."""
-    write_channel(tmp_path / "served" / "lab", PACKAGES)
-    write_channel(tmp_path / "served" / "conda-forge", [])
-    write_wheel(tmp_path / "served" / "simple", "bokeh", "3.0", "numpy>=1.20")
-    write_wheel(tmp_path / "served" / "simple", "numpy", "1.26.4")
-    with served(tmp_path / "served") as web:
-        monkeypatch.setenv("CONDA_CHANNEL_ALIAS", web.address)
-        monkeypatch.setenv("PIP_INDEX_URL", f"{web.address}/simple")
-        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-        for name in ("PIP_EXTRA_INDEX_URL", "PIP_FIND_LINKS", "CONDA_CHANNELS", "CONDARC"):
-            monkeypatch.delenv(name, raising=False)
-        yield web
+def server(web: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Server:
+    """The server, of which conda and pip of this machine are told."""
+    monkeypatch.setenv("CONDA_CHANNEL_ALIAS", web.address)
+    monkeypatch.setenv("PIP_INDEX_URL", f"{web.address}/simple")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    for name in ("PIP_EXTRA_INDEX_URL", "PIP_FIND_LINKS", "CONDA_CHANNELS", "CONDARC"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(solving, "pip_configuration", pip_configuration)
+    return web
+
+
+@pytest.fixture(scope="module")
+def locked_once(web: Server) -> list[lock.Lock]:
+    """The lock of `ENVIRONMENT`, once a test has solved it."""
+    return []
 
 
 @pytest.fixture
@@ -67,6 +86,13 @@ def change(settings: Settings, before: str, after: str) -> None:
     file = settings.spyglass_paper_dir / "environment.yml"
     assert before in file.read_text()
     file.write_text(file.read_text().replace(before, after))
+
+
+def keep_first(settings: Settings, locked_once: list[lock.Lock]) -> lock.Lock:
+    """Keep the lock of `ENVIRONMENT` as an earlier command would have, solved once for all tests."""
+    locked_once += [] if locked_once else [keep(settings, prepare(settings, "2.36"))]
+    lock.write(settings.export_data, locked_once[0])
+    return locked_once[0]
 
 
 def keep(settings: Settings, prepared: Prepared) -> lock.Lock:
@@ -92,8 +118,10 @@ def test_both_parts_are_solved_and_locked(server: Server, settings: Settings) ->
     assert lock.read(settings.export_data) == locked
 
 
-def test_a_lock_is_taken_as_it_is_and_nobody_is_asked(server: Server, settings: Settings) -> None:
-    first = keep(settings, prepare(settings, "2.36"))
+def test_a_lock_is_taken_as_it_is_and_nobody_is_asked(
+    server: Server, settings: Settings, locked_once: list[lock.Lock]
+) -> None:
+    first = keep_first(settings, locked_once)
     server.asked.clear()
 
     again = prepare(settings, "2.36")
@@ -105,8 +133,10 @@ def test_a_lock_is_taken_as_it_is_and_nobody_is_asked(server: Server, settings: 
 @pytest.mark.parametrize(
     "what", ["line", "override", "exclude", "glibc", "lock damaged", "lock of another format", "spyglass version"]
 )
-def test_whatever_changes_is_solved_anew(server: Server, settings: Settings, what: str) -> None:
-    keep(settings, prepare(settings, "2.36"))
+def test_whatever_changes_is_solved_anew(
+    server: Server, settings: Settings, locked_once: list[lock.Lock], what: str
+) -> None:
+    keep_first(settings, locked_once)
     file, glibc = settings.export_data / lock.FILE, "2.36"
     if what == "line":
         change(settings, "numpy=1.23.4=py310h1_0", "numpy=1.24.0")
@@ -125,8 +155,8 @@ def test_whatever_changes_is_solved_anew(server: Server, settings: Settings, wha
     assert prepare(settings, glibc).is_new
 
 
-def test_without_a_solution_no_lock_stays(server: Server, settings: Settings) -> None:
-    keep(settings, prepare(settings, "2.36"))
+def test_without_a_solution_no_lock_stays(server: Server, settings: Settings, locked_once: list[lock.Lock]) -> None:
+    keep_first(settings, locked_once)
     change(settings, "numpy=1.23.4=py310h1_0", "numpy=9.9")
     change(settings, "- bokeh", "- bokeh==9.9")
 
@@ -141,11 +171,38 @@ def test_without_a_solution_no_lock_stays(server: Server, settings: Settings) ->
     assert "write `numpy=1.24.0`" in caught.value.hint
 
 
-def test_a_build_that_a_channel_lost_is_found(server: Server, settings: Settings, tmp_path: Path) -> None:
-    locked = keep(settings, prepare(settings, "2.36"))
+def test_a_build_that_a_channel_lost_is_found(server: Server, settings: Settings, locked_once: list[lock.Lock]) -> None:
+    locked = keep_first(settings, locked_once)
     assert vanished(locked, None) == []
-    (tmp_path / "served" / "lab" / "linux-64" / "numpy-1.23.4-py310h1_0.conda").unlink()
-    assert vanished(locked, None) == ["numpy-1.23.4-py310h1_0.conda"]
+    rebuilt = [one | {"url": one["url"].replace("numpy-1.23.4", "numpy-1.23.3")} for one in locked.conda]
+    assert vanished(replace(locked, conda=rebuilt), None) == ["numpy-1.23.3-py310h1_0.conda"]
+
+
+def test_an_unchanged_lock_is_not_written_again(
+    server: Server, settings: Settings, locked_once: list[lock.Lock]
+) -> None:
+    locked, file = keep_first(settings, locked_once), settings.export_data / lock.FILE
+    text = file.read_text()
+    file.write_text(f"{text}# the author's note\n")
+    lock.write(settings.export_data, locked)
+    assert file.read_text() == f"{text}# the author's note\n"
+
+
+@pytest.mark.parametrize("file", ["0.5.5", "0.5.4", None])
+def test_the_version_that_dots_become_is_the_dumps_for_solving_and_for_copying(
+    server: Server, settings: Settings, file: str | None
+) -> None:
+    """`spyglass_version` may be older than the dump, or missing; the lock belongs to what is copied all the same."""
+    change(settings, "    - bokeh\n", "    - -e .\n")
+    (settings.spyglass_paper_dir / "a.sql").write_text("--\n-- SPYGLASS VERSION: 0.5.5 --\n--\n")
+    if file:
+        (settings.spyglass_paper_dir / "spyglass_version").write_text(file)
+
+    prepared = prepare(settings, "2.36")
+
+    assert "- spyglass-neuro==0.5.5" in prepared.text
+    text, options = made_of(settings.spyglass_paper_dir, settings.export_data, "Gu2026", ())
+    assert make_installable(text, **options, evidence=prepared.evidence)[0] == prepared.text
 
 
 def test_what_windows_alone_has_goes_since_no_channel_has_it_for_linux(server: Server, settings: Settings) -> None:
