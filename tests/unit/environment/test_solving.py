@@ -10,6 +10,7 @@ import pytest
 
 from spyglass_export.environment import lock, solving
 from spyglass_export.environment.installable import made_of, make_installable
+from spyglass_export.environment.pip_indexes import pip_configuration
 from spyglass_export.environment.solving import Prepared, prepare, require_solved, vanished
 from spyglass_export.errors import UserError
 from spyglass_export.settings import Settings, load
@@ -39,7 +40,7 @@ PACKAGES = [
     package("win-only", "1.0", "h1_0", subdir="win-64"),
 ]
 # pip takes half a second to tell, and the answer is the same for all tests.
-pip_configuration = cache(solving.pip_configuration)
+asked_once = cache(pip_configuration)
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +63,7 @@ def server(web: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Serv
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     for name in ("PIP_EXTRA_INDEX_URL", "PIP_FIND_LINKS", "CONDA_CHANNELS", "CONDARC"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(solving, "pip_configuration", pip_configuration)
+    monkeypatch.setattr(solving, "pip_configuration", asked_once)
     return web
 
 
