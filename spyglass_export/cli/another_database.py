@@ -13,11 +13,11 @@ from spyglass_export.errors import UserError
 
 @contextmanager
 def _packages_of_merge() -> Iterator[None]:
-    """Readers install what they need, and most do not need these two."""
+    """Readers install what they need, and most do not need this one."""
     try:
         yield
     except ModuleNotFoundError as error:
-        raise UserError(f"{error.name} is not installed", "pip install pymysql sqlparse") from error
+        raise UserError(f"{error.name} is not installed", "pip install pymysql") from error
 
 
 _SERVER = {

@@ -2,10 +2,9 @@
 
 from dataclasses import replace
 
-from spyglass_export.dump.sql.create_table import Column as DefinedColumn
-from spyglass_export.dump.sql.create_table import TableDefinition, parse_table
+from spyglass_export.dump.sql.create_table import parse_table
 from spyglass_export.dump.sql.table_id import TableId
-from spyglass_export.dump.sql.tokens import Tokens, join
+from spyglass_export.dump.sql.tokens import Tokens
 from spyglass_export.merging.plan import Comparison
 from spyglass_export.merging.server import SYSTEM_SCHEMAS, Server
 from spyglass_export.merging.tables import Column, Table, in_order, text_literal
@@ -95,11 +94,12 @@ def _definition(paper: Server, name: TableId, planned: Table, ours: Table, colla
     [(_, text)] = paper.rows(f"SHOW CREATE TABLE {name.sql}")
     definition = parse_table(Tokens(text))
     tokens = definition.tokens
-    tokens[definition.name_at].text = planned.id.sql
-    for number, token in enumerate(tokens):
-        if token.word in ("COLLATE", "ENGINE"):
-            said = next(one for one in tokens[number + 1 :] if one.matters and one.text != "=")
-            said.text = "InnoDB" if token.word == "ENGINE" else _known(said.text, collations) or said.text
+    texts = tokens.texts
+    texts[definition.name_at] = planned.id.sql
+    for at, word in enumerate(tokens.words):
+        if word in ("COLLATE", "ENGINE"):
+            said = at + 2 if tokens.words[at + 1] == "=" else at + 1
+            texts[said] = "InnoDB" if word == "ENGINE" else _known(texts[said], collations) or texts[said]
     for column in definition.columns:
         key = column.name.lower()
         before, after = ours.columns[key], planned.columns[key]
@@ -107,27 +107,13 @@ def _definition(paper: Server, name: TableId, planned: Table, ours: Table, colla
             after.charset,
             after.collation,
         ):
-            _set_collation(definition, column, after)
+            for clause in column.collation_at:
+                tokens.take_out(clause)
+            end = column.arguments.stop or column.type_at
+            texts[end] += f" CHARACTER SET {after.charset} COLLATE {after.collation}"
         elif before.type != after.type:
-            tokens[column.type_at].text = after.type
-            for token in tokens[column.type_at + 1 : column.last]:
-                if token.word in ("UNSIGNED", "ZEROFILL"):
-                    token.text = ""
-    return join(tokens)
-
-
-def _set_collation(definition: TableDefinition, column: DefinedColumn, wanted: Column) -> None:
-    tokens = definition.tokens
-    skip = 0
-    for token in tokens[column.type_at + 1 : column.last]:
-        if not token.matters:
-            continue
-        if token.word in ("CHARACTER", "COLLATE", "CHARSET"):
-            skip = 3 if token.word == "CHARACTER" else 2
-        if skip:
-            token.text = ""
-            skip -= 1
-    at = column.type_at
-    if column.arguments:
-        at = next(i for i in range(column.arguments[-1] + 1, column.last) if tokens[i].text == ")")
-    tokens[at].after = f" CHARACTER SET {wanted.charset} COLLATE {wanted.collation}"
+            texts[column.type_at] = after.type
+            for at in range(column.type_at + 1, column.at.stop):
+                if tokens.words[at] in ("UNSIGNED", "ZEROFILL"):
+                    texts[at] = ""
+    return tokens.sql()

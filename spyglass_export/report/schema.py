@@ -60,7 +60,7 @@ def read_tables(schema_sql: Path) -> list[Table]:
             except NotUnderstoodError:
                 continue  # anything but a table
             primary = {
-                column.lower() for index in definition.indexes if index.kind == "PRIMARY" for column, _ in index.parts
+                part.name.lower() for index in definition.indexes if index.kind == "PRIMARY" for part in index.parts
             }
             own = definition.schema or schema
             references = tuple(

@@ -8,7 +8,7 @@ from spyglass_export.changes import Change
 from spyglass_export.dump.reading.sources import Source
 from spyglass_export.dump.sql.create_table import TableDefinition
 from spyglass_export.dump.sql.session import SessionSettings
-from spyglass_export.dump.sql.tokens import Tokens, printable, quoted, unquoted
+from spyglass_export.dump.sql.tokens import Tokens, printable, quoted, split, unquoted
 
 
 @dataclass(slots=True)
@@ -96,5 +96,4 @@ class Export:
 
 def column_names(column_list: str) -> tuple[str, ...]:
     """The names of an INSERT's list of columns, in lower case."""
-    tokens = Tokens(column_list)
-    return tuple(unquoted(tokens[at].text).lower() for at in tokens.significant if tokens[at].text != ",")
+    return tuple(unquoted(text).lower() for text in split(column_list) if text != ",")

@@ -318,7 +318,7 @@ class _SourceReader:
         self.may_wait = False
         tokens = Tokens(text + ";")
         definition = parse_table(tokens)
-        options = [token.word for token in tokens[definition.options_at :] if token.matters]
+        options = tokens.words[definition.options_at :]
         if any(word in _BEGINNINGS or (word == "SET" and before != "CHARACTER") for before, word in pairwise(options)):
             raise NotUnderstoodError
         if forms.has_client_command(tokens) or forms.reaches_out(tokens):

@@ -4,7 +4,7 @@ import re
 
 from spyglass_export.dump.reading.contents import Table
 from spyglass_export.dump.reading.sources import COPY_AGAIN, Source
-from spyglass_export.dump.sql.tokens import join, printable
+from spyglass_export.dump.sql.tokens import printable
 from spyglass_export.errors import UserError
 
 _BEGINNING = 1 << 12  # bytes in which programs say who they are
@@ -66,7 +66,7 @@ def not_of_a_dump(source: Source, offset: int, text: str) -> UserError:
 
 def two_definitions(table: Table, place: str, text: str) -> UserError:
     """The error for a table with two definitions: the first lines that differ."""
-    one, other = ([line.strip(" \t\r,;") for line in sql.split("\n")] for sql in (join(table.definition.tokens), text))
+    one, other = ([line.strip(" \t\r,;") for line in sql.split("\n")] for sql in (table.definition.tokens.sql(), text))
     first, second = (
         printable(next((line for line in lines if line not in others), "nothing more"))[:_SHOWN]
         for lines, others in ((one, other), (other, one))

@@ -8,8 +8,8 @@ gets ``utf8mb4_bin`` at once: what is alike in other scripts is more than can be
 
 import re
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from itertools import pairwise, repeat
+from collections.abc import Callable, Iterable, Iterator
+from itertools import repeat
 
 from spyglass_export.changes import Change
 from spyglass_export.dump.reading.contents import Export, Rows, Table
@@ -19,14 +19,14 @@ from spyglass_export.dump.rewriting.definitions import (
     BINARY_COLLATION,
     DEFAULT_COLLATION,
     EXACT_COLLATION,
-    generated_at,
     keeps_case,
+    place,
     rows_hold,
     target_collation,
 )
-from spyglass_export.dump.rewriting.tied_columns import Group
+from spyglass_export.dump.rewriting.tied_columns import Groups
 from spyglass_export.dump.sql.create_table import Column, Cursor, Index, TableDefinition
-from spyglass_export.dump.sql.tokens import join, printable, quoted, unquoted
+from spyglass_export.dump.sql.tokens import printable, quoted, unquoted
 from spyglass_export.errors import UserError
 
 # Bytes: https://dev.mysql.com/doc/refman/9.7/en/storage-requirements.html
@@ -66,59 +66,102 @@ def is_known(text: str) -> bool:
     return True
 
 
-Groups = Mapping[tuple[str, str, str], Group]
+class _Keys:
+    def __init__(self, definition: TableDefinition, columns: Iterable[Column]) -> None:
+        # Where nothing is said, the source may have told capitals apart.
+        self.is_told = all(definition.collation_of(column) != (None, None) for column in columns)
+
+
+class _Letters(_Keys):
+    """Keys that MySQL's own collation takes for one: they differ in accents, control characters or other scripts."""
+
+    collation = BINARY_COLLATION
+    reason = "some of its values, or of a column tied to it, may be one key otherwise: they differ in accents only"
+    form = staticmethod(fold)
+
+    @staticmethod
+    def concerns(definition: TableDefinition, column: Column) -> bool:
+        """Whether text is about to compare by other rules than it may have, under which fewer keys differ."""
+        is_the_same = definition.collation_of(column)[1] == DEFAULT_COLLATION
+        return column.is_text and not is_the_same and target_collation(definition, column) == DEFAULT_COLLATION
+
+    @staticmethod
+    def may_be_in_no_row(table: Table) -> bool:
+        """Whether what MySQL computes may hold such keys: it is made of what rows hold."""
+        return not _is_usual(table, [column.name for column in table.definition.columns if column.is_text])
+
+    def may_be_in_rows(self, table: Table, columns: list[Column]) -> bool:
+        return not (self.is_told and _is_usual(table, [column.name for column in columns]))
+
+    def may_be_in(self, values: list[bytes]) -> bool:
+        return not (self.is_told and all(map(is_usual, values)))
+
+    def is_beyond(self, texts: list[str]) -> bool:
+        """Whether it cannot be told what else MySQL takes these for."""
+        return self.is_told and not all(map(is_known, texts))
+
+
+class _Spaces(_Keys):
+    """Keys that ``utf8mb4_bin`` takes for one: they differ in spaces at their end only."""
+
+    collation = EXACT_COLLATION
+    reason = "two of its values, or of a column tied to it, differ in spaces at their end only"
+
+    @staticmethod
+    def form(text: str) -> str:
+        return text.rstrip(" ")
+
+    @staticmethod
+    def concerns(definition: TableDefinition, column: Column) -> bool:
+        """Whether spaces at the end of text count, or may, and will not any more.
+
+        They count in collations of UCA 9.0.0 and newer and in MariaDB's that say so:
+        https://dev.mysql.com/doc/refman/9.7/en/charset-binary-collations.html
+        """
+        if not column.is_text or target_collation(definition, column) != BINARY_COLLATION:
+            return False
+        character_set, collation = definition.collation_of(column)
+        return "_0900_" in collation or "_nopad_" in collation if collation else character_set in ("utf8mb4", None)
+
+    @staticmethod
+    def may_be_in_no_row(table: Table) -> bool:
+        return True
+
+    def may_be_in_rows(self, table: Table, columns: list[Column]) -> bool:
+        return True
+
+    def may_be_in(self, values: list[bytes]) -> bool:
+        return any(b" " in value for value in values)
+
+    def is_beyond(self, texts: list[str]) -> bool:
+        return False
+
+
+_Rule = _Letters | _Spaces
 
 
 def keep_apart(export: Export, groups: Groups) -> list[Change]:
     """Give ``utf8mb4_bin`` to columns whose keys may collide, and to those tied to them; widen text that grows.
 
     Keys that ``utf8mb4_bin`` takes for equal, as they differ in spaces at their end only, get ``utf8mb4_0900_bin``.
-    ``groups`` are the columns tied by foreign keys, by schema, table and column in lower case. To be called before
-    collations are taken out of the definitions. Raises `UserError` for rows dumped as bytes of another character set.
+    To be called before collations are taken out of the definitions. Raises `UserError` for rows dumped as bytes of
+    another character set.
     """
     changes: list[Change] = []
     for table in export.tables.values():
         if table.schema in export.case_sensitive:
             changes += _tell_from_database(table, table.definition)
-        changes += _keep_letters_apart(table, groups)
-    # Which columns get utf8mb4_bin is known only now.
-    for table in export.tables.values():
-        changes += _keep_spaces_apart(table, groups)
-    return changes
-
-
-def _keep_letters_apart(table: Table, groups: Groups) -> list[Change]:
-    changes: list[Change] = []
-    definition = table.definition
-    for column in definition.columns:
-        if column.type in ("ENUM", "SET") and _members_collide(table, definition, column):
-            changes += _set_collation(table, [column], groups, BINARY_COLLATION)
-    for index in definition.indexes:
-        columns = [column for column in _columns(definition, index) if _changes(definition, column)]
-        if columns and _keys_collide(table, definition, index, columns, DEFAULT_COLLATION):
-            changes += _set_collation(table, columns, groups, BINARY_COLLATION)
-    for columns in _in_unique_expressions(definition):
-        changing = [column for column in columns if _changes(definition, column)]
-        if changing and not _is_usual(table, _texts(definition)):
-            changes += _set_collation(table, changing, groups, BINARY_COLLATION)
-    _refuse_bytes(table, definition)
-    _refuse_byte_functions(table, definition)
-    texts = _growing_texts(definition)
-    if texts and not is_ascii(table):
-        changes += _widen_text(table, definition, texts)
-    return changes
-
-
-def _keep_spaces_apart(table: Table, groups: Groups) -> list[Change]:
-    changes: list[Change] = []
-    definition = table.definition
-    for index in definition.indexes:
-        columns = [column for column in _columns(definition, index) if _loses_spaces(definition, column)]
-        if columns and _keys_collide(table, definition, index, columns, BINARY_COLLATION):
-            changes += _set_collation(table, columns, groups, EXACT_COLLATION)
-    for columns in _in_unique_expressions(definition):
-        changing = [column for column in columns if _loses_spaces(definition, column)]
-        changes += _set_collation(table, changing, groups, EXACT_COLLATION)
+        for column in table.definition.columns:
+            if column.type in ("ENUM", "SET") and _members_collide(table, column):
+                changes += _set_collation(table, [column], groups, _Letters)
+        changes += _keep_keys_apart(table, groups, _Letters)
+        local = [column for column in table.definition.columns if _is_local(table.definition, column)]
+        if local:
+            _refuse_bytes(table, local)
+            _refuse_byte_functions(table, {column.name.lower() for column in local})
+            changes += _widen_text(table, [column for column in local if column.type in _TEXT_BYTES])
+    for table in export.tables.values():  # which columns get utf8mb4_bin is known only now
+        changes += _keep_keys_apart(table, groups, _Spaces)
     return changes
 
 
@@ -128,96 +171,56 @@ def _tell_from_database(table: Table, definition: TableDefinition) -> list[Chang
         definition.collation = BINARY_COLLATION
     if keeps_case(definition.character_set, definition.collation):
         return []
-    definition.tokens[definition.options_at - 1].after = f" COLLATE={DEFAULT_COLLATION}"
+    definition.tokens.texts[definition.options_at - 1] += f" COLLATE={DEFAULT_COLLATION}"
     return [Change("collation", table.where, "", f"COLLATE {DEFAULT_COLLATION}", "its database compares case by case")]
 
 
-def _texts(definition: TableDefinition) -> list[str]:
-    return [column.name for column in definition.columns if column.is_text]
-
-
-def _in_unique_expressions(definition: TableDefinition) -> Iterator[list[Column]]:
-    """The text columns that each unique index over an expression, ``UNIQUE KEY ((lower(`k`)))``, names."""
-    if all(index.kind != "UNIQUE" for index in definition.indexes):
-        return
-    cursor = Cursor(definition.tokens, definition.name_at + 1, definition.options_at)
-    while cursor.peek() is not None:
-        if not cursor.accept("UNIQUE"):
-            cursor.take()
+def _keep_keys_apart(table: Table, groups: Groups, rule: type[_Rule]) -> list[Change]:
+    changes: list[Change] = []
+    definition = table.definition
+    for index in definition.indexes:
+        if index.kind not in ("PRIMARY", "UNIQUE"):
             continue
-        while cursor.word() not in ("(", ",", ""):
-            cursor.take()
-        if cursor.word() == "(":
-            words = [definition.tokens[index].text for index in cursor.skip_parentheses()]
-            if any(before in ("", ",") and word == "(" for before, word in pairwise(["", *words])):
-                columns = [definition.column(unquoted(word)) for word in words]
-                yield [column for column in columns if column is not None and column.is_text]
+        columns = [column for part in index.parts if (column := definition.column(part.name))]
+        columns = [column for column in columns if rule.concerns(definition, column)]
+        if columns and _keys_collide(table, index, columns, rule(definition, columns)):
+            changes += _set_collation(table, columns, groups, rule)
+        if index.has_expression:  # ``UNIQUE KEY ((lower(`k`)))``
+            named = [definition.column(unquoted(definition.tokens.texts[at])) for at in index.at]
+            columns = [column for column in named if column and rule.concerns(definition, column)]
+            if columns and rule.may_be_in_no_row(table):
+                changes += _set_collation(table, columns, groups, rule)
+    return changes
 
 
-def _columns(definition: TableDefinition, index: Index) -> list[Column]:
-    """The text columns of a unique index."""
-    if index.kind not in ("PRIMARY", "UNIQUE"):
-        return []
-    columns = [definition.column(name) for name, _ in index.parts]
-    return [column for column in columns if column is not None and column.is_text]
-
-
-def _changes(definition: TableDefinition, column: Column) -> bool:
-    """Whether text is about to compare by rules under which keys may be one that were two; or that is not known."""
-    is_default = definition.collation_of(column)[1] == DEFAULT_COLLATION
-    return column.is_text and target_collation(definition, column) == DEFAULT_COLLATION and not is_default
-
-
-def _is_told(definition: TableDefinition, column: Column) -> bool:
-    """Whether the definition says how text compares; if not, that may have been as it will be."""
-    return definition.collation_of(column) != (None, None)
-
-
-def _loses_spaces(definition: TableDefinition, column: Column) -> bool:
-    """Whether spaces at the end of text count, or may, and will not any more.
-
-    They count in collations of UCA 9.0.0 and newer and in MariaDB's that say so:
-    https://dev.mysql.com/doc/refman/9.7/en/charset-binary-collations.html
-    """
-    character_set, collation = definition.collation_of(column)
-    count = "_0900_" in collation or "_nopad_" in collation if collation else character_set in ("utf8mb4", None)
-    return count and target_collation(definition, column) == BINARY_COLLATION
-
-
-def _keys_collide(
-    table: Table, definition: TableDefinition, index: Index, columns: list[Column], collation: str
-) -> bool:
-    """Whether two different keys of the rows are or may be one where ``columns`` of theirs get ``collation``."""
-    is_default = collation == DEFAULT_COLLATION
-    names = [name for name, _ in index.parts]
-    if any(generated_at(definition, column) and not rows_hold(table, column) for column in columns):
-        return not is_default or not _is_usual(table, _texts(definition))
-    # Where nothing is said, the source may have told capitals apart.
-    is_told = all(_is_told(definition, column) for column in columns)
-    if is_default and is_told and _is_usual(table, [column.name for column in columns]):
+def _keys_collide(table: Table, index: Index, columns: list[Column], rule: _Rule) -> bool:
+    """Whether two different keys of the rows are or may be one, where ``columns`` of theirs are not told apart."""
+    definition = table.definition
+    if any(column.generated and not rows_hold(table, column) for column in columns):
+        return rule.may_be_in_no_row(table)
+    if not rule.may_be_in_rows(table, columns):
         return False
+    names = [part.name for part in index.parts]
     forms = [_form_of(definition, definition.column(name)) for name in names]
-    at_risk = [place for place, form in enumerate(forms) if form is (fold if is_default else _without_end)]
-    lengths = [None if prefix is None else int(definition.tokens[prefix].text) for _, prefix in index.parts]
+    at_risk = [place for place, form in enumerate(forms) if form is rule.form]
+    lengths = [None if part.prefix_at is None else int(definition.tokens.texts[part.prefix_at]) for part in index.parts]
     # By hashes, as there may be millions: two texts of one hash would cost no more than a collation.
     odd: dict[int, int] = {}
     for rows, keys in _keys(table, names):
         for key in keys:
-            values = [text_of(key[place]) for place in at_risk]
-            if not (is_told and all(map(is_usual, values))) if is_default else b" " in b"".join(values):
+            if rule.may_be_in([text_of(key[place]) for place in at_risk]):
                 texts = _decoded(rows, key, lengths)
-                if is_default and is_told and not all(is_known(texts[place]) for place in at_risk):
+                if rule.is_beyond([texts[place] for place in at_risk]):
                     return True
                 if odd.setdefault(_folded(texts, forms), hash(texts)) != hash(texts):
                     return True
     if not odd:
         return False
-    for rows, keys in _keys(table, names):
-        for key in keys:
-            texts = _decoded(rows, key, lengths)
-            if odd.get(_folded(texts, forms), hash(texts)) != hash(texts):
-                return True
-    return False
+    return any(
+        odd.get(_folded(texts, forms), hash(texts)) != hash(texts)
+        for rows, keys in _keys(table, names)
+        for texts in (_decoded(rows, key, lengths) for key in keys)
+    )
 
 
 def _is_usual(table: Table, names: list[str]) -> bool:
@@ -243,11 +246,8 @@ def _form_of(definition: TableDefinition, column: Column | None) -> Callable[[st
     """What gives one form to all texts that are equal in the collation that the column gets."""
     if column is None or not column.is_text:
         return str
-    return {DEFAULT_COLLATION: fold, BINARY_COLLATION: _without_end}.get(target_collation(definition, column), str)
-
-
-def _without_end(text: str) -> str:
-    return text.rstrip(" ")
+    forms = {DEFAULT_COLLATION: _Letters.form, BINARY_COLLATION: _Spaces.form}
+    return forms.get(target_collation(definition, column), str)
 
 
 def _folded(key: tuple[str, ...], forms: list[Callable[[str], str]]) -> int:
@@ -255,33 +255,25 @@ def _folded(key: tuple[str, ...], forms: list[Callable[[str], str]]) -> int:
     return hash(tuple(form(part) for form, part in zip(forms, key, strict=True)))
 
 
-def _members_collide(table: Table, definition: TableDefinition, column: Column) -> bool:
-    if not _changes(definition, column):
+def _members_collide(table: Table, column: Column) -> bool:
+    definition = table.definition
+    if not _Letters.concerns(definition, column):
         return False
-    members = [definition.tokens[at].text for at in column.arguments if definition.tokens[at].text != ","]
-    texts = {table.settings.decode(text_of(table.settings.encode(member))).rstrip(" ") for member in members}
-    if _is_told(definition, column) and not all(map(is_known, texts)):
-        return True
-    return len({fold(text) for text in texts}) < len(texts)
+    members = [definition.tokens.texts[at] for at in column.arguments if definition.tokens.texts[at] != ","]
+    texts = [table.settings.decode(text_of(table.settings.encode(member))).rstrip(" ") for member in members]
+    return _Letters(definition, [column]).is_beyond(texts) or len(set(map(fold, texts))) < len(set(texts))
 
 
-def _set_collation(
-    table: Table, columns: list[Column], groups: Mapping[tuple[str, str, str], Group], collation: str
-) -> list[Change]:
-    """Let the columns and all tied to them have ``utf8mb4_bin`` or ``utf8mb4_0900_bin``."""
-    reason = "two of its values, or of a column tied to it, differ in spaces at their end only"
-    if collation == BINARY_COLLATION:
-        reason = "some of its values, or of a column tied to it, may be one key else: they differ in accents only"
+def _set_collation(table: Table, columns: list[Column], groups: Groups, rule: type[_Rule]) -> list[Change]:
+    """Let the columns and all tied to them have the collation that keeps their keys apart."""
     changes = []
     for column in columns:
-        group = groups.get((table.schema, table.name, column.name.lower()))
-        for tied_table, tied in group.columns if group else [(table, column)]:
-            definition = tied_table.definition
-            if target_collation(definition, tied) not in (collation, EXACT_COLLATION):
+        for tied, tied_table in (groups[column].columns if column in groups else {column: table}).items():
+            if target_collation(tied_table.definition, tied) not in (rule.collation, EXACT_COLLATION):
                 tied.binary = True
-                tied.collation = EXACT_COLLATION if collation == EXACT_COLLATION else tied.collation
+                tied.collation = EXACT_COLLATION if rule is _Spaces else tied.collation
                 where = tied_table.column_where(tied.name)
-                changes.append(Change("collation", where, "", f"COLLATE {collation}", reason))
+                changes.append(Change("collation", where, "", f"COLLATE {rule.collation}", rule.reason))
     return changes
 
 
@@ -290,12 +282,11 @@ def _is_local(definition: TableDefinition, column: Column) -> bool:
     return column.is_text and definition.collation_of(column)[0] not in (*_UNICODE, None, "binary")
 
 
-def _refuse_bytes(table: Table, definition: TableDefinition) -> None:
+def _refuse_bytes(table: Table, local: list[Column]) -> None:
     """Stop where ``SET NAMES binary`` gave the bytes of a character set that is about to change."""
-    local = [column for column in definition.columns if _is_local(definition, column)]
-    odd = {column.name for column in local if definition.collation_of(column)[0] in _NOT_AS_ASCII}
-    if not local or all(rows.settings.names != "binary" for rows in table.rows):
+    if all(rows.settings.names != "binary" for rows in table.rows):
         return
+    odd = {column.name for column in local if table.definition.collation_of(column)[0] in _NOT_AS_ASCII}
     for rows, block in read_values(table, [column.name for column in local]):
         for name, literals in block.items():
             text = b"".join(text_of(literal) for literal in literals if literal != b"NULL")
@@ -307,47 +298,42 @@ def _refuse_bytes(table: Table, definition: TableDefinition) -> None:
                 )
 
 
-def _refuse_byte_functions(table: Table, definition: TableDefinition) -> None:
+def _refuse_byte_functions(table: Table, local: set[str]) -> None:
     """Stop where MySQL makes something of the bytes of text, which are others in utf8mb4."""
-    local = {column.name.lower() for column in definition.columns if _is_local(definition, column)}
-    for column, call in _byte_functions(table, definition, local) if local else ():
+    for column, call in _byte_functions(table, local):
         if not is_ascii(table) and any(
             not b"".join(literals).isascii()
             for _, block in read_values(table, sorted(local))
             for literals in block.values()
         ):
-            where = table.where if column is None else f"{table.where}, column {printable(quoted(column.name))}"
             raise UserError(
-                f"{where}: {call} is made of the bytes of text, which are others in utf8mb4",
+                f"{place(table, column)}: {call} is made of the bytes of text, which are others in utf8mb4",
                 "take it out of the table's definition in the source, or make a plain column of it, and export again",
             )
 
 
-def _byte_functions(table: Table, definition: TableDefinition, local: set[str]) -> Iterator[tuple[Column | None, str]]:
+def _byte_functions(table: Table, local: set[str]) -> Iterator[tuple[Column | None, str]]:
     """Calls in the definition that take bytes of these columns, and the column that they make."""
-    if not any(token.word in _BYTE_FUNCTIONS for token in definition.tokens):
+    definition = table.definition
+    tokens = definition.tokens
+    if _BYTE_FUNCTIONS.isdisjoint(tokens.words):
         return
-    held = [generated_at(definition, column) for column in definition.columns if rows_hold(table, column)]
-    cursor = Cursor(definition.tokens, definition.name_at + 1, definition.options_at)
-    while cursor.peek() is not None:
-        name = cursor.word()
-        index = cursor.take()
-        if name in _BYTE_FUNCTIONS and cursor.word() == "(" and not any(index in generated for generated in held):
-            inside = Cursor(definition.tokens, index + 1, definition.options_at).skip_parentheses()
-            words = {unquoted(definition.tokens[at].text).lower() for at in inside}
+    held = [column.generated for column in definition.columns if rows_hold(table, column)]
+    for at in range(definition.name_at + 1, definition.options_at):
+        name = tokens.words[at]
+        if name in _BYTE_FUNCTIONS and tokens.words[at + 1] == "(" and not any(at in generated for generated in held):
+            inside = Cursor(tokens, at + 1).parentheses()
+            words = {unquoted(tokens.texts[index]).lower() for index in inside}
             if words & local and ("binary" in words or name not in ("CAST", "CONVERT")):
-                column = next((column for column in definition.columns if column.first <= index < column.last), None)
-                yield column, printable(join(definition.tokens[index : inside[-1] + 2]))
+                yield definition.column_at(at), printable(tokens.between(range(at, inside.stop + 1)))
 
 
-def _growing_texts(definition: TableDefinition) -> list[Column]:
-    return [column for column in definition.columns if column.type in _TEXT_BYTES and _is_local(definition, column)]
-
-
-def _widen_text(table: Table, definition: TableDefinition, texts: list[Column]) -> list[Change]:
+def _widen_text(table: Table, texts: list[Column]) -> list[Change]:
     """Give the next larger type to text whose values take more bytes in utf8mb4 than their type holds."""
+    if not texts or is_ascii(table):
+        return []
     longest = dict.fromkeys((column.name for column in texts), 0)
-    for rows, block in read_values(table, list(longest)) if texts else ():
+    for rows, block in read_values(table, list(longest)):
         for name, literals in block.items():
             for literal in literals:
                 if 3 * len(literal) > longest[name] and 3 * len(literal) > _TEXT_BYTES["TINYTEXT"]:
@@ -360,5 +346,5 @@ def _widen_text(table: Table, definition: TableDefinition, texts: list[Column]) 
             where = table.column_where(column.name)
             reason = f"its longest value takes {longest[column.name]} bytes in utf8mb4"
             changes.append(Change("column type", where, column.type.lower(), wider, reason))
-            definition.tokens[column.type_at].text = wider
+            table.definition.tokens.texts[column.type_at] = wider
     return changes

@@ -19,15 +19,15 @@ def rename_constraints(export: Export) -> list[Change]:
     changes = []
     taken: set[tuple[str, str, str]] = set()
     for table in export.tables.values():
+        texts = table.definition.tokens.texts
         for kind, at in table.definition.constraints:
-            token = table.definition.tokens[at]
-            name = new = unquoted(token.text)
+            name = new = unquoted(texts[at])
             if len(name) > LONGEST_NAME or (table.schema, kind, name.lower()) in taken:
                 digest = hashlib.sha256(f"{table.name}.{name}".encode("utf-8", "surrogateescape")).hexdigest()[:8]
                 number = _NUMBERED.search(name)
                 end = f"_{digest}{number.group() if number else ''}"
                 new = name.removesuffix(number.group() if number else "")[: LONGEST_NAME - len(end)] + end
-                token.text = quoted(new)
+                texts[at] = quoted(new)
                 reason = f"MySQL takes {LONGEST_NAME} characters, and each name once in a schema"
                 changes.append(Change("constraint name", table.where, printable(name), printable(new), reason))
             taken.add((table.schema, kind, new.lower()))

@@ -1,16 +1,12 @@
 """Rewrite the definitions of tables and databases, token by token, so that they load into any MySQL 8 or newer."""
 
 import re
-from collections.abc import Iterable
-from itertools import pairwise
-
-from sqlparse import tokens as types
 
 from spyglass_export.changes import Change
 from spyglass_export.dump.reading.contents import Table
 from spyglass_export.dump.sql.create_table import Column, Cursor, TableDefinition
 from spyglass_export.dump.sql.session import known_collation
-from spyglass_export.dump.sql.tokens import Token, Tokens, join, printable, quoted
+from spyglass_export.dump.sql.tokens import Tokens, printable, quoted, unquoted
 from spyglass_export.errors import UserError
 
 BINARY_COLLATION = "utf8mb4_bin"
@@ -32,6 +28,8 @@ _DROPPED_OPTIONS = {
     # Of FEDERATED, with an account in it, and of MERGE.
     "CONNECTION": "it leads to another server",
     "INSERT_METHOD": "InnoDB does not know it",
+    "UNION": "InnoDB does not know it: the rows are those of these tables",
+    "ROW_FORMAT": "its keys hold 767 bytes only",
 }
 # All others forget their rows, have them elsewhere, or are in few servers: MEMORY, BLACKHOLE, CSV, ARCHIVE, FEDERATED,
 # MERGE, NDB; Aria, ROCKSDB, TokuDB, CONNECT, SPIDER of MariaDB and Percona.
@@ -44,6 +42,7 @@ _MARIADB_ONLY = {
     ("NEXTVAL", "("): "sequences",
     ("NEXT", "VALUE"): "sequences",
 }
+_MARIADB_BEGINNINGS = {first for first, _ in _MARIADB_ONLY}
 _MARIADB_TYPES = {"UUID": "char(36)", "INET6": "varchar(39)", "INET4": "varchar(15)"}
 # https://mariadb.com/kb/en/function-differences-between-mariadb-and-mysql/
 _MARIADB_FUNCTIONS = {
@@ -56,6 +55,7 @@ _HAS_CHARACTER_SET = re.compile(
     r"(^| )_\w+ ''$|(CHARSET|CHARACTER SET)( =)? [^ ]+$|^(CONVERT|CAST) \(.* (USING|CHARSET|CHARACTER SET) [^ ]+ \)$"
 )
 _BLOB_TYPES = {"TINYTEXT", "TEXT", "MEDIUMTEXT", "LONGTEXT", "TINYBLOB", "BLOB", "MEDIUMBLOB", "LONGBLOB", "JSON"}
+_TIMES = ("DATETIME", "TIMESTAMP")
 _NOW = ("CURRENT_TIMESTAMP", "NOW", "LOCALTIME", "LOCALTIMESTAMP")
 
 
@@ -77,18 +77,6 @@ def target_collation(table: TableDefinition, column: Column) -> str:
     return BINARY_COLLATION if keeps_case(*table.collation_of(column)) else DEFAULT_COLLATION
 
 
-def take_out(tokens: list[Token], indexes: Iterable[int]) -> str:
-    """Empty these tokens and the white space before the first; what stood there, with single spaces."""
-    at = sorted(indexes)
-    text = " ".join("".join(token.text for token in tokens[at[0] : at[-1] + 1]).split())
-    for index in range(at[0], at[-1] + 1):
-        if tokens[index].type not in types.Comment or index in at:
-            tokens[index].text = ""
-    if at[0] and tokens[at[0] - 1].type is types.Whitespace:
-        tokens[at[0] - 1].text = ""
-    return text
-
-
 def rewrite_collate(tokens: Tokens, where: str, depth: int = 0) -> list[Change]:
     """``COLLATE`` in expressions, within ``depth`` parentheses at least, as columns have it now; what was changed.
 
@@ -101,35 +89,36 @@ def rewrite_collate(tokens: Tokens, where: str, depth: int = 0) -> list[Change]:
     cursor = Cursor(tokens)
     opened: list[int] = []
     start = 0  # of the call, or the parentheses, that ended last
-    while cursor.peek() is not None:
+    while word := cursor.word():
         first = cursor.at
-        if len(opened) >= depth and cursor.peek(1) and cursor.accept("COLLATE"):
+        if len(opened) >= depth and cursor.word(1) and cursor.accept("COLLATE"):
             cursor.accept("=")
-            token = tokens[cursor.take()]
-            operand = cursor.indexes[start if cursor.word(first - 1 - cursor.at) == ")" else max(0, first - 4) : first]
-            before, after = token.text, _new_collation(token.text, [tokens[index] for index in operand])
+            name = tokens.texts[cursor.take()]
+            if not name:
+                continue  # it was taken out with a generated column
+            operand = range(start if cursor.word(first - 1 - cursor.at) == ")" else max(0, first - 4), first)
+            after = _new_collation(name, [tokens.words[index] for index in operand])
             if not after:
-                before = take_out(tokens, cursor.since(first))
-            if after != before:
-                token.text = after
-                changes.append(Change("collation", where, before, after, _CHARACTER_SET_REASON))
+                name = tokens.take_out(cursor.since(first))
+            if after != name:
+                tokens.texts[cursor.at - 1] = after
+                changes.append(Change("collation", where, name, after, _CHARACTER_SET_REASON))
             continue
-        if cursor.word() == "(":
+        if word == "(":
             opened.append(max(0, first - 1))
-        elif cursor.word() == ")" and opened:
+        elif word == ")" and opened:
             start = opened.pop()
         cursor.take()
     return changes
 
 
-def _new_collation(name: str, operand: list[Token]) -> str:
+def _new_collation(name: str, operand: list[str]) -> str:
     """What stands for a collation after this operand; '' where it has to go."""
     collation = name.strip("'\"`").lower()
     known = known_collation(collation)
     if collation.startswith(("utf8mb4_", "binary")):
         return name if known == collation else known
-    words = " ".join("''" if token.type in types.String else token.word or token.text for token in operand)
-    if _HAS_CHARACTER_SET.search(words):
+    if _HAS_CHARACTER_SET.search(" ".join("''" if word.startswith(("'", '"')) else word for word in operand)):
         return name if known == collation else ""
     return BINARY_COLLATION if keeps_case(None, collation) else DEFAULT_COLLATION
 
@@ -146,36 +135,48 @@ def rewrite_table(table: Table) -> list[Change]:
     Character sets and collations go. Those that compare case by case become ``utf8mb4_bin``, so that keys that differ
     in case stay apart, and ``binary`` stays. What MySQL does not know but MariaDB writes is said in MySQL's words.
 
-    Raises `UserError` for what MySQL has nothing like, `NotUnderstoodError` for what is not SQL.
+    Raises `UserError` for what MySQL has nothing like.
     """
     definition = table.definition
     _refuse_unknown(table)
     changes, _ = _rewrite_options(definition.tokens, definition.options_at, table.where)
+    if definition.engine not in _KEPT_ENGINES:
+        definition.engine = "INNODB"
     is_case_sensitive = keeps_case(definition.character_set, definition.collation)
     for column in definition.columns:
-        where = table.column_where(column.name)
-        if column.binary or not {"CHARACTER", "CHARSET", "COLLATE", "ASCII", "UNICODE"}.isdisjoint(column.words):
-            changes += _rewrite_collation(definition, column, where, table_is_case_sensitive=is_case_sensitive)
-        changes += _rewrite_type(table, column, where)
-        if rows_hold(table, column):
-            changes += _make_plain(definition, column, where)
+        if column.collation_at or column.binary:
+            changes += _rewrite_collation(table, column, table_is_case_sensitive=is_case_sensitive)
+        if column.type in _MARIADB_TYPES:
+            at = range(column.type_at, column.type_at + 1)
+            changes.append(_replace(table, column, "column type", at, _MARIADB_TYPES[column.type], _UNKNOWN))
+        if column.default:
+            changes += _rewrite_default(table, column)
+        if column.on_update:
+            changes += _rewrite_on_update(table, column)
+        if column.generated and rows_hold(table, column):
+            before = definition.tokens.take_out(column.generated)
+            reason = "the rows hold its values, which MySQL refuses"  # as MariaDB writes them
+            changes.append(Change("generated column", table.column_where(column.name), before, "", reason))
     return changes + rewrite_collate(definition.tokens, table.where, depth=2)
 
 
 def _refuse_unknown(table: Table) -> None:
     """Stop at what only MariaDB has and MySQL has nothing like."""
     definition = table.definition
-    cursor = Cursor(definition.tokens, definition.name_at + 1)
-    words = [cursor.word(ahead) for ahead in range(len(cursor.indexes))]
-    for at, pair in enumerate(pairwise(words)):
-        if pair in _MARIADB_ONLY:
-            index = cursor.indexes[at]
-            column = next((column for column in definition.columns if column.first <= index < column.last), None)
-            place = table.where if column is None else f"{table.where}, column {printable(quoted(column.name))}"
+    words = definition.tokens.words
+    if _MARIADB_BEGINNINGS.isdisjoint(words):
+        return
+    for at in range(definition.name_at + 1, len(words) - 1):
+        if what := _MARIADB_ONLY.get((words[at], words[at + 1])):
             raise UserError(
-                f"{place}: MySQL knows no {_MARIADB_ONLY[pair]}",
+                f"{place(table, definition.column_at(at))}: MySQL knows no {what}",
                 "take that out of the table's definition in the source, and export again",
             )
+
+
+def place(table: Table, column: Column | None) -> str:
+    """The table, and the column of it where there is one, for an error."""
+    return table.where if column is None else f"{table.where}, column {printable(quoted(column.name))}"
 
 
 def rows_hold(table: Table, column: Column) -> bool:
@@ -183,76 +184,34 @@ def rows_hold(table: Table, column: Column) -> bool:
     return any(names is None or column.name.lower() in names for names in table.column_lists)
 
 
-def generated_at(table: TableDefinition, column: Column) -> list[int]:
-    """The tokens that say from what a column is generated; none for other columns."""
-    if "AS" not in column.words:
-        return []
-    cursor = Cursor(table.tokens, column.first, column.last)
-    while cursor.peek() is not None:
-        first = cursor.at
-        cursor.accept("GENERATED", "ALWAYS")
-        if cursor.word(1) == "(" and cursor.accept("AS"):
-            cursor.skip_parentheses()
-            cursor.accept("VIRTUAL") or cursor.accept("STORED") or cursor.accept("PERSISTENT")
-            return cursor.since(first)
-        if cursor.word() == "(":
-            cursor.skip_parentheses()
-        elif cursor.at == first:
-            cursor.take()
-    return []
-
-
-def _make_plain(table: TableDefinition, column: Column, where: str) -> list[Change]:
-    """MariaDB writes the values of generated columns too; MySQL takes them for plain columns only."""
-    generated = generated_at(table, column)
-    if not generated:
-        return []
-    before = take_out(table.tokens, generated)
-    return [Change("generated column", where, before, "", "the rows hold its values, which MySQL refuses")]
-
-
 def _rewrite_options(tokens: Tokens, start: int, where: str) -> tuple[list[Change], bool]:
     """Options of a table, its partitions, or a database; whether the default collation has become ``utf8mb4_bin``."""
     changes: list[Change] = []
-    found: list[list[int]] = []
+    found: list[range] = []
     said: dict[str, str] = {}
     cursor = Cursor(tokens, start)
-
-    def leave_out(first: int, reason: str, shown: str = "") -> None:
-        before = take_out(tokens, cursor.since(first))
-        changes.append(Change("table option", where, shown or printable(before), "", reason))
-
-    while cursor.peek() is not None:
+    while cursor.word():
         first = cursor.at
         cursor.accept("DEFAULT")
-        word = cursor.word()
+        word = unquoted(cursor.word()).upper()  # MariaDB quotes options that are its own
         if cursor.accept("CHARACTER", "SET") or cursor.accept("CHARSET") or cursor.accept("COLLATE"):
-            cursor.accept("=")
-            said["COLLATE" if word == "COLLATE" else "CHARSET"] = tokens[cursor.take()].text.strip("'\"`").lower()
+            said["COLLATE" if word == "COLLATE" else "CHARSET"] = cursor.plain()
             found.append(cursor.since(first))
-        elif word in _DROPPED_OPTIONS or cursor.word(1) == "DIRECTORY":
+        elif cursor.accept("ENGINE"):
+            cursor.accept("=")
+            engine = tokens.texts[cursor.take()]
+            if engine.strip("'\"`").upper() not in _KEPT_ENGINES:
+                tokens.texts[cursor.at - 1] = "InnoDB"
+                reason = "it forgets its rows, has them elsewhere, or is not in MySQL"
+                changes.append(Change("storage engine", where, engine, "InnoDB", reason))
+        elif why := _why_to_drop(word, cursor):
             cursor.take()
             cursor.accept("DIRECTORY")
             cursor.accept("=")
-            cursor.take()
-            leave_out(first, _DROPPED_OPTIONS.get(word, _SOURCE_ONLY), "CONNECTION" if word == "CONNECTION" else "")
-        elif word == "UNION" and cursor.word(1 + (cursor.word(1) == "=")) == "(":
-            cursor.take()
-            cursor.accept("=")
-            cursor.skip_parentheses()
-            leave_out(first, "InnoDB does not know it: the rows are those of these tables")
-        elif word == "ROW_FORMAT" and cursor.word(1 + (cursor.word(1) == "=")) in _SMALL_ROW_FORMATS:
-            cursor.take()
-            cursor.accept("=")
-            cursor.take()
-            leave_out(first, "its keys hold 767 bytes only")
-        elif cursor.accept("ENGINE"):
-            cursor.accept("=")
-            engine = tokens[cursor.take()]
-            if engine.text.strip("'\"`").upper() not in _KEPT_ENGINES:
-                reason = "it forgets its rows, has them elsewhere, or is not in MySQL"
-                changes.append(Change("storage engine", where, engine.text, "InnoDB", reason))
-                engine.text = "InnoDB"
+            cursor.step()
+            before = printable(tokens.take_out(cursor.since(first)))
+            shown = word if word == "CONNECTION" else before  # there is an account in it
+            changes.append(Change("table option", where, shown, "", why))
         else:
             cursor.take()
     is_case_sensitive = keeps_case(said.get("CHARSET"), said.get("COLLATE"))
@@ -260,123 +219,79 @@ def _rewrite_options(tokens: Tokens, start: int, where: str) -> tuple[list[Chang
     return changes + _replace_collation(tokens, found, after, where), is_case_sensitive
 
 
-def _replace_collation(tokens: Tokens, found: list[list[int]], after: str, where: str) -> list[Change]:
+def _why_to_drop(option: str, cursor: Cursor) -> str | None:
+    if cursor.word(1) == "DIRECTORY":
+        return _SOURCE_ONLY
+    value = cursor.word(2 if cursor.word(1) == "=" else 1)
+    if (option == "UNION" and value != "(") or (option == "ROW_FORMAT" and value not in _SMALL_ROW_FORMATS):
+        return None
+    return _DROPPED_OPTIONS.get(option)
+
+
+def _replace_collation(tokens: Tokens, found: list[range], after: str, where: str) -> list[Change]:
     """Take out the clauses ``found``, and put ``after`` in the place of the last."""
     if not found:
         return []
-    before = [take_out(tokens, indexes) for indexes in found[:-1]]
-    last = found[-1][0]
-    space = tokens[last - 1].text
-    before.append(take_out(tokens, found[-1]))
-    if after:
-        tokens[last - 1].text = space
-        tokens[last].text = after
+    before = [tokens.take_out(at) for at in found[:-1]]
+    before.append(tokens.replace(found[-1], after) if after else tokens.take_out(found[-1]))
     text = " ".join(before)
     return [] if text == after else [Change("character set", where, text, after, _CHARACTER_SET_REASON)]
 
 
-def _rewrite_collation(
-    table: TableDefinition, column: Column, where: str, *, table_is_case_sensitive: bool
-) -> list[Change]:
+def _rewrite_collation(table: Table, column: Column, *, table_is_case_sensitive: bool) -> list[Change]:
     if "binary" in (column.character_set, column.collation):
         return []
-    cursor = Cursor(table.tokens, column.first, column.last)
-    cursor.at = cursor.indexes.index(column.arguments[-1] if column.arguments else column.type_at) + 1
-    found: list[list[int]] = []
-    while (token := cursor.peek()) is not None:
-        first = cursor.at
-        if token.text == "(":
-            cursor.skip_parentheses()
-        elif cursor.accept("CHARACTER", "SET") or cursor.accept("CHARSET") or cursor.accept("COLLATE"):
-            cursor.accept("=")
-            cursor.take()
-            found.append(cursor.since(first))
-        elif column.is_text and (cursor.accept("BINARY") or cursor.accept("ASCII") or cursor.accept("UNICODE")):
-            found.append(cursor.since(first))
-        else:
-            cursor.take()
-    collation = target_collation(table, column)
-    if not found:
-        if column.binary:
-            end = cursor.indexes[cursor.indexes.index(column.arguments[-1]) + 1] if column.arguments else column.type_at
-            table.tokens[end].after = f" COLLATE {collation}"
+    tokens = table.definition.tokens
+    collation = target_collation(table.definition, column)
+    if not column.collation_at:  # its keys are kept apart
+        tokens.texts[column.arguments.stop or column.type_at] += f" COLLATE {collation}"
         return []
     is_default = collation == DEFAULT_COLLATION and not table_is_case_sensitive
-    return _replace_collation(table.tokens, found, "" if is_default else f"COLLATE {collation}", where)
+    after = "" if is_default else f"COLLATE {collation}"
+    return _replace_collation(tokens, column.collation_at, after, table.column_where(column.name))
 
 
-def _rewrite_type(table: Table, column: Column, where: str) -> list[Change]:
-    """MariaDB's types, and its defaults that MySQL wants in parentheses."""
-    changes = []
-    tokens = table.definition.tokens
-    if column.type in _MARIADB_TYPES:
-        token = tokens[column.type_at]
-        changes.append(Change("column type", where, token.text, _MARIADB_TYPES[column.type], _UNKNOWN))
-        token.text = _MARIADB_TYPES[column.type]
-    if {"DEFAULT", "ON"}.isdisjoint(column.words):
-        return changes
-    cursor = Cursor(tokens, column.first, column.last)
-    while cursor.peek() is not None:
-        if cursor.word() == "(":
-            cursor.skip_parentheses()
-        elif cursor.accept("DEFAULT"):
-            changes += _rewrite_default(table, column, cursor, where)
-        elif cursor.accept("ON", "UPDATE"):
-            changes += _rewrite_on_update(table, column, cursor, where)
-        else:
-            cursor.take()
-    return changes
+def _replace(table: Table, column: Column, kind: str, at: range, after: str, reason: str) -> Change:
+    before = table.definition.tokens.replace(at, after)
+    return Change(kind, table.column_where(column.name), before, after, reason)
 
 
-def _precision(table: Table, arguments: list[int]) -> str:
-    return "".join(table.definition.tokens[at].text for at in arguments) or "0"
+def _digits(table: Table, arguments: range) -> str:
+    return "".join(table.definition.tokens.texts[at] for at in arguments) or "0"
 
 
-def _rewrite_default(table: Table, column: Column, cursor: Cursor, where: str) -> list[Change]:
-    tokens = table.definition.tokens
-    start = cursor.at
-    word = cursor.word()
+def _is_taken(table: Table, column: Column, time: range) -> bool:
+    """Whether MySQL takes a call such as ``NOW(6)`` for the column: for two types, with the column's own digits."""
+    return column.type in _TIMES and _digits(table, time[2:-1]) == _digits(table, column.arguments)
+
+
+def _rewrite_default(table: Table, column: Column) -> list[Change]:
+    """Put what MySQL takes in parentheses only into parentheses: MariaDB writes none."""
+    words = table.definition.tokens.words
+    word = words[column.default[0]]
+    is_call = words[column.default[0] + 1] == "("
     if word in ("NULL", "("):
         return []
-    cursor.take()
-    call = cursor.skip_parentheses() if (is_call := cursor.word() == "(") else []
     if is_call and word in _MARIADB_FUNCTIONS:
         raise UserError(
-            f"{where}: MySQL knows no function {word.lower()}(), which its default calls",
+            f"{table.column_where(column.name)}: MySQL knows no function {word.lower()}(), which its default calls",
             "change the column's default in the source, and export again",
         )
-    if word in _NOW:  # MariaDB takes it for any type, MySQL for these two at the column's own precision
-        if column.type in ("DATETIME", "TIMESTAMP") and _precision(table, call) == _precision(table, column.arguments):
-            return []
-    elif not is_call:
-        if column.type not in _BLOB_TYPES:
-            return []
-        if cursor.word(-1).startswith("_") or cursor.word(-1) in "-+":
-            cursor.take()
-    taken = cursor.since(start)
-    before = join(tokens[taken[0] : taken[-1] + 1])
-    tokens[taken[0]].before, tokens[taken[-1]].after = "(", ")"
-    return [Change("default", where, before, f"({before})", "MySQL wants an expression in parentheses")]
+    is_plain = not is_call and column.type not in _BLOB_TYPES
+    if _is_taken(table, column, column.default) if word in _NOW else is_plain:
+        return []
+    after = f"({table.definition.tokens.between(column.default)})"
+    return [_replace(table, column, "default", column.default, after, "MySQL wants an expression in parentheses")]
 
 
-def _rewrite_on_update(table: Table, column: Column, cursor: Cursor, where: str) -> list[Change]:
+def _rewrite_on_update(table: Table, column: Column) -> list[Change]:
     """MySQL wants the column's own precision there; a time that is set with more digits is the same time."""
-    tokens = table.definition.tokens
-    start = cursor.at
-    if cursor.word() not in _NOW:
+    if table.definition.tokens.words[column.on_update[0]] not in _NOW or _is_taken(table, column, column.on_update):
         return []
-    cursor.take()
-    call = cursor.skip_parentheses() if cursor.word() == "(" else []
-    precision = _precision(table, column.arguments)
-    if _precision(table, call) == precision and column.type in ("DATETIME", "TIMESTAMP"):
-        return []
-    if column.type not in ("DATETIME", "TIMESTAMP"):
+    if column.type not in _TIMES:
         raise UserError(
-            f"{where}: MySQL sets no {column.type.lower()} ON UPDATE",
+            f"{table.column_where(column.name)}: MySQL sets no {column.type.lower()} ON UPDATE",
             "take ON UPDATE out of the column's definition in the source, and export again",
         )
-    taken = cursor.since(start)
-    before = take_out(tokens, taken)
-    tokens[taken[0]].text = after = f"CURRENT_TIMESTAMP({precision})"
-    tokens[taken[0]].before = " "
-    return [Change("on update", where, before, after, "MySQL wants the column's own precision")]
+    after = f"CURRENT_TIMESTAMP({_digits(table, column.arguments)})"
+    return [_replace(table, column, "on update", column.on_update, after, "MySQL wants the column's own precision")]

@@ -23,7 +23,7 @@ def keep_error_values(export: Export) -> list[Change]:
             found.update(name for name, literals in block.items() if b"''" in literals)
         for column in columns:
             if column.name in found:
-                definition.tokens[column.arguments[-1]].after = ",''"
+                definition.tokens.texts[column.arguments[-1]] += ",''"
                 reason = "rows hold it, as a server that is not strict stores what is no member"
                 changes.append(Change("enum member", table.column_where(column.name), "", "''", reason))
     return changes
@@ -32,5 +32,5 @@ def keep_error_values(export: Export) -> list[Change]:
 def _lacks_empty(definition: TableDefinition, column: Column) -> bool:
     if column.type != "ENUM":
         return False
-    members = (definition.tokens[at].text for at in column.arguments if definition.tokens[at].text != ",")
+    members = (definition.tokens.texts[at] for at in column.arguments if definition.tokens.texts[at] != ",")
     return all(text_of(member.encode("utf-8", "surrogateescape")).strip(b" ") for member in members)

@@ -2,7 +2,6 @@
 
 from spyglass_export.changes import Change
 from spyglass_export.dump.reading.contents import Export
-from spyglass_export.dump.reading.sources import COPY_AGAIN
 from spyglass_export.dump.rewriting.collations import keep_apart
 from spyglass_export.dump.rewriting.constraints import rename_constraints
 from spyglass_export.dump.rewriting.definitions import read_database_options, rewrite_table
@@ -11,9 +10,7 @@ from spyglass_export.dump.rewriting.keys import fit_lengths
 from spyglass_export.dump.rewriting.programs import rewrite_programs
 from spyglass_export.dump.rewriting.tied_columns import tied_columns
 from spyglass_export.dump.rewriting.values_at_limits import keep_values_at_limits
-from spyglass_export.dump.sql.create_table import NotUnderstoodError
 from spyglass_export.dump.sql.tokens import printable, quoted
-from spyglass_export.errors import UserError
 
 
 def rewrite_export(export: Export) -> None:
@@ -33,9 +30,6 @@ def rewrite_export(export: Export) -> None:
     changes += keep_apart(export, groups) + keep_error_values(export) + keep_values_at_limits(export)
     changes += rename_constraints(export)
     for table in export.tables.values():
-        try:
-            changes += rewrite_table(table)
-        except NotUnderstoodError as error:
-            raise UserError(f"{table.place}: the definition of {table.where} is not SQL", COPY_AGAIN) from error
+        changes += rewrite_table(table)
     changes += fit_lengths(export, groups) + program_changes
     export.changes.update(dict.fromkeys(changes))

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from spyglass_export.changes import Change
 from spyglass_export.dump.reading.contents import Export, Program
 from spyglass_export.dump.reading.export import SYSTEM_SCHEMAS
-from spyglass_export.dump.rewriting.definitions import rewrite_collate, take_out
+from spyglass_export.dump.rewriting.definitions import rewrite_collate
 from spyglass_export.dump.sql.create_table import Cursor
-from spyglass_export.dump.sql.tokens import join, printable, quoted, unquoted, without_empty_marks
+from spyglass_export.dump.sql.tokens import printable, quoted, unquoted
 from spyglass_export.errors import UserError
 
 _KINDS = ("VIEW", "TRIGGER", "PROCEDURE", "FUNCTION", "EVENT")
@@ -50,22 +50,20 @@ def _rewrite(program: Program) -> list[Change]:
     where = program.where
     changes = rewrite_collate(program.tokens, where)
     cursor = Cursor(program.tokens)
-    while cursor.peek() is not None and cursor.word() not in _KINDS:  # after that, a definer is another name
+    while cursor.word() and cursor.word() not in _KINDS:  # after that, a definer is another name
         first = cursor.at
         if cursor.accept("DEFINER", "="):
             cursor.take()
             if cursor.accept("@"):
                 cursor.take()
-            elif cursor.accept("(", ")"):
-                pass
-            before = take_out(program.tokens, cursor.since(first))
+            cursor.accept("(", ")")
+            before = program.tokens.take_out(cursor.since(first))
             changes.append(Change("definer", where, before, "", "the account exists on the source server only"))
         else:
             cursor.take()
     if program.kind == "EVENT":
         changes += _stop_event(program, cursor)
-    program.tokens[:] = without_empty_marks(program.tokens)
-    summary = printable(join(program.tokens))[:200]
+    summary = printable(program.tokens.sql())[:200]
     reason = "executed after all rows are there"
     return [*changes, Change("kept for the end", where, summary, "after.sql", reason)]
 
@@ -73,15 +71,12 @@ def _rewrite(program: Program) -> list[Change]:
 def _stop_event(program: Program, cursor: Cursor) -> list[Change]:
     """An event of the lab, such as one that deletes old rows, is there to be read and not to be run."""
     while cursor.word() not in ("ENABLE", "DISABLE", "COMMENT", "DO", ""):
-        if cursor.word() == "(":
-            cursor.skip_parentheses()
-        else:
-            cursor.take()
+        cursor.step()
     word = cursor.word()
     if word in ("", "DISABLE"):
         return []
-    token = program.tokens[cursor.take()]
-    token.text = "DISABLE" if word == "ENABLE" else f"DISABLE {token.text}"
+    texts = program.tokens.texts
+    texts[cursor.at] = "DISABLE" if word == "ENABLE" else f"DISABLE {texts[cursor.at]}"
     return [Change("event", program.where, "ENABLE", "DISABLE", "it would change rows that were exported")]
 
 
@@ -90,8 +85,7 @@ def _made_of(view: Program) -> Iterator[_Key]:
     cursor = Cursor(view.tokens)
     is_select = [False]  # for each open parenthesis; ``extract(year from x)`` has another FROM
     named: set[str] = set()  # by WITH
-    while cursor.peek() is not None:
-        word = cursor.word()
+    while word := cursor.word():
         index = cursor.take()
         if word == "(":
             is_select.append(False)
@@ -100,7 +94,7 @@ def _made_of(view: Program) -> Iterator[_Key]:
         elif word == "SELECT":
             is_select[-1] = True
         elif word == "AS" and cursor.word() == "(" and cursor.word(1) in ("SELECT", "WITH"):
-            named.add(unquoted(view.tokens[index - 2].text).lower() if index > 1 else "")
+            named.add(unquoted(view.tokens.texts[index - 1]).lower())
         elif word == "JOIN" or (word == "FROM" and is_select[-1]):
             while cursor.accept("("):
                 is_select.append(cursor.word() == "SELECT" or is_select[-1])

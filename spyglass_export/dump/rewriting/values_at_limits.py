@@ -35,19 +35,15 @@ def _widen_floats(table: Table, floats: list[Column]) -> list[Change]:
             values = (abs(float(literal)) for literal in literals if literal != b"NULL")
             largest[name] = max(largest[name], max(values, default=0.0))
     changes = []
+    texts = table.definition.tokens.texts
     for column in floats:
-        digits = table.definition.tokens[column.arguments[0]]
-        decimals = table.definition.tokens[column.arguments[2]].text
-        if largest[column.name] >= 10.0 ** (int(digits.text) - int(decimals)):
-            before, digits.text = digits.text, str(int(digits.text) + 1)
-            kind = column.type.lower()
+        at, _, decimals_at = column.arguments
+        digits, decimals = int(texts[at]), int(texts[decimals_at])
+        if largest[column.name] >= 10.0 ** (digits - decimals):
+            texts[at] = str(digits + 1)
+            before, after = (f"{column.type.lower()}({number},{decimals})" for number in (digits, digits + 1))
             reason = "a value was rounded up to one digit more than MySQL takes back"
-            where = table.column_where(column.name)
-            changes.append(
-                Change(
-                    "column type", where, f"{kind}({before},{decimals})", f"{kind}({digits.text},{decimals})", reason
-                )
-            )
+            changes.append(Change("column type", table.column_where(column.name), before, after, reason))
     return changes
 
 

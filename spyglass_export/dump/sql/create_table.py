@@ -1,15 +1,13 @@
-"""What a ``CREATE TABLE`` says about columns, indexes and foreign keys, with the tokens that say it."""
+"""What a ``CREATE TABLE`` says about columns, indexes and foreign keys, and where in its tokens."""
 
 import re
-from bisect import bisect_left
 from dataclasses import dataclass, field
 
-from sqlparse import tokens as types
-
-from spyglass_export.dump.sql.tokens import Token, Tokens, unquoted
+from spyglass_export.dump.sql.tokens import Tokens, unquoted
 
 _KEY_WORDS = {"PRIMARY", "UNIQUE", "KEY", "INDEX", "FULLTEXT", "SPATIAL", "CONSTRAINT", "FOREIGN", "CHECK"}
 TEXT_TYPES = {"CHAR", "VARCHAR", "TINYTEXT", "TEXT", "MEDIUMTEXT", "LONGTEXT", "ENUM", "SET", "NCHAR", "NVARCHAR"}
+_FITTED_TYPES = {"VARCHAR", "CHAR", "NVARCHAR", "NCHAR"}
 NUMBER = re.compile(r"[0-9]{1,10}")  # str.isdigit() takes ² for one, too
 
 
@@ -17,35 +15,56 @@ class NotUnderstoodError(Exception):
     """The statement is not one of the form that is read."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Column:
-    """One column; ``length`` is that of its type, in characters for text, None where the type has none."""
+    """One column. What is in ``range`` are tokens of the definition."""
 
     name: str
-    type: str
-    type_at: int  # index of the type's token
-    first: int  # index of the definition's first token
-    last: int  # index after the definition's last token
-    arguments: list[int] = field(default_factory=list)  # tokens of the type's arguments
-    words: list[str] = field(default_factory=list)  # after the name, without what is in parentheses
+    type: str  # in capitals
+    type_at: int
+    at: range = range(0)
+    arguments: range = range(0)  # of the type, without parentheses
+    length: int | None = None  # of the type, in characters for text
     character_set: str | None = None
     collation: str | None = None
-    length: int | None = None
+    collation_at: list[range] = field(default_factory=list)  # all that says how text is written and compares
     binary: bool = False  # BINARY was said, or has to be, to keep its values apart
+    default: range = range(0)
+    on_update: range = range(0)  # the time that is set
+    generated: range = range(0)  # from what MySQL computes it
+    is_virtual: bool = False  # none of the values that MySQL computes are kept
+    is_nullable: bool = True
+    is_key: bool = False  # says so itself
 
     @property
     def is_text(self) -> bool:
         """Whether the column has a character set."""
         return self.type in TEXT_TYPES and self.character_set != "binary" and self.collation != "binary"
 
+    @property
+    def is_fitted(self) -> bool:
+        """Whether its length may be changed."""
+        return self.type in _FITTED_TYPES and bool(self.length) and self.is_text
+
+
+@dataclass(slots=True)
+class Part:
+    """A column of an index: its name, and the tokens of that and of the prefix's length, where there is one."""
+
+    name: str
+    at: int
+    prefix_at: int | None
+
 
 @dataclass(slots=True)
 class Index:
-    """An index, or the columns of a foreign key; ``parts`` are names with the index of a prefix length's token."""
+    """An index, or the columns of a foreign key. Of an index over an expression, ``at`` has all of it."""
 
     name: str
     kind: str  # PRIMARY, UNIQUE, KEY, FULLTEXT, SPATIAL, FOREIGN
-    parts: list[tuple[str, int | None]]
+    parts: list[Part]
+    at: range  # what is in its parentheses
+    has_expression: bool
 
 
 @dataclass(slots=True)
@@ -66,30 +85,17 @@ class TableDefinition:
     schema: str | None
     name: str
     name_at: int
-    columns: list[Column]
-    indexes: list[Index]
-    foreign_keys: list[ForeignKey]
-    options_at: int  # index of the first token after the columns
+    columns: list[Column] = field(default_factory=list)
+    indexes: list[Index] = field(default_factory=list)
+    foreign_keys: list[ForeignKey] = field(default_factory=list)
     constraints: list[tuple[str, int]] = field(default_factory=list)  # FOREIGN or CHECK, and its name's token
+    options_at: int = 0  # index of the first token after the columns
+    engine: str = "INNODB"  # in capitals
     character_set: str | None = None  # the table's default
     collation: str | None = None
+    by_name: dict[str, Column] = field(default_factory=dict)
 
-    @property
-    def engine(self) -> str:
-        """The storage engine, in capitals."""
-        return self.option("ENGINE") or "INNODB"
-
-    def option(self, *name: str) -> str:
-        """The value of a table option, in capitals, or ''."""
-        cursor = Cursor(self.tokens, self.options_at)
-        while cursor.peek() is not None and cursor.word() != "PARTITION":
-            if cursor.accept(*name):
-                cursor.accept("=")
-                return cursor.word().strip("'\"`")
-            cursor.take()
-        return ""
-
-    def collation_of(self, column: "Column") -> tuple[str | None, str | None]:
+    def collation_of(self, column: Column) -> tuple[str | None, str | None]:
         """The character set and collation of a text column, its own or the table's; None where nothing is said."""
         if column.collation:
             return column.character_set or column.collation.split("_")[0], column.collation
@@ -99,41 +105,36 @@ class TableDefinition:
 
     def column(self, name: str) -> Column | None:
         """The column of this name; MySQL's column names do not depend on case."""
-        return next((column for column in self.columns if column.name.lower() == name.lower()), None)
+        return self.by_name.get(name.lower())
+
+    def column_at(self, index: int) -> Column | None:
+        """The column to whose definition a token belongs."""
+        return next((column for column in self.columns if index in column.at), None)
 
 
 class Cursor:
-    """Walks over the tokens that matter."""
+    """Walks over tokens, as they were read."""
 
-    def __init__(self, tokens: Tokens, start: int = 0, end: int | None = None) -> None:
+    def __init__(self, tokens: Tokens, at: int = 0, end: int | None = None) -> None:
         self.tokens = tokens
-        all_of_them = tokens.significant
-        last = len(all_of_them) if end is None else bisect_left(all_of_them, end)
-        self.indexes = all_of_them[bisect_left(all_of_them, start) : last]
-        self.at = 0
-
-    def peek(self, ahead: int = 0) -> Token | None:
-        """The token that comes, or None at the end."""
-        return self.tokens[self.indexes[self.at + ahead]] if self.at + ahead < len(self.indexes) else None
+        self.at = at
+        self._end = len(tokens.words) if end is None else end
 
     def word(self, ahead: int = 0) -> str:
-        """The coming token as a word in capitals, or as it is, or ''."""
-        if self.at + ahead >= len(self.indexes):
-            return ""
-        token = self.tokens[self.indexes[self.at + ahead]]
-        text = token.text  # as Token.word says: this is asked five hundred times for each table
-        return text.upper() if token.type is types.Name and text.isascii() else text
+        """The coming token as a word in capitals, or as it is; '' at the end."""
+        at = self.at + ahead
+        return self.tokens.words[at] if at < self._end else ""
 
     def take(self) -> int:
         """Step over a token; its index."""
-        if self.at >= len(self.indexes):
+        if not self.word():
             raise NotUnderstoodError
         self.at += 1
-        return self.indexes[self.at - 1]
+        return self.at - 1
 
-    def since(self, first: int) -> list[int]:
-        """The indexes of what was stepped over since the cursor was ``at`` ``first``."""
-        return self.indexes[first : self.at]
+    def since(self, first: int) -> range:
+        """What was stepped over since the cursor was ``at`` ``first``."""
+        return range(first, self.at)
 
     def accept(self, *words: str) -> bool:
         """Step over these words if they come."""
@@ -143,15 +144,14 @@ class Cursor:
         self.at += len(words)
         return True
 
-    def expect(self, word: str) -> int:
-        """Step over this word; its index."""
-        if self.word() != word:
+    def expect(self, word: str) -> None:
+        """Step over this word."""
+        if not self.accept(word):
             raise NotUnderstoodError
-        return self.take()
 
     def name(self) -> str:
         """Step over an identifier."""
-        return unquoted(self.tokens[self.take()].text)
+        return unquoted(self.tokens.texts[self.take()])
 
     def qualified_name(self) -> tuple[str | None, str]:
         """Step over ``schema.table`` or ``table``."""
@@ -160,16 +160,28 @@ class Cursor:
             return name, self.name()
         return None, name
 
-    def skip_parentheses(self) -> list[int]:
-        """Step over a ``(...)`` that comes; the indexes of what is inside."""
-        inside: list[int] = []
+    def plain(self) -> str:
+        """Step over the value of an option, such as a collation, and the equals sign before it; in small letters."""
+        self.accept("=")
+        return self.tokens.texts[self.take()].strip("'\"`").lower()
+
+    def parentheses(self) -> range:
+        """Step over a ``(...)`` that comes; what is inside."""
+        first = self.at + 1
         depth = 0
         while True:
-            index = self.take()
-            depth += {"(": 1, ")": -1}.get(self.tokens[index].text, 0)
-            if depth == 0:
-                return inside[1:]
-            inside.append(index)
+            word = self.word()
+            self.take()
+            depth += (word == "(") - (word == ")")
+            if depth <= 0:
+                return range(first, self.at - 1)
+
+    def step(self) -> None:
+        """Step over a token, or all that is in the parentheses that come."""
+        if self.word() == "(":
+            self.parentheses()
+        else:
+            self.take()
 
 
 def parse_table(tokens: Tokens) -> TableDefinition:
@@ -182,76 +194,106 @@ def parse_table(tokens: Tokens) -> TableDefinition:
     cursor.expect("TABLE")
     cursor.accept("IF", "NOT", "EXISTS")
     schema, name = cursor.qualified_name()
-    name_at = cursor.indexes[cursor.at - 1]
+    table = TableDefinition(tokens, schema, name, cursor.at - 1)
     cursor.expect("(")
-    table = TableDefinition(tokens, schema, name, name_at, [], [], [], 0)
-    start = cursor.at
-    depth = 1
-    while depth:
-        text = cursor.word()
-        if depth == 1 and text in (",", ")"):
-            _read_definition(table, cursor, start, cursor.at)
-            start = cursor.at + 1
-        depth += {"(": 1, ")": -1}.get(text, 0)
+    while True:
+        if cursor.word() in _KEY_WORDS:
+            _read_key(table, cursor)
+        else:
+            column = _read_column(cursor)
+            table.columns.append(column)
+            table.by_name.setdefault(column.name.lower(), column)
+        while cursor.word() not in (",", ")"):
+            cursor.step()
+        if cursor.accept(")"):
+            break
         cursor.take()
-    table.options_at = cursor.indexes[cursor.at - 1] + 1
+    table.options_at = cursor.at
     if not table.columns:
         raise NotUnderstoodError
-    table.character_set = (table.option("CHARSET") or table.option("CHARACTER", "SET")).lower() or None
-    table.collation = table.option("COLLATE").lower() or None
+    _read_options(table, cursor)
     return table
 
 
-def _read_definition(table: TableDefinition, cursor: Cursor, start: int, end: int) -> None:
-    if start == end:
-        raise NotUnderstoodError
-    first, last = cursor.indexes[start], cursor.indexes[end - 1] + 1
-    inner = Cursor(table.tokens, first, last)
-    word = table.tokens[first].word
-    if word in _KEY_WORDS:
-        _read_key(table, inner)
-    else:
-        table.columns.append(_read_column(inner, first, last))
-
-
-def _read_column(cursor: Cursor, first: int, last: int) -> Column:
-    tokens = cursor.tokens
-    name = cursor.name()
-    type_at = cursor.take()
-    column = Column(name, tokens[type_at].word, type_at, first, last)
-    if column.type == "NATIONAL":
-        column.type_at = cursor.take()
-        column.type = "N" + tokens[column.type_at].word
-    if cursor.word() == "(":
-        column.arguments = cursor.skip_parentheses()
-        if len(column.arguments) == 1 and NUMBER.fullmatch(tokens[column.arguments[0]].text):
-            column.length = int(tokens[column.arguments[0]].text)
-    if column.length is None and column.type == "CHAR":
-        column.length = 1
-    while cursor.peek() is not None:
-        column.words.append(word := cursor.word())
-        if word == "(":
-            cursor.skip_parentheses()
-        elif cursor.accept("CHARACTER", "SET") or cursor.accept("CHARSET"):
-            cursor.accept("=")
-            column.character_set = _plain(cursor)
+def _read_options(table: TableDefinition, cursor: Cursor) -> None:
+    while cursor.word() not in ("", "PARTITION"):
+        if cursor.accept("ENGINE"):
+            table.engine = cursor.plain().upper()
+        elif cursor.accept("CHARSET") or cursor.accept("CHARACTER", "SET"):
+            table.character_set = cursor.plain()
         elif cursor.accept("COLLATE"):
-            cursor.accept("=")
-            column.collation = _plain(cursor)
+            table.collation = cursor.plain()
         else:
-            column.binary = column.binary or (word == "BINARY" and column.type in TEXT_TYPES)
             cursor.take()
+
+
+def _read_column(cursor: Cursor) -> Column:
+    first = cursor.at
+    if cursor.word() in (",", ")") or cursor.word(1) in (",", ")"):
+        raise NotUnderstoodError
+    name = cursor.name()
+    column = Column(name, cursor.word(), cursor.take())
+    if column.type == "NATIONAL":
+        column.type = "N" + cursor.word()
+        column.type_at = cursor.take()
+    if cursor.word() == "(":
+        column.arguments = cursor.parentheses()
+        number = cursor.word(-2)
+        if len(column.arguments) == 1 and NUMBER.fullmatch(number):
+            column.length = int(number)
+    elif column.type == "CHAR":
+        column.length = 1
+    while (word := cursor.word()) not in (",", ")", ""):
+        _read_attribute(column, cursor, word)
+    column.at = cursor.since(first)
     return column
 
 
-def _plain(cursor: Cursor) -> str:
-    return cursor.tokens[cursor.take()].text.strip("'\"`").lower()
+def _read_attribute(column: Column, cursor: Cursor, word: str) -> None:
+    first = cursor.at
+    if cursor.accept("CHARACTER", "SET") or cursor.accept("CHARSET"):
+        column.character_set = cursor.plain()
+        column.collation_at.append(cursor.since(first))
+    elif cursor.accept("COLLATE"):
+        column.collation = cursor.plain()
+        column.collation_at.append(cursor.since(first))
+    elif word in ("BINARY", "ASCII", "UNICODE") and column.type in TEXT_TYPES:
+        column.binary = column.binary or word == "BINARY"
+        cursor.take()
+        column.collation_at.append(cursor.since(first))
+    elif cursor.accept("DEFAULT"):
+        column.default = _read_default(cursor)
+    elif cursor.accept("ON", "UPDATE"):
+        column.on_update = _read_default(cursor)
+    elif cursor.accept("GENERATED", "ALWAYS", "AS", "(") or cursor.accept("AS", "("):
+        cursor.at -= 1
+        cursor.parentheses()
+        column.is_virtual = not (cursor.accept("STORED") or cursor.accept("PERSISTENT"))
+        cursor.accept("VIRTUAL")
+        column.generated = cursor.since(first)
+    elif cursor.accept("NOT", "NULL"):
+        column.is_nullable = False
+    else:
+        column.is_key = column.is_key or word in ("KEY", "UNIQUE")
+        cursor.step()
+
+
+def _read_default(cursor: Cursor) -> range:
+    """A literal, with the character set or the sign before it, a call, or an expression in parentheses."""
+    first = cursor.at
+    word = cursor.word()
+    cursor.step()
+    if cursor.word() == "(":
+        cursor.parentheses()
+    elif word.startswith("_") or word in "-+":
+        cursor.take()
+    return cursor.since(first)
 
 
 def _read_key(table: TableDefinition, cursor: Cursor) -> None:
     name = ""
     if cursor.accept("CONSTRAINT") and cursor.word() not in _KEY_WORDS:
-        table.constraints.append((cursor.word(1), cursor.indexes[cursor.at]))
+        table.constraints.append((cursor.word(1), cursor.at))
         name = cursor.name()
     kind = cursor.word()
     cursor.take()
@@ -264,30 +306,36 @@ def _read_key(table: TableDefinition, cursor: Cursor) -> None:
         name = cursor.name()
     if cursor.accept("USING"):
         cursor.take()
-    parts = _read_parts(cursor)
+    index = _read_index(cursor, name or kind, kind)
+    table.indexes.append(index)
     if kind == "FOREIGN":
         cursor.expect("REFERENCES")
         schema, parent = cursor.qualified_name()
-        parent_columns = [column for column, _ in _read_parts(cursor)]
-        table.foreign_keys.append(ForeignKey([column for column, _ in parts], schema, parent, parent_columns))
-    table.indexes.append(Index(name or kind, kind, parts))
+        columns = [part.name for part in index.parts]
+        parent_columns = [part.name for part in _read_index(cursor, "", "").parts]
+        table.foreign_keys.append(ForeignKey(columns, schema, parent, parent_columns))
 
 
-def _read_parts(cursor: Cursor) -> list[tuple[str, int | None]]:
+def _read_index(cursor: Cursor, name: str, kind: str) -> Index:
     cursor.expect("(")
-    parts: list[tuple[str, int | None]] = []
-    while not cursor.accept(")"):
+    first = cursor.at
+    parts: list[Part] = []
+    has_expression = False
+    while cursor.word() != ")":
         if cursor.word() == "(":
-            cursor.skip_parentheses()  # an expression, which has no column
+            cursor.parentheses()
+            has_expression = True
         else:
-            column = cursor.name()
-            prefix = None
+            part = Part(cursor.name(), cursor.at - 1, None)
             if cursor.accept("("):
-                prefix = cursor.take()
-                if not NUMBER.fullmatch(cursor.tokens[prefix].text):
+                part.prefix_at = cursor.at
+                if not NUMBER.fullmatch(cursor.word()):
                     raise NotUnderstoodError
+                cursor.take()
                 cursor.expect(")")
-            parts.append((column, prefix))
+            parts.append(part)
         cursor.accept("ASC") or cursor.accept("DESC")
         cursor.accept(",")
-    return parts
+    at = cursor.since(first)
+    cursor.take()
+    return Index(name, kind, parts, at, has_expression)

@@ -1,10 +1,8 @@
 """How many bytes columns take, and MySQL's limits on them."""
 
-from collections.abc import Sequence
-from itertools import pairwise
+from collections.abc import Collection, Sequence
 
 from spyglass_export.dump.sql.create_table import NUMBER, Column, TableDefinition
-from spyglass_export.dump.sql.tokens import Token
 
 BYTES_PER_CHARACTER = 4  # utf8mb4
 # https://dev.mysql.com/doc/refman/9.7/en/innodb-limits.html, also .../myisam-storage-engine.html and
@@ -51,15 +49,17 @@ _VARIABLE_TYPES = {"VARCHAR", "VARBINARY", "UUID", "INET6", "INET4"}
 _DIGIT_BYTES = (0, 1, 1, 2, 2, 3, 3, 4, 4)  # of a decimal's digits that do not fill 9
 
 
-def fixed_size(column: Column, tokens: Sequence[Token]) -> int:
-    """Bytes of a value in an index or a row, for types whose length is never changed."""
-    numbers = [int(tokens[at].text) for at in column.arguments if NUMBER.fullmatch(tokens[at].text)]
+def fixed_size(column: Column, texts: Sequence[str]) -> int:
+    """Bytes of a value in an index or a row, for types whose length is never changed; ``texts`` are the tokens'."""
+    if column.type in _SIZES and not column.arguments:
+        return _SIZES[column.type]
+    numbers = [int(texts[at]) for at in column.arguments if NUMBER.fullmatch(texts[at])]
     if column.type in ("DECIMAL", "NUMERIC", "DEC", "FIXED"):
         digits, scale = ([*numbers, 0] if numbers else [10, 0])[:2]
         return sum(part // 9 * 4 + _DIGIT_BYTES[part % 9] for part in (digits - scale, scale))
     if column.type == "BIT":
         return ((numbers or [1])[0] + 7) // 8
-    members = sum(tokens[at].text == "," for at in column.arguments) + 1
+    members = sum(texts[at] == "," for at in column.arguments) + 1
     if column.type == "ENUM":
         return 1 if members < 256 else 2
     if column.type == "SET":
@@ -78,30 +78,24 @@ def length_bytes(column: Column) -> int:
     return 1 if (column.length or 0) * BYTES_PER_CHARACTER < 256 else 2
 
 
-def is_virtual(column: Column) -> bool:
-    """Whether MySQL computes the column's values, and keeps none of them."""
-    return "AS" in column.words and "STORED" not in column.words and "PERSISTENT" not in column.words
-
-
-def page_size(definition: TableDefinition, texts: Sequence[Column]) -> int:
+def page_size(definition: TableDefinition, texts: Collection[Column]) -> int:
     """Bytes of a row in a page of InnoDB, without the values of the columns ``texts``."""
-    names = {column.name for column in texts}
-    primary = {name.lower() for index in definition.indexes if index.kind == "PRIMARY" for name, _ in index.parts}
+    keys = [index for index in definition.indexes if index.kind in ("PRIMARY", "UNIQUE")]
+    primary = {part.name.lower() for index in keys if index.kind == "PRIMARY" for part in index.parts}
     size = 5 + 6 + 7  # the record's header, its transaction, its place in the undo log
     nullable = 0  # a bit each
-    has_key = any(index.kind in ("PRIMARY", "UNIQUE") for index in definition.indexes)
+    has_key = bool(keys)
     for column in definition.columns:
-        if is_virtual(column):
+        if column.is_virtual:
             continue
-        is_key = "KEY" in column.words or "UNIQUE" in column.words
-        has_key = has_key or is_key
-        nullable += ("NOT", "NULL") not in pairwise(column.words) and column.name.lower() not in primary and not is_key
-        if column.name in names:
+        has_key = has_key or column.is_key
+        nullable += column.is_nullable and not column.is_key and column.name.lower() not in primary
+        if column in texts:
             size += 1  # for its length
         elif column.type.endswith(("TEXT", "BLOB", "JSON")):
             size += PAGE_POINTER + 1
         elif column.type in _VARIABLE_TYPES:
-            size += min(fixed_size(column, definition.tokens), PAGE_POINTER) + 1
+            size += min(fixed_size(column, definition.tokens.texts), PAGE_POINTER) + 1
         else:
-            size += fixed_size(column, definition.tokens)
+            size += fixed_size(column, definition.tokens.texts)
     return size + (nullable + 7) // 8 + (0 if has_key else 6)  # a number where no key gives its place

@@ -4,10 +4,8 @@ import re
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-from sqlparse import tokens as types
-
 from spyglass_export.dump.sql.create_table import Cursor, NotUnderstoodError
-from spyglass_export.dump.sql.tokens import Tokens
+from spyglass_export.dump.sql.tokens import Tokens, unquoted
 
 _FOLLOWED = {
     "character_set_client",
@@ -153,19 +151,28 @@ def _known_modes(sql_mode: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Assignment:
-    """One assignment of a ``SET`` statement; ``scope`` is ``USER`` for ``@variable``, ``NAMES``, or a system's.
+class Variable:
+    """A variable that a value is read from."""
 
-    ``value`` is a literal's text, or None for ``DEFAULT`` and for what is read from elsewhere: the variable ``read``, a
-    system's where ``reads_system``, or an expression, whose value nothing here needs.
-    """
+    name: str
+    is_system: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Expression:
+    """A value that is computed, which nothing here needs."""
+
+
+Value = str | Variable | Expression | None  # None for DEFAULT
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """One assignment of a ``SET`` statement; ``scope`` is ``USER`` for ``@variable``, ``NAMES``, or a system's."""
 
     scope: str
     name: str
-    value: str | None = None
-    read: str | None = None
-    reads_system: bool = False
-    is_expression: bool = False
+    value: Value
 
 
 @lru_cache(maxsize=256)  # mysqldump writes the same twenty for every table
@@ -175,72 +182,55 @@ def parse_set(statement: str) -> tuple[Assignment, ...]:
     Raises `NotUnderstoodError` for what is no list of assignments.
     """
     tokens = Tokens(statement)
-    marks = [token.text[:2] for token in tokens if token.type in types.Comment.Special]
-    if marks != ["/*", "*/"] * (len(marks) // 2):
+    if [mark[:2] for mark in tokens.marks] != ["/*", "*/"] * (len(tokens.marks) // 2):
         raise NotUnderstoodError
     cursor = Cursor(tokens)
     cursor.expect("SET")
     if cursor.word() in _OTHER_SETS or cursor.word(1) == "TRANSACTION":
         return ()
-    assignments = list(_parse_assignment(cursor))
+    assignments = _parse_assignment(cursor)
     while cursor.accept(","):
         assignments += _parse_assignment(cursor)
-    if cursor.peek() is not None:
-        raise NotUnderstoodError
     return tuple(assignments)
 
 
 def _parse_assignment(cursor: Cursor) -> list[Assignment]:
     if cursor.accept("NAMES"):
-        names = [Assignment("NAMES", "", _literal(cursor))]
-        return (
-            [*names, Assignment("SESSION", "collation_connection", _literal(cursor))]
-            if cursor.accept("COLLATE")
-            else names
-        )
-    is_user_variable = cursor.accept("@") and not cursor.accept("@")
-    scope = "USER" if is_user_variable else "SESSION"
-    if not is_user_variable and cursor.word() in _SCOPES:
-        scope = cursor.word()
-        cursor.take()
+        names = [Assignment("NAMES", "", cursor.plain())]
+        if cursor.accept("COLLATE"):
+            names.append(Assignment("SESSION", "collation_connection", cursor.plain()))
+        if cursor.word() not in ("", ","):
+            raise NotUnderstoodError
+        return names
+    scope = "USER"
+    if not cursor.accept("@") or cursor.accept("@"):
+        scope = cursor.word() if cursor.word() in _SCOPES else "SESSION"
+        cursor.accept(scope)
         cursor.accept(".")
     name = cursor.name().lower()
     if not cursor.accept(":", "=") and not cursor.accept("="):
         raise NotUnderstoodError
-    start = cursor.at
-    reads = cursor.accept("@")
-    reads_system = reads and cursor.accept("@")
-    if reads:
-        if reads_system and cursor.word() in _SCOPES and cursor.word(1) == ".":
-            cursor.accept(cursor.word(), ".")
-        assignment = Assignment(scope, name, read=cursor.name().lower(), reads_system=reads_system)
-    else:
-        value = _literal(cursor)
-        assignment = Assignment(scope, name, None if value.upper() == "DEFAULT" else value)
-    if cursor.word() in ("", ","):
-        return [assignment]
-    cursor.at = start
+    first = cursor.at
     while cursor.word() not in ("", ","):
         if cursor.word() in ("SET", ":"):  # of the next statement, where a semicolon is lost
             raise NotUnderstoodError
-        if cursor.word() == "(":
-            cursor.skip_parentheses()
-        else:
-            cursor.take()
-    return [Assignment(scope, name, is_expression=True)]
+        cursor.step()
+    return [Assignment(scope, name, _value(cursor.tokens.texts[first : cursor.at]))]
 
 
-def _literal(cursor: Cursor) -> str:
-    start = cursor.at
-    while (token := cursor.peek()) is not None and (token.type in types.String or cursor.at == start):
-        if token.text == "(":
-            cursor.skip_parentheses()
-        else:
-            cursor.take()
-    words = [cursor.tokens[index].text for index in cursor.indexes[start : cursor.at]]
-    if not words or words[0] in (",", "=", "@", ")"):
-        raise NotUnderstoodError
-    return words[0].strip("'\"") if len(words) == 1 else "".join(words)
+def _value(texts: list[str]) -> Value:
+    match texts:
+        case [] | ["=" | ")", *_] | ["@"]:
+            raise NotUnderstoodError
+        case ["@", name]:
+            return Variable(unquoted(name).lower(), is_system=False)
+        case ["@", "@", name] | ["@", "@", _, ".", name]:
+            return Variable(unquoted(name).lower(), is_system=True)
+        case [word] if word.upper() == "DEFAULT":
+            return None
+        case [word]:
+            return word.strip("'\"")
+    return Expression()
 
 
 @dataclass(slots=True)
@@ -266,8 +256,6 @@ class Session:
     def apply(self, statement: str) -> bool:
         """Follow a ``SET`` statement; false where it sets anything that has to be listed as left out.
 
-        What was saved nowhere, as its line was lost, is restored to what mysqldump saves.
-
         Raises `UnsafeSettingError` for character sets and modes in which strings end by other rules, and
         `NotUnderstoodError` for what is no list of assignments.
         """
@@ -275,37 +263,49 @@ class Session:
         return bool(understood) and all(understood)
 
     def _assign(self, assignment: Assignment) -> bool:
-        name, value, read = assignment.name, assignment.value, assignment.read
+        name, value = assignment.name, assignment.value
         if assignment.scope == "NAMES":
-            self.to_set.difference_update((*_CHARACTER_SETS, "collation_connection"))
-            self.names = value
-            for variable in ("character_set_client", "character_set_results"):
-                self._set(variable, value)
-            self._set("collation_connection", None)
+            self._set_names(str(value))
             return True
-        if read is not None:
-            value = (self.values if assignment.reads_system else self.saved).get(read)
         if assignment.scope == "USER":
-            if assignment.reads_system and read is not None:
-                self.to_set.add(read)
-            self.saved[name] = value
-            return read is not None and read != "sql_log_bin"
+            return self._save(name, value)
         if assignment.scope not in _SESSION_SCOPES:
             return False
         self.to_set.discard(name)
-        if name not in _FOLLOWED:
-            return name in _WITHOUT_MEANING
-        if read is not None and not assignment.reads_system and read not in self.saved:
-            value = self.names if name in _CHARACTER_SETS else self.values.get(name)
-        if assignment.is_expression:
-            raise NotUnderstoodError
-        self._set(name, value)
-        return True
+        if name in _FOLLOWED:
+            if isinstance(value, Expression):
+                raise NotUnderstoodError
+            self._set(name, self._restored(name, value) if isinstance(value, Variable) else value)
+        return name in _FOLLOWED or name in _WITHOUT_MEANING
+
+    def _set_names(self, names: str) -> None:
+        self.to_set.difference_update((*_CHARACTER_SETS, "collation_connection"))
+        self.names = names
+        for variable in ("character_set_client", "character_set_results"):
+            self._set(variable, names)
+        self._set("collation_connection", None)
+
+    def _save(self, name: str, value: Value) -> bool:
+        """Follow a user variable; false for one that saves nothing, or what is left out."""
+        if not isinstance(value, Variable):
+            self.saved[name] = value if isinstance(value, str) else None
+            return False
+        if value.is_system:
+            self.to_set.add(value.name)
+        self.saved[name] = (self.values if value.is_system else self.saved).get(value.name)
+        return value.name != "sql_log_bin"
+
+    def _restored(self, name: str, saved: Variable) -> str | None:
+        """What a variable is restored to; where it was saved nowhere, as that line was lost, what mysqldump saves."""
+        if saved.is_system:
+            return self.values.get(saved.name)
+        if saved.name in self.saved:
+            return self.saved[saved.name]
+        return self.names if name in _CHARACTER_SETS else self.values.get(name)
 
     def _set(self, name: str, value: str | None) -> None:
         if value is not None:
-            # The value goes into statements of our own.
-            if not re.fullmatch(r"[\w/+:, -]*", value, re.A):
+            if not re.fullmatch(r"[\w/+:, -]*", value, re.A):  # it goes into statements of our own
                 raise NotUnderstoodError
             if name.startswith(("character_set", "collation")):
                 value = value.lower()

@@ -7,11 +7,8 @@ wrote it. Forms are of a statement's words, with one space between: versioned co
 import re
 from functools import lru_cache
 
-from sqlparse import tokens as types
+from spyglass_export.dump.sql.tokens import Tokens, split
 
-from spyglass_export.dump.sql.tokens import Tokens
-
-_QUOTED = types.Name.Quoted
 _NAME = r"(?:`(?:[^`]|``)*`|[^\s`'\"(),;=.@]+)"
 _TABLE = rf"{_NAME}(?: \. {_NAME})?"
 _VALUE = r"(?:'(?:[^'\\]|\\.|'')*'|[^\s`'\"(),;=]+)"
@@ -79,14 +76,12 @@ REACHING_OUT = re.compile(
 @lru_cache(maxsize=256)  # most statements come once for every table
 def words_of(sql: str) -> str:
     """The statement as its words with one space between, without comments and the marks of versioned code."""
-    tokens = Tokens(sql)
-    return " ".join([tokens[at].text for at in tokens.significant])
+    return " ".join(split(sql))
 
 
 def reaches_out(tokens: Tokens) -> str:
     """The words that reach beyond the paper's databases, or ''; what stands in strings does not count."""
-    words = (tokens[at] for at in tokens.significant)
-    found = REACHING_OUT.search(" ".join(["''" if word.type in types.String else word.text for word in words]))
+    found = REACHING_OUT.search(" ".join(["''" if text.startswith(("'", '"')) else text for text in tokens.texts]))
     return found.group().strip(" ;") if found else ""
 
 
@@ -95,4 +90,4 @@ def has_client_command(tokens: Tokens) -> bool:
 
     The ``mysql`` client takes what follows it for a command of its own, some versions even in comments.
     """
-    return any("\\" in token.text and token.type not in types.String and token.type not in _QUOTED for token in tokens)
+    return "\\" in tokens.texts or any("\\" in space for space in tokens.spaces)

@@ -4,78 +4,90 @@ The text is a whole statement, decoded so that encoding it again gives back each
 """
 
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
 
-from sqlparse import tokens as types
-
-_MARK = types.Comment.Special  # around code that depends on the server's version
+_SPACE = r"[ \t-\r]+"
+_COMMENT = r"/\*(?!!).*?\*/|(?:--(?=[\0- ]|\Z)|\#)[^\n]*"
+_MARK = r"/\*!\d*|\*/"  # around code that depends on the server's version
 _TOKEN = re.compile(
-    r"(?P<space>[ \t-\r]+)"
-    r"|(?P<name>[0-9A-Za-z_$\x80-\U0010ffff]+)"
-    r"|(?P<quoted>`(?:[^`]|``)*`)"
-    r"""|(?P<string>(?:'[^'\\]*(?:\\.[^'\\]*)*')+|(?:"[^"\\]*(?:\\.[^"\\]*)*")+)"""
-    r"|(?P<comment>/\*(?!!).*?\*/|(?:--(?=[\0- ]|\Z)|\#)[^\n]*)"
-    r"|(?P<mark>/\*!\d*|\*/)"
-    r"|(?P<other>.)",
+    rf"((?:{_SPACE}|{_COMMENT}|{_MARK})*)"
+    r"""([0-9A-Za-z_$\x80-\U0010ffff]+|`(?:[^`]|``)*`"""
+    r"""|(?:'[^'\\]*(?:\\.[^'\\]*)*')+|(?:"[^"\\]*(?:\\.[^"\\]*)*")+|.|\Z)""",
     re.S | re.A,
 )
-_TYPES: dict[str | None, Any] = {
-    "space": types.Whitespace,
-    "name": types.Name,
-    "quoted": types.Name.Quoted,
-    "string": types.String,
-    "comment": types.Comment,
-    "mark": _MARK,
-    "other": types.Punctuation,
-}
-_WITHOUT_MEANING = ("space", "comment", "mark")
+_MARKS = re.compile(rf"{_COMMENT}|({_MARK})", re.S | re.A)
+_IN_SPACE = re.compile(rf"({_COMMENT}|{_MARK})|{_SPACE}", re.S | re.A)
+_EMPTY_MARKS = re.compile(rf"({_COMMENT})|(?:{_SPACE})?/\*!\d*\s*\*/", re.S | re.A)
 _CONTROL = re.compile(r"[\0-\x1f\x7f-\x9f\ud800-\udfff\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 
 
-@dataclass(slots=True)
-class Token:
-    """One token; ``text`` may be edited, and is empty where it was taken out. More can be said around it."""
+class Tokens:
+    """The tokens of one statement, and an empty one at its end.
 
-    type: types._TokenType
-    text: str
-    before: str = ""
-    after: str = ""
+    ``texts`` may be edited, and are empty where they were taken out. ``words`` are the texts as they were read, in
+    capitals where they are keywords or plain names of ASCII. ``spaces`` are what stands before each: white space,
+    comments and the marks around versioned code.
+    """
 
-    @property
-    def word(self) -> str:
-        """The text in capitals where it is a keyword, a number or a plain name, else ''."""
-        return self.text.upper() if self.type is types.Name and self.text.isascii() else ""
-
-    @property
-    def matters(self) -> bool:
-        """False for white space, comments and the marks around versioned code."""
-        return self.type is not types.Whitespace and self.type not in types.Comment
-
-
-class Tokens(list[Token]):
-    """The tokens of one statement, and the places of those that matter."""
+    __slots__ = ("spaces", "texts", "words")
 
     def __init__(self, sql: str) -> None:
-        super().__init__()
-        self.significant: list[int] = []
-        for at, found in enumerate(_TOKEN.finditer(sql)):
-            kind = found.lastgroup
-            self.append(Token(_TYPES[kind], found.group()))
-            if kind not in _WITHOUT_MEANING:
-                self.significant.append(at)
+        found = _TOKEN.findall(sql)
+        if len(found) > 1 and not found[-2][1]:
+            found.pop()  # after white space at the end, the end is found twice
+        self.spaces: list[str] = [space for space, _ in found]
+        self.texts: list[str] = [text for _, text in found]
+        self.words = [text.upper() if text.isascii() and text[:1] not in "`'\"" else text for text in self.texts]
 
     @property
-    def words(self) -> list[str]:
-        """The tokens that matter, keywords in capitals; those that were taken out are missing."""
-        return [self[at].word or self[at].text for at in self.significant if self[at].text]
+    def marks(self) -> list[str]:
+        """The beginnings and ends of versioned comments."""
+        return [mark for mark in _MARKS.findall("".join(self.spaces)) if mark]
+
+    @property
+    def ends_in_line_comment(self) -> bool:
+        """Whether a comment at the end would take in what is put after it."""
+        parts = [found.group() for found in _IN_SPACE.finditer(self.spaces[-1])]
+        return bool(parts) and parts[-1].startswith(("--", "#"))
+
+    def sql(self) -> str:
+        """The statement, without versioned comments that hold nothing any more."""
+        parts: list[str] = []
+        space = ""
+        for before, text in zip(self.spaces, self.texts, strict=True):
+            space += before
+            if text:
+                parts += _without_empty_marks(space), text
+                space = ""
+        return "".join(parts) + _without_empty_marks(space)
+
+    def between(self, at: range) -> str:
+        """What these tokens are, with single spaces."""
+        parts = [self.spaces[index] + self.texts[index] for index in at[1:]]
+        return " ".join((self.texts[at[0]] + "".join(parts)).split())
+
+    def replace(self, at: range, text: str) -> str:
+        """Put ``text`` in the place of these tokens; what stood there."""
+        before = self.between(at)
+        for index in at[1:]:
+            self.texts[index] = ""
+            self.spaces[index] = _IN_SPACE.sub(r"\1", self.spaces[index])
+        self.texts[at[0]] = text
+        return before
+
+    def take_out(self, at: range) -> str:
+        """Empty these tokens and the white space before the first; what stood there."""
+        self.spaces[at[0]] = self.spaces[at[0]].rstrip()
+        return self.replace(at, "")
 
 
-def join(tokens: Sequence[Token]) -> str:
-    """The text of the tokens."""
-    return "".join([f"{token.before}{token.text}{token.after}" for token in tokens])
+def _without_empty_marks(space: str) -> str:
+    return _EMPTY_MARKS.sub(r"\1", space) if "/*!" in space else space
+
+
+def split(sql: str) -> list[str]:
+    """The tokens of a statement that is only looked at, as they are."""
+    return [text for _, text in _TOKEN.findall(sql) if text]
 
 
 def quoted(name: str) -> str:
@@ -85,10 +97,7 @@ def quoted(name: str) -> str:
 
 def unquoted(identifier: str) -> str:
     """The name that an identifier, quoted or not, stands for."""
-    if identifier[:1] in ("`", '"'):
-        mark = identifier[0]
-        return identifier[1:-1].replace(mark * 2, mark)
-    return identifier
+    return identifier[1:-1].replace("``", "`") if identifier.startswith("`") else identifier
 
 
 def printable(text: str) -> str:
@@ -99,21 +108,5 @@ def printable(text: str) -> str:
 @lru_cache(maxsize=64)  # a dump names each table several times
 def split_name(identifier: str) -> tuple[str | None, str]:
     """The schema, where there is one, and the table of ```schema`.`table```."""
-    tokens = Tokens(identifier)
-    parts = [tokens[at].text for at in tokens.significant if tokens[at].text != "."]
-    return (unquoted(parts[0]) if len(parts) > 1 else None), unquoted(parts[-1])
-
-
-def without_empty_marks(tokens: Sequence[Token]) -> Iterator[Token]:
-    """The tokens without versioned comments that hold nothing any more."""
-    empty = re.compile(r"/\*!\d*\s*\*/")
-    pending: list[Token] = []
-    for token in tokens:
-        pending.append(token)
-        if token.type is _MARK and token.text == "*/":
-            opening = next((i for i in range(len(pending) - 2, -1, -1) if pending[i].type is _MARK), None)
-            if opening is not None and empty.fullmatch("".join(t.text for t in pending[opening:])):
-                del pending[opening:]
-                if pending and pending[-1].type is types.Whitespace:
-                    pending.pop()
-    yield from pending
+    parts = [unquoted(text) for text in split(identifier) if text != "."]
+    return (parts[0] if len(parts) > 1 else None), parts[-1]

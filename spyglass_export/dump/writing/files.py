@@ -8,7 +8,7 @@ from pathlib import Path
 from spyglass_export.dump.reading.contents import Export, Rows, Table
 from spyglass_export.dump.reading.sources import Source
 from spyglass_export.dump.sql.session import SessionSettings
-from spyglass_export.dump.sql.tokens import Tokens, join, quoted, without_empty_marks
+from spyglass_export.dump.sql.tokens import Tokens, quoted
 from spyglass_export.dump.writing.copying import Copier
 from spyglass_export.errors import UserError
 
@@ -32,7 +32,7 @@ def schema_text(export: Export) -> bytes:
             parts.append(_use(table.schema) if table.schema != schema_in_use else b"")
             schema_in_use, settings = table.schema, table.settings
             parts.append(settings.for_loading().encode())
-        text = join(list(without_empty_marks(table.definition.tokens))).strip() + "\n"
+        text = table.definition.tokens.sql().strip() + "\n"
         parts.append(table.settings.encode(text))
     return b"".join(parts)
 
@@ -49,8 +49,8 @@ def programs_text(export: Export) -> bytes:
         if program.schema is not None:
             parts.append(_use(program.schema))
         parts.append(program.settings.for_program().encode())
-        body = join(program.tokens).strip()
-        if Tokens(body)[-1].text.startswith(("--", "#")):
+        body = program.tokens.sql().strip()
+        if Tokens(body).ends_in_line_comment:
             body += "\n"  # or the comment would take the delimiter in
         text = program.settings.encode(body)
         delimiter = b";"

@@ -317,4 +317,4 @@ def test_prefixes_that_differ_in_accents_stay_apart(clean: Clean) -> None:
 def test_what_is_no_number_of_this_world_is_no_size(number: str) -> None:
     table = parse_table(Tokens(f"CREATE TABLE `t` (`a` decimal({number},7))"))
 
-    assert fixed_size(table.columns[0], table.tokens) == 4
+    assert fixed_size(table.columns[0], table.tokens.texts) == 4
