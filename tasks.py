@@ -62,7 +62,7 @@ def check(context: Context, json: bool = False) -> None:
     (show_as_json if json else show_as_table)(found)
     require_no_failure(found)
     if not json:
-        console.say("ready to build: `invoke build`")
+        console.say("ready to build: `invoke build`; for readers without Docker: docs/elsewhere.md")
 
 
 @command(

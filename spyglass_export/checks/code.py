@@ -1,33 +1,26 @@
 """Read the code of a notebook's cell: what it imports, and which paths of a disk it names."""
 
 import ast
+import contextlib
 import re
 import sys
 from collections.abc import Iterator
 
 from spyglass_export.environment.rules import normalise
 
-# Modules whose package has another name, with the names of PyPI and of conda.
+# Modules whose package has another name, with the names of PyPI and of conda; but for a `py`, `py-` or `python-` in it.
 PACKAGES = {
     "Bio": ("biopython",),
     "Crypto": ("pycryptodome", "pycrypto"),
     "IPython": ("ipython", "ipykernel"),
-    "OpenSSL": ("pyopenssl",),
     "PIL": ("pillow", "pillow-simd"),
     "PyQt5": ("pyqt5", "pyqt"),
     "attr": ("attrs",),
     "bs4": ("beautifulsoup4",),
     "cv2": ("opencv-python", "opencv-python-headless", "opencv-contrib-python", "opencv", "py-opencv", "libopencv"),
-    "dateutil": ("python-dateutil",),
-    "dotenv": ("python-dotenv",),
     "faiss": ("faiss-cpu", "faiss-gpu", "faiss"),
-    "ffmpeg": ("ffmpeg-python",),
-    "git": ("gitpython",),
-    "igraph": ("igraph", "python-igraph"),
     "ipywidgets": ("ipywidgets", "jupyter"),
     "jupyter_core": ("jupyter-core", "ipykernel"),
-    "jwt": ("pyjwt",),
-    "magic": ("python-magic",),
     "mpl_toolkits": ("matplotlib", "matplotlib-base"),
     "nbformat": ("nbformat", "jupyterlab", "notebook"),
     "networkx": ("networkx", "datajoint"),
@@ -35,25 +28,16 @@ PACKAGES = {
     "pkg_resources": ("setuptools", "pip", "python"),
     "pylab": ("matplotlib", "matplotlib-base"),
     "pymysql": ("pymysql", "datajoint"),
-    "ruamel": ("ruamel-yaml",),
-    "serial": ("pyserial",),
     "setuptools": ("setuptools", "pip", "python"),
     "skimage": ("scikit-image",),
     "sklearn": ("scikit-learn",),
-    "skvideo": ("scikit-video", "sk-video"),
-    "socks": ("pysocks",),
     "spyglass": ("spyglass-neuro",),
-    "tables": ("pytables", "tables"),
-    "torch": ("pytorch", "torch"),
     "traitlets": ("traitlets", "ipykernel"),
     "umap": ("umap-learn",),
-    "usb": ("pyusb",),
-    "xgboost": ("xgboost", "py-xgboost"),
-    "yaml": ("pyyaml",),
     "zmq": ("pyzmq", "ipykernel"),
 }
 # Modules that many packages put something into.
-NAMESPACES = {"azure", "backports", "google", "sphinxcontrib", "zope"}
+NAMESPACES = {"azure", "backports", "google", "ruamel", "sphinxcontrib", "zope"}
 # Cell magics of IPython whose cell is Python all the same.
 PYTHON_MAGICS = {"capture", "prun", "python3", "time", "timeit", "memit", "mprun"}
 _MAGIC = re.compile(r"^(?P<indent>\s*)(?:[\w.,\s\[\]]+=\s*)?(?:%%?|!|\?)\s*\S.*$|^(?P<indent2>\s*)[\w.]+\?{1,2}\s*$")
@@ -68,15 +52,10 @@ _WINDOWS_PATH = re.compile(r"[A-Za-z]:[\\/](?![\\/])[^\n:*?\"<>|]+|\\\\[\w.-]+\\
 
 def parse(text: str) -> ast.Module | None:
     """Parse a cell, IPython's magics and shell lines taken out; None where that is no Python."""
-    try:
-        return ast.parse(text)
-    except (SyntaxError, ValueError):
-        pass
-    lines, _ = _without_magics(text)
-    try:
-        return ast.parse("\n".join(lines))
-    except (SyntaxError, ValueError):
-        return None
+    for attempt in (text, "\n".join(_without_magics(text)[0])):
+        with contextlib.suppress(SyntaxError, ValueError):
+            return ast.parse(attempt)
+    return None
 
 
 def imports(tree: ast.Module) -> list[str]:

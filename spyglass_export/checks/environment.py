@@ -1,5 +1,6 @@
 """Checks of the paper's conda environment: that it can be made installable, and that its packages go together."""
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,14 +10,20 @@ from spyglass_export.checks.secrets import check_environment_secrets
 from spyglass_export.containers.docker import Docker
 from spyglass_export.containers.image import glibc_of
 from spyglass_export.environment.file import load
-from spyglass_export.environment.installable import FILE, made_of, make_installable, packages_of
+from spyglass_export.environment.installable import FILE, OVERRIDE_FILE, made_of, make_installable, packages_of
 from spyglass_export.environment.lock import FILE as LOCK_FILE
-from spyglass_export.environment.rules import matches, normalise
+from spyglass_export.environment.rules import matches, normalise, requirement_name, spec_name, version_and_build
 from spyglass_export.environment.solving import prepare, vanished
 from spyglass_export.errors import UserError
 from spyglass_export.settings import Settings
 
 NAME = "environment"
+# The first version of each whose own files hold a front end that JupyterLab 4 can run; ipywidgets 7 has it in a package
+# of its own (config/front_ends.py). Those before were compiled into JupyterLab, or need an older one.
+WIDGETS = {
+    **{"bqplot": "0.12.20", "ipyevents": "0.9.0", "ipyleaflet": "0.13.6", "ipympl": "0.6.0", "ipywidgets": "7.0"},
+    **{"jupyter-bokeh": "4.0.0", "k3d": "2.11.0", "pythreejs": "2.3.0", "pyviz-comms": "3.0.0"},
+}
 PACKAGES = "packages"
 
 
@@ -34,12 +41,26 @@ def read_environment(settings: Settings) -> tuple[list[Check], dict[str, Any]]:
         return [failed(NAME, error)], {}
     content = load(text)
     specs, requirements = packages_of(content)
-    packages = [line for line in requirements if not line.startswith("-")]
-    what = f"{len(specs)} conda and {len(packages)} pip packages"
+    what = f"{len(specs)} conda and {sum(not line.startswith('-') for line in requirements)} pip packages"
     if changes:
         what += f"; changed, so that they install: {say_kinds(changes)}"
-    secrets = check_environment_secrets(exported, text)
-    return [passed(NAME, what), *_check_exclude(settings, changes), *secrets], content
+    found = [*_check_exclude(settings, changes), *_check_widgets(specs, requirements)]
+    return [passed(NAME, what), *found, *check_environment_secrets(exported, text)], content
+
+
+def _check_widgets(specs: Sequence[str], requirements: Sequence[str]) -> list[Check]:
+    pinned = {spec_name(spec): version_and_build(spec)[0] for spec in specs}
+    pinned |= {requirement_name(line): version_and_build(line)[0] for line in requirements}
+    hint = "write `{}={}` or newer in export_data/" + OVERRIDE_FILE
+    return [
+        warned(NAME, f"{name} {pinned[name]} shows nothing in the hub: it has no front end for JupyterLab 4", fix)
+        for name, oldest in WIDGETS.items()
+        if pinned.get(name) and _numbers(pinned[name]) < _numbers(oldest) and (fix := hint.format(name, oldest))
+    ]
+
+
+def _numbers(version: str) -> list[int]:
+    return [int(number) for number in re.findall(r"\d+", version)]
 
 
 def _check_exclude(settings: Settings, changes: Sequence[Change]) -> list[Check]:

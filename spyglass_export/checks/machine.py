@@ -1,5 +1,6 @@
 """Checks of the machine: Docker, disk space, memory, ports and base images."""
 
+import contextlib
 import json
 import os
 import re
@@ -60,10 +61,12 @@ def check_machine(docker: Docker, settings: Settings | None) -> list[Check]:
         [("compose", lambda: _check_plugins(docker)), ("Docker", lambda: _check_host(docker, settings))]
     )
     if settings:
+        images = {"DB_BASE_IMAGE": settings.db_base_image, "HUB_BASE_IMAGE": settings.hub_base_image}
+        source = bootstrap.source_hash(settings.root / "docker")
         checks += run_side_by_side(
             [
                 ("ports", lambda: _check_ports(docker, settings)),
-                ("base images", lambda: _check_base_images(docker, settings)),
+                *((name, partial(_check_base_image, docker, name, image, source)) for name, image in images.items()),
             ]
         )
     return checks
@@ -139,34 +142,27 @@ def _check_disk(docker: Docker, settings: Settings, info: dict[str, Any]) -> lis
     export = sum(file.stat().st_size for file in settings.spyglass_paper_dir.glob("*.sql*"))
     built = 0
     for image in (settings.hub_image_name, settings.db_image_name):
-        if docker.succeeds("image", "inspect", image):
-            built += int(docker.ask("image", "inspect", "--format", "{{.Size}}", image))
-    needed = max(IMAGES_BYTES + _packages(settings) * PACKAGE_BYTES + EXPORT_COPIES * export - built, GB)
+        with contextlib.suppress(DockerError):  # it is not built yet
+            built += int(docker.ask("image", "inspect", image, "--format", "{{.Size}}"))
+    file = settings.spyglass_paper_dir / "environment.yml"
+    packages = file.read_bytes().count(b"- ") if file.is_file() else 0
+    needed = max(IMAGES_BYTES + packages * PACKAGE_BYTES + EXPORT_COPIES * export - built, GB)
     checks = [_check_room("disk of export_data", settings.root, export)]
     folders, note = _docker_folders(info)
     if not folders:
         what = f"the images need about {needed / GB:.0f} GB, and Docker runs on another machine ({info['Name']})"
         return [*checks, warned("disk of Docker", what, "see to it that it has that much free")]
     fullest = min(folders, key=lambda folder: shutil.disk_usage(folder).free)
-    return [
-        *checks,
-        _check_room("disk of Docker", fullest, needed, f"; the images need about {needed / GB:.0f} GB{note}"),
-    ]
+    note = f"; the images need about {needed / GB:.0f} GB{note}"
+    return [*checks, _check_room("disk of Docker", fullest, needed, note)]
 
 
 def _check_room(name: str, folder: Path, needed: int, note: str = "") -> Check:
     free = shutil.disk_usage(folder).free
     what = f"{free / GB:.1f} GB free in {folder}{note or f'; {needed / GB:.1f} GB are needed'}"
-    hint = FREE_SPACE
     if free < needed // (2 if note else 1):
-        return failed(name, UserError(what, hint))
-    return warned(name, what, hint) if free < needed else passed(name, what)
-
-
-def _packages(settings: Settings) -> int:
-    """How many packages the exported environment lists, as far as can be told without reading it closely."""
-    file = settings.spyglass_paper_dir / "environment.yml"
-    return file.read_bytes().count(b"- ") if file.is_file() else 0
+        return failed(name, UserError(what, FREE_SPACE))
+    return warned(name, what, FREE_SPACE) if free < needed else passed(name, what)
 
 
 def _docker_folders(info: dict[str, Any]) -> tuple[list[Path], str]:
@@ -185,21 +181,12 @@ def _docker_folders(info: dict[str, Any]) -> tuple[list[Path], str]:
 
 def _check_ports(docker: Docker, settings: Settings) -> list[Check]:
     problems = ports.port_problems(settings, docker)
-    checks = []
-    for name, port in (("HUB_PORT", settings.hub_port), ("DB_PORT", settings.db_port)):
-        if name in problems:
-            checks.append(failed(f"port {name}", problems[name]))
-        else:
-            checks.append(passed(f"port {name}", f"{port} is free, or this paper's own"))
-    return checks
-
-
-def _check_base_images(docker: Docker, settings: Settings) -> list[Check]:
-    images = {"DB_BASE_IMAGE": settings.db_base_image, "HUB_BASE_IMAGE": settings.hub_base_image}
-    source = bootstrap.source_hash(settings.root / "docker")
-    return run_side_by_side(
-        [(name, partial(_check_base_image, docker, name, image, source)) for name, image in images.items()]
-    )
+    return [
+        failed(f"port {name}", problems[name])
+        if name in problems
+        else passed(f"port {name}", f"{port} is free, or this paper's own")
+        for name, port in (("HUB_PORT", settings.hub_port), ("DB_PORT", settings.db_port))
+    ]
 
 
 def _check_base_image(docker: Docker, name: str, image: str, source: str) -> list[Check]:
@@ -213,9 +200,8 @@ def _check_base_image(docker: Docker, name: str, image: str, source: str) -> lis
     if not answers:
         what = f"{image} is not on this machine, and {bootstrap.registry(image)} does not answer"
         if bootstrap.has_own_road(docker):
-            return [
-                warned(name, f"{what} to this program", "Docker has a mirror or a proxy: `invoke bootstrap` tries it")
-            ]
+            hint = "Docker has a mirror or a proxy: `invoke bootstrap` tries it"
+            return [warned(name, f"{what} to this program", hint)]
         hint = "check the network; without a registry `invoke bootstrap` builds stand-ins for the base images"
         return [failed(name, UserError(what, hint))]
     try:

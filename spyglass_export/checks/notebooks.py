@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,8 @@ LOCAL_CONFIGURATION = "dj_local_conf.json"
 OWN_CONFIGURATION = re.compile(
     r"""config\[["'](?:database\.(?:host|port|user|password)|stores|custom)["']\]\s*=(?!=)"""
 )
+LOADED_CONFIGURATION = re.compile(r"\b(?:\w+\.)*config\.load(?:_local|_global)?\([^)\n]*\)?")
+DOES_NOT_COUNT = "host, port, account, stores and folders of the lab in it do not count in the hub"
 
 
 def check_notebooks(folder: Path, environment: dict[str, Any]) -> list[Check]:
@@ -30,14 +33,14 @@ def check_notebooks(folder: Path, environment: dict[str, Any]) -> list[Check]:
         return [warned("notebooks", f"there is none in {folder}", "copy the paper's notebooks there")]
     specs, requirements = packages_of(environment)
     installed = {*map(spec_name, specs), *map(requirement_name, requirements)} - {""}
+    checks = []
+    if what := tell_left_out(folder):
+        checks.append(warned("notebooks", what, "rename what a notebook needs; the rest may stay where it is"))
+    if local := [file.relative_to(folder).as_posix() for file in sorted(folder.rglob(LOCAL_CONFIGURATION))]:
+        places = ", ".join(f"notebooks/{place}" for place in local)
+        checks.append(passed("notebooks", f"{places}: {DOES_NOT_COUNT}"))
     names = {file: f"notebook {file.relative_to(folder).as_posix()}" for file in files}
-    hint = "rename what a notebook needs; the rest may stay where it is"
-    omitted = [warned("notebooks", what, hint)] if (what := tell_left_out(folder)) else []
-    local = [f"notebooks/{file.relative_to(folder).as_posix()}" for file in sorted(folder.rglob(LOCAL_CONFIGURATION))]
-    if local:
-        what = f"{', '.join(local)}: host, port, account, stores and folders of the lab in it do not count in the hub"
-        omitted.append(passed("notebooks", what))
-    return omitted + run_side_by_side(
+    return checks + run_side_by_side(
         [(name, partial(_check_notebook, name, file, folder, installed)) for file, name in names.items()]
     )
 
@@ -48,14 +51,31 @@ def _check_notebook(name: str, file: Path, folder: Path, installed: set[str]) ->
     except UserError as error:
         return [warned(name, f"it will not run: {error.what}", error.hint)]
     kernel = _metadata(notebook)
-    cells = _cells(notebook)
+    # Numbered from 1, as a reader counts cells.
+    cells = [
+        (number, "".join(cell["source"]))
+        for number, cell in enumerate(notebook["cells"], start=1)
+        if cell["cell_type"] == "code"
+    ]
     saved_with = kernel.get("display_name") or kernel.get("name") or "of no name"
     checks = [passed(name, f"{len(cells)} cells of code, saved with kernel {saved_with}")]
-    checks += _check_paths(name, cells)
-    checks += _check_configuration(name, cells)
-    if installed:
-        checks += _check_imports(name, cells, {file.parent, folder}, installed)
-    return checks
+    if found := dict.fromkeys((number, path) for number, text in cells for path in code.foreign_paths(text)):
+        hint = "read data from /home/jovyan/data (SPYGLASS_DATA_DIR), or use a path relative to the notebook"
+        checks.append(warned(name, f"it uses paths that the hub does not have: {_places(found)}", hint))
+    if own := _matches(OWN_CONFIGURATION, cells):
+        what = f"it chooses a database or folders itself, which the hub does not have: {_places(own)}"
+        checks.append(warned(name, what, "leave these lines out: DataJoint is configured in the hub"))
+    if loaded := _matches(LOADED_CONFIGURATION, cells):
+        checks.append(passed(name, f"it loads a configuration, {_places(loaded)}: {DOES_NOT_COUNT}"))
+    return [*checks, *(_check_imports(name, cells, {file.parent, folder}, installed) if installed else ())]
+
+
+def _matches(pattern: re.Pattern[str], cells: list[tuple[int, str]]) -> list[tuple[int, str]]:
+    return [(number, match[0].strip()) for number, text in cells for match in pattern.finditer(text)]
+
+
+def _places(found: Iterable[tuple[int, str]]) -> str:
+    return ", ".join(f"{what} (cell {number})" for number, what in found)
 
 
 def _read(file: Path) -> dict[str, Any]:
@@ -88,30 +108,6 @@ def _metadata(notebook: dict[str, Any]) -> dict[str, str]:
     return {**(metadata.get("language_info") or {}), **(metadata.get("kernelspec") or {})}
 
 
-def _cells(notebook: dict[str, Any]) -> list[tuple[int, str]]:
-    """The code cells: their number as a reader counts cells, from 1, and their text."""
-    numbered = enumerate(notebook["cells"], start=1)
-    return [(number, "".join(cell["source"])) for number, cell in numbered if cell["cell_type"] == "code"]
-
-
-def _check_paths(name: str, cells: list[tuple[int, str]]) -> list[Check]:
-    found = dict.fromkeys((number, path) for number, text in cells for path in code.foreign_paths(text))
-    if not found:
-        return []
-    places = ", ".join(f"{path} (cell {number})" for number, path in found)
-    hint = "read data from /home/jovyan/data (SPYGLASS_DATA_DIR), or use a path relative to the notebook"
-    return [warned(name, f"it uses paths that the hub does not have: {places}", hint)]
-
-
-def _check_configuration(name: str, cells: list[tuple[int, str]]) -> list[Check]:
-    found = [(number, match[0]) for number, text in cells for match in OWN_CONFIGURATION.finditer(text)]
-    if not found:
-        return []
-    places = ", ".join(f"{code.strip()} (cell {number})" for number, code in found)
-    what = f"it chooses a database or folders itself, which the hub does not have: {places}"
-    return [warned(name, what, "leave these lines out: DataJoint is configured in the hub")]
-
-
 def _check_imports(name: str, cells: list[tuple[int, str]], folders: set[Path], installed: set[str]) -> list[Check]:
     checks = []
     lacking: dict[str, int] = {}
@@ -125,12 +121,11 @@ def _check_imports(name: str, cells: list[tuple[int, str]], folders: set[Path], 
             if not beside and not code.provides(installed, module):
                 lacking.setdefault(module, number)
     if lacking:
-        modules = ", ".join(f"{module} (cell {number})" for module, number in lacking.items())
-        first = min(lacking.values())
         hint = "add them to export_data/environment.override.yml, or put their files beside the notebook"
         # What a complete export does not list is not there, unless the notebook brings it along.
         brings_its_own = any(re.search(r"sys\.path|%cd|pip install|(conda|mamba) install", text) for _, text in cells)
         will = "will" if installed >= COMPLETE and not brings_its_own else "may"
-        what = f"it {will} stop at cell {first}: it imports what the environment does not list: {modules}"
-        checks.append(warned(name, what, hint))
+        modules = _places((number, module) for module, number in lacking.items())
+        stop = f"it {will} stop at cell {min(lacking.values())}"
+        checks.append(warned(name, f"{stop}: it imports what the environment does not list: {modules}", hint))
     return checks

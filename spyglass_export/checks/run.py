@@ -6,7 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from spyglass_export import console
-from spyglass_export.checks.check import Check, run_side_by_side
+from spyglass_export.checks.check import Check, Probe, run_side_by_side
 from spyglass_export.checks.env_file import check_env_file
 from spyglass_export.checks.environment import check_packages, read_environment
 from spyglass_export.checks.export_folder import check_export
@@ -33,31 +33,20 @@ def run_checks(root: Path, environment: Mapping[str, str], *, dry: bool = False)
         return [*checks, *run_side_by_side([("Docker", lambda: check_machine(docker, None))])]
     settings = ports.settle(settings, dry=True)
     docker = Docker(settings.docker, root, project=settings.project, dry=dry)
-    return [
-        *checks,
-        *run_side_by_side(
-            [
-                ("Docker", lambda: check_machine(docker, settings)),
-                ("export", lambda: check_export(settings)),
-                ("environment", lambda: _check_environment_and_notebooks(settings, docker)),
-            ]
-        ),
+    probes: list[Probe] = [
+        ("Docker", lambda: check_machine(docker, settings)),
+        ("export", lambda: check_export(settings)),
+        ("environment", lambda: _check_environment_and_notebooks(settings, docker)),
     ]
+    return [*checks, *run_side_by_side(probes)]
 
 
 def _check_environment_and_notebooks(settings: Settings, docker: Docker) -> list[Check]:
     checks, content = read_environment(settings)
-    packages = [("packages", lambda: check_packages(settings, docker))] if content else []
-    return [
-        *checks,
-        *run_side_by_side(
-            [
-                *packages,
-                ("notebooks", lambda: check_notebooks(settings.notebooks, content)),
-                ("secrets", lambda: check_notebooks_secrets(settings)),
-            ]
-        ),
-    ]
+    probes: list[Probe] = [("packages", lambda: check_packages(settings, docker))] if content else []
+    probes.append(("notebooks", lambda: check_notebooks(settings.notebooks, content)))
+    probes.append(("secrets", lambda: check_notebooks_secrets(settings)))
+    return [*checks, *run_side_by_side(probes)]
 
 
 def show_as_table(found: list[Check]) -> None:

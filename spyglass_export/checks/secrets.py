@@ -1,6 +1,5 @@
 """Checks of what readers would get to see: secrets in environment and notebooks, and addresses closed to readers."""
 
-from collections.abc import Sequence
 from itertools import groupby
 
 from spyglass_export.checks.check import Check, passed, warned
@@ -14,15 +13,12 @@ NAME = "secrets"
 
 def check_notebooks_secrets(settings: Settings) -> list[Check]:
     """Look for what `publish`, `bundle` and `archive` would refuse in notebooks/, a warning for each file."""
-    found = list(in_notebooks(settings))
-    if not found:
-        return [passed(NAME, "none found in notebooks/: cells, outputs, and files of text beside them")]
-    return [_told(list(finds)) for _, finds in groupby(found, lambda find: find.file)]
-
-
-def _told(finds: Sequence[Find]) -> Check:
-    places = some([f"{find.place}: {find.kind}".removeprefix(": ") for find in finds], separator="; ")
-    return warned(NAME, f"{finds[0].file} cannot be published: {places}", hint_for(finds[0]))
+    checks = []
+    for file, finds in groupby(in_notebooks(settings), lambda find: find.file):
+        found = list(finds)
+        places = some([f"{find.place}: {find.kind}".removeprefix(": ") for find in found], separator="; ")
+        checks.append(warned(NAME, f"{file} cannot be published: {places}", hint_for(found[0])))
+    return checks or [passed(NAME, "none found in notebooks/: cells, outputs, and files of text beside them")]
 
 
 def check_environment_secrets(exported: str, installable: str) -> list[Check]:

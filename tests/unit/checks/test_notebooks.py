@@ -260,6 +260,14 @@ def test_the_labs_configuration_is_named_and_what_a_cell_sets_of_it(tmp_path: Pa
     assert any('config["database.host"] = (cell 2)' in what for what in found)
 
 
+@pytest.mark.parametrize("call", ['dj.config.load("dj_local_conf.json")', "config.load_local()"])
+def test_a_configuration_that_a_cell_loads_is_named_as_its_file_is(tmp_path: Path, call: str) -> None:
+    _, check = checks_of(tmp_path, f"import numpy\n{call}")
+
+    assert check.status == "ok"
+    assert check.what.startswith(f"it loads a configuration, {call} (cell 2): host, port, account")
+
+
 def test_links_that_lead_out_of_the_folder_are_refused_and_others_are_not(tmp_path: Path) -> None:
     notebooks, repository = tmp_path / "notebooks", tmp_path / "repository"
     for folder in (notebooks, repository):

@@ -165,6 +165,34 @@ def test_changes_to_the_environment_are_counted(project: Path) -> None:
     assert content["name"] == "example"
 
 
+@pytest.mark.parametrize(
+    ("conda", "pip", "name", "oldest"),
+    [
+        ("ipympl=0.5.8=py38_0", "six", "ipympl 0.5.8", "ipympl=0.6.0"),
+        ("ipywidgets=6.0.1", "six", "ipywidgets 6.0.1", "ipywidgets=7.0"),
+        ("numpy", "pyviz-comms==2.2.1", "pyviz-comms 2.2.1", "pyviz-comms=3.0.0"),
+    ],
+)
+def test_widgets_that_the_hub_cannot_show_are_told_with_what_to_pin(
+    project: Path, conda: str, pip: str, name: str, oldest: str
+) -> None:
+    write_environment(
+        project, ENVIRONMENT.replace("cudatoolkit=11.3.1=hb98b00a_13", conda).replace("datajoint==0.14.2", pip)
+    )
+
+    _, check = read_environment(load(project, {}))[0]
+
+    assert (check.status, check.what.partition(" shows nothing")[0]) == ("warning", name)
+    assert f"`{oldest}` or newer" in check.fix
+
+
+def test_widgets_that_the_hub_shows_are_not_spoken_of(project: Path) -> None:
+    lines = "ipywidgets=7.7.2\n- ipympl=0.8.8\n- k3d=2.16.1=pyhd_0\n- bqplot\n- pyviz-comms>=2"
+    write_environment(project, ENVIRONMENT.replace("cudatoolkit=11.3.1=hb98b00a_13", lines))
+
+    assert [check.status for check in read_environment(load(project, {}))[0]] == ["ok"]
+
+
 def test_what_is_to_be_left_out_but_is_not_there_is_told(project: Path) -> None:
     write_environment(project, ENVIRONMENT)
 
