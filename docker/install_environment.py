@@ -6,6 +6,8 @@ addresses and checksums, then pip's by theirs, and nothing that they ask for bes
 
 import hashlib
 import json
+import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -16,6 +18,8 @@ import yaml
 
 PAPER = Path("/opt/paper")
 ENVIRONMENTS = Path("/opt/conda/envs")
+# One of these is needed by every build for a GPU, whatever package it is of.
+GPU_RUNTIMES = ("cuda-cudart", "cuda-version", "cudatoolkit", "cudnn", "hip", "nccl", "pytorch-cuda", "rocm-core")
 
 
 def locked(environment: Path, lock: Path) -> dict[str, Any] | None:
@@ -49,6 +53,29 @@ def install(name: str, lock: dict[str, Any], variables: dict[str, Any]) -> None:
         state.write_text(json.dumps({"env_vars": {key: str(value) for key, value in variables.items()}}))
 
 
+def pins(environment: str) -> list[str]:
+    """Say what mamba must not install, so that it picks no build for a GPU: such builds often win.
+
+    A package that is pinned to a version that nobody has cannot be installed, nor what needs it; none is where the
+    environment asks for a build for a GPU.
+    https://docs.conda.io/projects/conda/en/stable/user-guide/configuration/settings.html#pinned-packages
+    """
+    for line in yaml.safe_load(environment)["dependencies"]:
+        name, *rest = re.split(r"[=\s]+", line.rpartition("::")[2]) if isinstance(line, str) else [""]
+        if name in GPU_RUNTIMES or re.search(r"(?<!no)(?<!no_)(cuda|gpu|rocm)", " ".join(rest[1:])):
+            return []
+    return [f"{name} <0a0" for name in GPU_RUNTIMES]
+
+
+def solve(name: str, environment: Path) -> None:
+    """Have mamba solve the environment, and install it."""
+    with tempfile.TemporaryDirectory() as scratch:
+        condarc = Path(scratch) / "condarc"
+        condarc.write_text(json.dumps({"pinned_packages": pins(environment.read_text(encoding="utf-8"))}))
+        create = ["mamba", "env", "create", "--yes", "--name", name, "--file", str(environment)]
+        subprocess.run(create, check=True, env=os.environ | {"CONDARC": str(condarc)})
+
+
 def main(name: str) -> int:
     """Install the environment under this name; return the exit status."""
     environment = PAPER / "environment.yml"
@@ -57,8 +84,7 @@ def main(name: str) -> int:
         if lock:
             install(name, lock, yaml.safe_load(environment.read_text(encoding="utf-8")).get("variables") or {})
         else:
-            create = ["mamba", "env", "create", "--yes", "--name", name, "--file", str(environment)]
-            subprocess.run(create, check=True)
+            solve(name, environment)
     except subprocess.CalledProcessError as error:
         return int(error.returncode)
     return 0

@@ -1,5 +1,7 @@
 """An environment from its channel to the image: solved, locked, installed from the lock, and found wanting."""
 
+import asyncio
+import importlib.util
 import json
 import shutil
 from collections.abc import Iterator
@@ -8,14 +10,17 @@ from pathlib import Path
 
 import pytest
 import yaml
+from rattler.index import index_fs
 
 from spyglass_export.containers.docker import Docker
 from spyglass_export.settings import Settings
-from tests.end_to_end.paper import Paper, make_paper
+from tests.end_to_end.paper import Paper, free_ports, make_paper
+from tests.end_to_end.registry import Registry, find_program
 from tests.unit.environment.packages import package, served, write_channel
 
 pytestmark = pytest.mark.end_to_end
 
+ROOT = Path(__file__).resolve().parents[2]
 ENVIRONMENT = """\
 name: lab
 channels:
@@ -23,6 +28,7 @@ channels:
 dependencies:
   - python
   - ipykernel=6.29.5=stand_in_0
+  - hello
   - pip
   - pip:
     - six==1.17.0
@@ -44,6 +50,21 @@ class Channel:
         return {**content["packages"], **content["packages.conda"]}
 
 
+def pack_hello(channel: Path, files: Path) -> None:
+    """Add a package to a channel that has a script for when its environment is activated."""
+    specification = importlib.util.spec_from_file_location("make_channel", ROOT / "docker" / "base" / "make_channel.py")
+    assert specification
+    assert specification.loader
+    make_channel = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(make_channel)
+    scripts = files / "etc" / "conda" / "activate.d"
+    scripts.mkdir(parents=True)
+    (scripts / "hello.sh").write_text("export HELLO=from-activate.d\n")
+    index = {"name": "hello", "version": "1.0", "depends": [], "subdir": "noarch", "noarch": "generic"}
+    make_channel.write_package(channel, files, index)
+    asyncio.run(index_fs(channel))
+
+
 @pytest.fixture(scope="module")
 def channel(hub_base_image: str, docker_engine: Docker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Channel]:
     """The stand-in's own channel as `lab`, beside an empty `conda-forge`."""
@@ -53,6 +74,7 @@ def channel(hub_base_image: str, docker_engine: Docker, tmp_path_factory: pytest
     container = docker_engine.ask("create", hub_base_image).strip()
     docker_engine.ask("cp", f"{container}:/opt/conda/channel", str(folder / "lab"))
     docker_engine.ask("rm", container)
+    pack_hello(folder / "lab", tmp_path_factory.mktemp("hello"))
     write_channel(folder / "conda-forge", [package("nothing", "1.0")])
     host = docker_engine.ask("network", "inspect", "bridge", "--format", "{{(index .IPAM.Config 0).Gateway}}").strip()
     with served(folder, host) as server:
@@ -101,6 +123,12 @@ def test_the_environment_has_its_own_interpreter_and_variables(solved: Paper) ->
     assert installed.strip() == f"{prefix}/lib/python3.11/site-packages/six.py"
 
 
+def test_scripts_that_packages_bring_for_activation_are_run(solved: Paper) -> None:
+    assert solved.in_hub("echo $HELLO").strip() == "from-activate.d"
+    kernel = "import os; print(os.environ['HELLO'])"
+    assert solved.in_hub(f'python -c "{kernel}"').strip() == "from-activate.d"
+
+
 def test_another_build_changes_no_layer_and_asks_no_channel(solved: Paper) -> None:
     def image() -> str:
         return solved.docker.ask("image", "inspect", "--format", "{{.Id}}", solved.settings.hub_image_name)
@@ -144,24 +172,35 @@ def test_what_does_not_solve_stops_a_build_before_it_begins(
     assert "building" not in told
 
 
-def test_an_image_that_lacks_packages_says_so_and_is_not_given_away(
+def test_an_image_that_lacks_packages_says_so_and_is_given_away_only_when_told(
     settings: Settings, channel: Channel, db_base_image: str, tmp_path: Path
 ) -> None:
     paper = make_paper(tmp_path / "paper", settings, "Lacking2026")
-    environment = ENVIRONMENT.replace("  - lab\n", "  - conda-forge\n").replace(
-        "- pip\n", "- pip\n  - scipy=1.12.0\n", 1
-    )
+    environment = ENVIRONMENT.replace("  - lab\n", "  - conda-forge\n").replace("  - hello\n", "  - scipy=1.12.0\n", 1)
     (paper.root / "examples" / "export" / "example" / "environment.yml").write_text(environment)
     nowhere = "http://127.0.0.1:1"
+    registry = Registry(find_program(tmp_path), tmp_path, free_ports(1)[0])
+    with (paper.root / ".env").open("a", encoding="utf-8") as env:
+        env.write(f"HUB_IMAGE_NAME={registry.host}/lab/hub\nDB_IMAGE_NAME={registry.host}/lab/db\n")
+    registry.start()
     try:
         built = paper.invoke("build", CONDA_CHANNEL_ALIAS=nowhere)
         assert f"could not look at {nowhere}/conda-forge" in built
         assert "skipped scipy=1.12.0" in built
         assert "lacks scipy=1.12.0" in paper.invoke("status")
-        told = paper.invoke("archive", status=1)
-        assert "lacks 1 of the environment's lines: scipy=1.12.0" in told
-        assert "--incomplete" in told
         paper.invoke("report")
         assert "scipy=1.12.0: no channel" in (paper.root / "export_data" / "report.html").read_text()
+        for command in ("publish", "bundle", "archive"):
+            told = paper.invoke(command, status=1)
+            assert "lacks 1 of the environment's lines: scipy=1.12.0" in told
+            assert "--incomplete" in told
+        assert registry.bytes() == 0
+        for command in ("publish", "bundle", "archive"):
+            assert "warning" in (told := paper.invoke(command, "--incomplete"))
+            assert "lacks 1 of the environment's lines: scipy=1.12.0" in " ".join(told.split())
+        assert registry.bytes() > 0
+        assert [*paper.root.glob("Lacking2026*.zip")]
+        assert [*paper.root.glob("Lacking2026*.tar")]
     finally:
+        registry.stop()
         paper.remove()
