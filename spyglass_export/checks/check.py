@@ -2,14 +2,12 @@
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from spyglass_export.errors import UserError
 
 
-@dataclass(frozen=True)
-class Check:
+class Check(NamedTuple):
     """One precondition: a `failure` stops a command, a `warning` may; ``fix`` says what to do about either."""
 
     name: str
@@ -31,9 +29,13 @@ def warned(name: str, what: str, fix: str) -> Check:
     return Check(name, "warning", what, fix)
 
 
-def failed(name: str, error: UserError) -> Check:
-    """A precondition that does not hold, with the error that a command would stop with."""
-    return Check(name, "failure", error.what, error.hint)
+def failed(name: str, what: str | UserError, fix: str = "") -> Check:
+    """A precondition that does not hold; a command would stop with the error."""
+    return (
+        Check(name, "failure", what.what, what.hint)
+        if isinstance(what, UserError)
+        else Check(name, "failure", what, fix)
+    )
 
 
 def run_side_by_side(probes: Sequence[Probe]) -> list[Check]:
@@ -52,8 +54,9 @@ def _guarded(named: Probe) -> list[Check]:
     except UserError as error:
         return [failed(name, error)]
     except OSError as error:
-        what = f"{error.filename or name}: {error.strerror or error}"
-        return [failed(name, UserError(what, "check the path and your permission"))]
+        return [
+            failed(name, f"{error.filename or name}: {error.strerror or error}", "check the path and your permission")
+        ]
     except Exception as error:
         what = f"could not be checked: {type(error).__name__}: {error}"
         return [warned(name, what, "if this is not your machine's doing, report it")]

@@ -29,19 +29,21 @@ def check_env_file(root: Path, environment: Mapping[str, str]) -> tuple[list[Che
         return [failed(NAME, error)], None
     if problems:
         settings, _ = examine(root, {**environment, **dict.fromkeys(problems, "")})
-    text = (root / NAME).read_text(encoding="utf-8-sig")
-    values = _values(text)
+    told, values = _check_lines((root / NAME).read_text(encoding="utf-8-sig"))
     # A default that is wrong, as an image's name without PAPER_ID, is wrong for what it is made of.
     given = {"PAPER_ID", *values, *environment}
     checks = [failed(NAME, problem) for name, problem in problems.items() if name in given]
     checks += [failed(NAME, problem) for problem in unreadable_lines(root / NAME)]
-    checks += _check_lines(text)
-    checks += [_unknown(name) for name in values if name not in KNOWN]
+    checks += told
+    for name in (name for name in values if name not in KNOWN):
+        nearest = difflib.get_close_matches(name.upper(), KNOWN, n=1)
+        hint = f"did you mean {nearest[0]}?" if nearest else "take it out; env.example has every setting"
+        checks.append(warned(NAME, f"{name} is not a setting, and nothing reads it", hint))
     if not any(values.get(name) or environment.get(name) for name in ("SPYGLASS_BASE_DIR", "SPYGLASS_PAPER_DIR")):
         hint = "set SPYGLASS_BASE_DIR, or SPYGLASS_PAPER_DIR to the folder that Spyglass' Export wrote, in .env"
-        checks.append(failed(NAME, UserError("it does not say where the export is", hint)))
+        checks.append(failed(NAME, "it does not say where the export is", hint))
     for name, value in values.items():
-        if name in KNOWN and name in environment and environment[name] != value:
+        if name in KNOWN and environment.get(name, value) != value:
             what = f"{name} in the environment of this shell overrides the one in .env"
             checks.append(warned(NAME, what, f"unset {name} in the shell where .env is right"))
     if settings and (trouble := open_to_who_guesses(settings)):
@@ -51,31 +53,23 @@ def check_env_file(root: Path, environment: Mapping[str, str]) -> tuple[list[Che
     return checks, settings
 
 
-def _values(text: str) -> dict[str, str | None]:
-    return {line.key: line.value for line in parse_stream(StringIO(text)) if line.key is not None}
-
-
-def _check_lines(text: str) -> list[Check]:
-    checks = []
-    seen: dict[str, int] = {}
+def _check_lines(text: str) -> tuple[list[Check], dict[str, str | None]]:
+    """What is wrong with lines, and the values by name."""
+    checks, values, seen = [], dict[str, str | None](), dict[str, int]()
     for line in parse_stream(StringIO(text)):
+        if line.key is None:
+            continue
+        values[line.key] = line.value
+        if line.error:
+            continue
         number = line.original.line + len(line.original.string) - len(line.original.string.lstrip("\n"))
-        if line.key is not None and not line.error:
-            if line.value is None:
-                checks.append(
-                    warned(NAME, f"line {number}: {line.key} has no value", f"write {line.key}=, or take it out")
-                )
-            if line.key in seen:
-                what = f"{line.key} is set twice, in lines {seen[line.key]} and {number}; the last one holds"
-                checks.append(warned(NAME, what, "keep one of the two lines"))
-            seen[line.key] = number
-            if line.key in KNOWN and not is_read_alike(line.original.string.partition("=")[2].strip()):
-                what = f"line {number}: plain `docker compose` reads {line.key} otherwise than `invoke`"
-                checks.append(warned(NAME, what, "put it in single quotes; with both $ and ', or \\\\, choose another"))
-    return checks
-
-
-def _unknown(name: str) -> Check:
-    nearest = difflib.get_close_matches(name.upper(), KNOWN, n=1)
-    hint = f"did you mean {nearest[0]}?" if nearest else "take it out; env.example has every setting"
-    return warned(NAME, f"{name} is not a setting, and nothing reads it", hint)
+        if line.value is None:
+            checks.append(warned(NAME, f"line {number}: {line.key} has no value", f"write {line.key}=, or take it out"))
+        if line.key in seen:
+            what = f"{line.key} is set twice, in lines {seen[line.key]} and {number}; the last one holds"
+            checks.append(warned(NAME, what, "keep one of the two lines"))
+        seen[line.key] = number
+        if line.key in KNOWN and not is_read_alike(line.original.string.partition("=")[2].strip()):
+            what = f"line {number}: plain `docker compose` reads {line.key} otherwise than `invoke`"
+            checks.append(warned(NAME, what, "put it in single quotes; with both $ and ', or \\\\, choose another"))
+    return checks, values

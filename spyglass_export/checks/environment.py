@@ -75,7 +75,7 @@ def _check_exclude(settings: Settings, changes: Sequence[Change]) -> list[Check]
 def check_packages(settings: Settings, docker: Docker) -> list[Check]:
     """Solve both parts of the environment for the image, as far as channels and indexes answer."""
     prepared = prepare(settings, glibc_of(docker, settings.hub_base_image))
-    checks = [failed(PACKAGES, UserError(one.what, one.advice)) for one in prepared.problems]
+    checks = [failed(PACKAGES, one.what, one.advice) for one in prepared.problems]
     if prepared.unreachable:
         silent = "; ".join(f"{place} ({why})" for place, why in sorted(prepared.unreachable.items()))
         told = f"; {len(prepared.unknown)} conda packages were not looked up" if prepared.unknown else ""
@@ -85,7 +85,7 @@ def check_packages(settings: Settings, docker: Docker) -> list[Check]:
     if lost:
         what = f"{LOCK_FILE} names what its channels no longer have: {', '.join(lost)}"
         hint = f"delete export_data/{LOCK_FILE}, then `invoke check` says what takes their place"
-        checks.append(failed(PACKAGES, UserError(what, hint)))
+        checks.append(failed(PACKAGES, what, hint))
     notes = "".join(f"; {note}" for note in prepared.notes)
     if prepared.lock and not lost:
         size = f"{len(prepared.lock.conda)} conda and {len(prepared.lock.pip)} pip packages"

@@ -29,33 +29,28 @@ def check_export(settings: Settings) -> list[Check]:
     """Check that the folder is there, each file in it whole as far as its ends tell, and nothing of its list lost."""
     folder = settings.spyglass_paper_dir
     if not folder.is_dir():
-        what = f"there is no folder {folder}"
-        return [failed(NAME, UserError(what, "set SPYGLASS_BASE_DIR and PAPER_ID, or SPYGLASS_PAPER_DIR, in .env"))]
+        hint = "set SPYGLASS_BASE_DIR and PAPER_ID, or SPYGLASS_PAPER_DIR, in .env"
+        return [failed(NAME, f"there is no folder {folder}", hint)]
     try:
         dumps = sql_files(folder)
     except UserError as error:
         return [failed(NAME, error)]
     checks = [_check_dump(dump) for dump in dumps]
+    version = _read(folder / VERSION_FILE)
     if any(check.status != "ok" for check in checks):
-        return [*checks, *_check_version(_read(folder / VERSION_FILE))]
+        return [*checks, _check_version(version)]
     if sum(dump.stat().st_size for dump in dumps) > READ_AT_MOST:
         what = "the dump is too large to be held against the export's script in a few seconds"
-        checks.append(warned(NAME, what, "`invoke copy_files` does it"))
-        return [*checks, *_check_version(_read(folder / VERSION_FILE))]
-    return [*checks, *_check_completeness(folder, dumps)]
-
-
-def _check_completeness(folder: Path, dumps: list[Path]) -> list[Check]:
+        return [*checks, warned(NAME, what, "`invoke copy_files` does it"), _check_version(version)]
     found = examine_export(folder, dumps, _read(folder / "environment.yml"))
-    checks = [warned(NAME, what, fix) for what, fix in found.warnings]
+    checks += [warned(NAME, what, fix) for what, fix in found.warnings]
     if found.lost:
         checks.append(failed(NAME, found.lost))
     elif scripts := find_scripts(folder):
         checks.append(passed(NAME, f"the dump has all that {' and '.join(path.name for path in scripts)} asks for"))
     if by_design := {".".join(key.parent) for key in found.absent_parents if key.is_by_design}:
-        what = f"left out by Spyglass, as its Export does: {', '.join(sorted(by_design))}"
-        checks.append(passed(NAME, what))
-    return [*checks, *_check_version(found.version or "")]
+        checks.append(passed(NAME, f"left out by Spyglass, as its Export does: {', '.join(sorted(by_design))}"))
+    return [*checks, _check_version(found.version or "")]
 
 
 def _read(file: Path) -> str:
@@ -65,23 +60,21 @@ def _read(file: Path) -> str:
 def _check_dump(dump: Path) -> Check:
     size = dump.stat().st_size
     if not size:
-        return failed(NAME, UserError(f"{dump.name} is empty", COPY_AGAIN))
+        return failed(NAME, f"{dump.name} is empty", COPY_AGAIN)
     try:
         head, tail = _edges(dump)
     except (OSError, EOFError, zlib.error) as error:
-        return failed(NAME, UserError(f"{dump.name} cannot be read: {error}", COPY_AGAIN))
+        return failed(NAME, f"{dump.name} cannot be read: {error}", COPY_AGAIN)
     if b"\0" in head[:2] or head.startswith((b"\x1f\x8b", b"\xff\xfe", b"\xfe\xff")):
-        return failed(NAME, UserError(f"{dump.name} is not text in UTF-8", COPY_AGAIN))
+        return failed(NAME, f"{dump.name} is not text in UTF-8", COPY_AGAIN)
     if not HEAD.search(head):
-        what = f"{dump.name} does not begin as a dump of MySQL"
-        return warned(NAME, what, "see that it is what mysqldump wrote, with no --skip-comments")
+        hint = "see that it is what mysqldump wrote, with no --skip-comments"
+        return warned(NAME, f"{dump.name} does not begin as a dump of MySQL", hint)
     if tail is None:
-        return warned(
-            NAME, f"{dump.name} is large and packed: its end was not looked at", "`invoke copy_files` reads it all"
-        )
+        what = f"{dump.name} is large and packed: its end was not looked at"
+        return warned(NAME, what, "`invoke copy_files` reads it all")
     if not TAIL.fullmatch(tail.rstrip().rpartition(b"\n")[2] + b"\n"):
-        what = f"{dump.name} is cut off: it does not end in `-- Dump completed`"
-        return failed(NAME, UserError(what, COPY_AGAIN))
+        return failed(NAME, f"{dump.name} is cut off: it does not end in `-- Dump completed`", COPY_AGAIN)
     return passed(NAME, f"{dump.name}, {size / 1e6:,.1f} MB, has its first line and its last; copy_files reads it all")
 
 
@@ -101,9 +94,9 @@ def _edges(dump: Path) -> tuple[bytes, bytes | None]:
         return head, tail
 
 
-def _check_version(version: str) -> list[Check]:
-    name = "Spyglass version"
+def _check_version(version: str) -> Check:
     if re.match(r"\d+\.\d+", version):
-        return [passed(name, version)]
+        return passed("Spyglass version", version)
     what = f"{VERSION_FILE} says {version[:40]!r}" if version else f"{VERSION_FILE} is not in the export"
-    return [warned(name, what, "nothing depends on it; write the version of Spyglass into it, for your readers")]
+    hint = "nothing depends on it; write the version of Spyglass into it, for your readers"
+    return warned("Spyglass version", what, hint)

@@ -25,15 +25,12 @@ from spyglass_export.containers.faults import (
     NotInstalled,
     OnlyForReaders,
 )
-from spyglass_export.errors import UserError
 from spyglass_export.settings import Settings
 
 PATIENCE = 8.0  # seconds for one answer of docker; it takes a tenth of one when it is well
-VERSION = ("version", "--format", "{{.Server.Version}}")
 INFO = ("info", "--format", "{{json .}}")
-PLUGINS = {"compose": ("compose", "version", "--short"), "buildx": ("buildx", "version")}
 # BuildKit builds by default since Engine 23.0: https://docs.docker.com/engine/release-notes/23.0/
-MINIMUM = {"engine": (23, 0), "compose": (2, 20), "buildx": (0, 10)}
+MINIMUM = {"Engine": (23, 0), "compose": (2, 20), "buildx": (0, 10)}
 GB = 10**9
 MEMORY_NEEDED, MEMORY_WISHED = 2 * GB, 6 * GB
 # Both base images, the hub's Debian packages and JupyterLab; measured, rounded up.
@@ -50,77 +47,69 @@ def check_machine(docker: Docker, settings: Settings | None) -> list[Check]:
     # A password that sudo asks for takes as long as it takes.
     docker = docker if docker.command[0] == "sudo" else replace(docker, patience=PATIENCE)
     if docker.dry:
-        for command in (VERSION, *PLUGINS.values(), INFO):
-            docker.ask(*command)
+        docker.ask(*INFO)
         return []
-    checks = _check_engine(docker)
-    if any(check.status == "failure" for check in checks):
+    info, checks = _ask_engine(docker)
+    if not info or any(check.status == "failure" for check in checks):
         what = "disk space, memory, ports and base images: not checked, for want of Docker"
         return [*checks, warned("machine", what, "put Docker right, then run this again")]
-    checks += run_side_by_side(
-        [("compose", lambda: _check_plugins(docker)), ("Docker", lambda: _check_host(docker, settings))]
+    versions = {
+        one["Name"]: one.get("Version", "") for one in info["ClientInfo"]["Plugins"] or () if not one.get("Err")
+    }
+    for plugin in ("compose", "buildx"):
+        if plugin in versions:
+            checks.append(_check_version(plugin, versions[plugin]))
+        else:
+            checks.append(failed(f"Docker {plugin}", f"`docker {plugin}` does not work", INSTALL_HINT))
+    checks.append(_check_platform(info))
+    if not settings:
+        return [*checks, _check_memory(info)]
+    images = {"DB_BASE_IMAGE": settings.db_base_image, "HUB_BASE_IMAGE": settings.hub_base_image}
+    source = bootstrap.source_hash(settings.root / "docker")
+    return checks + run_side_by_side(
+        [
+            ("disk space", lambda: _check_disk(docker, settings, info)),
+            ("memory", lambda: [_check_memory(info)]),
+            ("ports", lambda: _check_ports(docker, settings)),
+            *((name, partial(_check_base_image, docker, name, image, source)) for name, image in images.items()),
+        ]
     )
-    if settings:
-        images = {"DB_BASE_IMAGE": settings.db_base_image, "HUB_BASE_IMAGE": settings.hub_base_image}
-        source = bootstrap.source_hash(settings.root / "docker")
-        checks += run_side_by_side(
-            [
-                ("ports", lambda: _check_ports(docker, settings)),
-                *((name, partial(_check_base_image, docker, name, image, source)) for name, image in images.items()),
-            ]
-        )
-    return checks
 
 
-def _check_engine(docker: Docker) -> list[Check]:
+def _ask_engine(docker: Docker) -> tuple[dict[str, Any], list[Check]]:
+    """What Docker says of itself, nothing where it does not answer; and what that means."""
     name = "Docker Engine"
     if not shutil.which(docker.command[0]):
-        return [failed(name, NotInstalled(what=f"{NotInstalled.problem}: there is no program `{docker.command[0]}`"))]
+        return {}, [
+            failed(name, NotInstalled(what=f"{NotInstalled.problem}: there is no program `{docker.command[0]}`"))
+        ]
     if is_podman(docker.command):
-        return [failed(name, OnlyForReaders())]
+        return {}, [failed(name, OnlyForReaders())]
     try:
-        version = docker.ask(*VERSION).strip()
+        info = json.loads(docker.ask(*INFO))
     except DockerError as error:
         if host := os.environ.get("DOCKER_HOST"):
             error.hint += f"; or unset DOCKER_HOST in this shell, which sends you to {host}"
-        return [failed("permission" if isinstance(error, NoPermission) else name, error)]
-    return [passed("permission", "you may use Docker"), _check_version(name, version, MINIMUM["engine"])]
+        return {}, [failed("permission" if isinstance(error, NoPermission) else name, error)]
+    return info, [passed("permission", "you may use Docker"), _check_version("Engine", info["ServerVersion"])]
 
 
-def _check_plugins(docker: Docker) -> list[Check]:
-    checks = []
-    for plugin, command in PLUGINS.items():
-        try:
-            checks.append(_check_version(f"Docker {plugin}", docker.ask(*command).strip(), MINIMUM[plugin]))
-        except UserError:
-            what = f"`docker {plugin}` does not work"
-            checks.append(failed(f"Docker {plugin}", UserError(what, INSTALL_HINT)))
-    return checks
-
-
-def _check_version(name: str, text: str, minimum: tuple[int, int]) -> Check:
+def _check_version(part: str, text: str) -> Check:
+    name, minimum = f"Docker {part}", MINIMUM[part]
     found = re.search(r"(\d+)\.(\d+)\S*", text)
     if not found:
         return warned(name, f"its version is not known: it says {text!r}", INSTALL_HINT)
     if (int(found[1]), int(found[2])) < minimum:
         what = f"version {found[0]} is too old: {minimum[0]}.{minimum[1]} or newer is needed"
-        return failed(name, UserError(what, INSTALL_HINT))
+        return failed(name, what, INSTALL_HINT)
     return passed(name, f"version {found[0]}")
-
-
-def _check_host(docker: Docker, settings: Settings | None) -> list[Check]:
-    info = json.loads(docker.ask(*INFO))
-    checks = [_check_platform(info)]
-    if settings:
-        checks += run_side_by_side([("disk space", lambda: _check_disk(docker, settings, info))])
-    return [*checks, _check_memory(info)]
 
 
 def _check_platform(info: dict[str, Any]) -> Check:
     name = "platform"
     if info["OSType"] != "linux":
         hint = "switch Docker Desktop to Linux containers, in the menu of its icon"
-        return failed(name, UserError(f"Docker runs containers of {info['OSType']}, and these are Linux'", hint))
+        return failed(name, f"Docker runs containers of {info['OSType']}, and these are Linux'", hint)
     if info["Architecture"] not in ("x86_64", "amd64"):
         what = f"this machine is {info['Architecture']}; the images are for amd64, and emulated, several times slower"
         return warned(name, what, "on a Mac turn on Rosetta in Docker Desktop's settings, or build on an x86 machine")
@@ -132,7 +121,7 @@ def _check_memory(info: dict[str, Any]) -> Check:
     what = f"{memory / GB:.1f} GB for containers"
     hint = "give Docker more: in Docker Desktop under Settings, Resources; elsewhere use a larger machine"
     if memory < MEMORY_NEEDED:
-        return failed(name, UserError(f"{what}; {MEMORY_NEEDED / GB:.0f} GB are needed", hint))
+        return failed(name, f"{what}; {MEMORY_NEEDED / GB:.0f} GB are needed", hint)
     if memory < MEMORY_WISHED:
         return warned(name, f"{what}; large environments and notebooks want {MEMORY_WISHED / GB:.0f} GB", hint)
     return passed(name, what)
@@ -161,7 +150,7 @@ def _check_room(name: str, folder: Path, needed: int, note: str = "") -> Check:
     free = shutil.disk_usage(folder).free
     what = f"{free / GB:.1f} GB free in {folder}{note or f'; {needed / GB:.1f} GB are needed'}"
     if free < needed // (2 if note else 1):
-        return failed(name, UserError(what, FREE_SPACE))
+        return failed(name, what, FREE_SPACE)
     return warned(name, what, FREE_SPACE) if free < needed else passed(name, what)
 
 
@@ -195,7 +184,7 @@ def _check_base_image(docker: Docker, name: str, image: str, source: str) -> lis
     if bootstrap.is_stand_in(image):
         if docker.succeeds("image", "inspect", image):
             return [warned(name, f"the stand-in {image} is of older files than docker/base", "run `invoke bootstrap`")]
-        return [failed(name, UserError(f"the stand-in {image} is not built", "run `invoke bootstrap`"))]
+        return [failed(name, f"the stand-in {image} is not built", "run `invoke bootstrap`")]
     [answers] = bootstrap.registries_answer([image])
     if not answers:
         what = f"{image} is not on this machine, and {bootstrap.registry(image)} does not answer"
@@ -203,12 +192,12 @@ def _check_base_image(docker: Docker, name: str, image: str, source: str) -> lis
             hint = "Docker has a mirror or a proxy: `invoke bootstrap` tries it"
             return [warned(name, f"{what} to this program", hint)]
         hint = "check the network; without a registry `invoke bootstrap` builds stand-ins for the base images"
-        return [failed(name, UserError(what, hint))]
+        return [failed(name, what, hint)]
     try:
         docker.ask("buildx", "imagetools", "inspect", image)
     except (NotAllowed, NotInRegistry):
         what = f"{bootstrap.registry(image)} has no {image}, or keeps it from you"
-        return [failed(name, UserError(what, f"correct {name} in .env, or log in with `docker login`"))]
+        return [failed(name, what, f"correct {name} in .env, or log in with `docker login`")]
     except DockerError as error:
         return [warned(name, f"{image} could not be looked up: {error.what}", error.hint)]
     return [passed(name, f"{image} will be pulled; {bootstrap.registry(image)} has it")]

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
 
 from spyglass_export import console
@@ -60,7 +59,7 @@ def show_as_table(found: list[Check]) -> None:
 
 def show_as_json(found: list[Check]) -> None:
     """Print `{"checks": [{"name", "status", "what", "fix"}]}`."""
-    console.say(json.dumps({"checks": [asdict(one) for one in found]}, indent=2))
+    console.say(json.dumps({"checks": [one._asdict() for one in found]}, indent=2))
 
 
 def require_no_failure(found: list[Check]) -> None:
