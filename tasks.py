@@ -12,16 +12,16 @@ from invoke.context import Context
 from invoke.exceptions import Exit
 
 from spyglass_export import console
-from spyglass_export.cli.another_database import merge as merge
-from spyglass_export.cli.another_database import unmerge as unmerge
-from spyglass_export.cli.commands import command, print_url
+from spyglass_export.cli.commands import SERVER, command, is_dry, print_url, read_settings
 from spyglass_export.cli.commands import down as down
 from spyglass_export.cli.commands import enter as enter
 from spyglass_export.cli.commands import logs as logs
+from spyglass_export.cli.commands import merge as merge
 from spyglass_export.cli.commands import run as run
 from spyglass_export.cli.commands import status as status
 from spyglass_export.cli.commands import stop as stop
 from spyglass_export.cli.commands import test_notebooks as test_notebooks
+from spyglass_export.cli.commands import unmerge as unmerge
 from spyglass_export.cli.commands import url as url
 from spyglass_export.cli.commands import verify as verify
 from spyglass_export.cli.invoke_patches import wrong_usage
@@ -29,14 +29,13 @@ from spyglass_export.containers import ports, stack
 from spyglass_export.containers.docker import Docker
 from spyglass_export.errors import UserError
 from spyglass_export.settings import Settings
-from spyglass_export.settings import load as load_settings
 
 ROOT = Path(__file__).resolve().parent
 
 
 def _authors_stack(context: Context) -> tuple[Settings, Docker]:
-    settings = ports.settle(load_settings(ROOT, os.environ), dry=bool(context.config.run.dry))
-    return settings, stack.authors_docker(settings, dry=bool(context.config.run.dry))
+    settings = read_settings(context, ROOT)
+    return settings, stack.authors_docker(settings, dry=is_dry(context))
 
 
 @command()
@@ -44,7 +43,7 @@ def bootstrap(context: Context) -> None:
     """Make this machine ready: .env, Docker, base images. Quick when it already is."""
     from spyglass_export.containers.bootstrap import ensure_base_images, ensure_engine, make_env_file
 
-    if not context.config.run.dry:
+    if not is_dry(context):
         make_env_file(ROOT)
     settings, docker = _authors_stack(context)
     ensure_engine(docker)
@@ -58,20 +57,14 @@ def check(context: Context, json: bool = False) -> None:
     """Look whether `invoke build` has all it needs, in seconds, and say how to fix what it lacks; changes nothing."""
     from spyglass_export.checks.run import require_no_failure, run_checks, show_as_json, show_as_table
 
-    found = run_checks(ROOT, os.environ, dry=bool(context.config.run.dry))
+    found = run_checks(ROOT, os.environ, dry=is_dry(context))
     (show_as_json if json else show_as_table)(found)
     require_no_failure(found)
     if not json:
         console.say("ready to build: `invoke build`; for readers without Docker: docs/elsewhere.md")
 
 
-@command(
-    help={
-        "host": "the lab's server; from DataJoint's configuration or ~/.my.cnf when left out",
-        "port": "its port; 3306 as a rule",
-        "user": "who may read the tables; the password comes from MYSQL_PWD, these files, or is asked for",
-    }
-)
+@command(help={name: SERVER[name] for name in ("host", "port", "user")})
 def dump(context: Context, host: str = "", port: str = "", user: str = "") -> None:
     """Dump what the export's script asks for, from the lab's server, with a proof of each table's rows."""
     from spyglass_export.servers.account import find_account
@@ -135,7 +128,7 @@ def clean_sql(context: Context, source: str, output: str = "-") -> None:
     """Clean one SQL file of an export, to be loaded into any MySQL 8 or newer with `mysql < OUTPUT`, without Docker."""
     from spyglass_export.dump import command_line
 
-    if context.config.run.dry:
+    if is_dry(context):
         console.say(f"# cleans {source} to {output}")
         return
     file = Path(source)

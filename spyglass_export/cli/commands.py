@@ -5,7 +5,7 @@ import logging
 import os
 import signal
 from collections.abc import Callable
-from contextlib import nullcontext, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +46,10 @@ def command(**options: Any) -> Callable[[Callable[..., None]], Task[Any]]:
         def run(*arguments: Any, **named: Any) -> None:
             _take_a_stop_as_an_interrupt()
             with console.errors_as_lines(debug=logging.getLogger("invoke").isEnabledFor(logging.DEBUG)):
-                function(*arguments, **named)
+                try:
+                    function(*arguments, **named)
+                except ModuleNotFoundError as error:  # readers install what most of them need
+                    raise UserError(f"{error.name} is not installed", f"run `pip install {error.name}`") from error
 
         other_spelling = [run.__name__.replace("_", "-")] if "_" in run.__name__ else []
         made: Task[Any] = invoke_task(**options | {"aliases": [*options.get("aliases", ()), *other_spelling]})(run)
@@ -55,10 +58,19 @@ def command(**options: Any) -> Callable[[Callable[..., None]], Task[Any]]:
     return decorate
 
 
+def is_dry(context: Context) -> bool:
+    """Whether commands are shown and not run: `invoke --dry`."""
+    return bool(context.config.run.dry)
+
+
+def read_settings(context: Context, root: Path = ROOT) -> Settings:
+    """Read .env, with a number for each port that is `auto`."""
+    return ports.settle(load_settings(root, os.environ), dry=is_dry(context))
+
+
 def this_stack(context: Context) -> tuple[Settings, Docker]:
     """Give the stack that this folder has: the author's, or a reader's."""
-    dry = bool(context.config.run.dry)
-    settings = ports.settle(load_settings(ROOT, os.environ), dry=dry)
+    settings, dry = read_settings(context), is_dry(context)
     open_door(settings.docker, ROOT, dry=dry).check(to_build=False)
     door = reader.readers_docker if reader.is_readers(settings, dry=dry) else stack.authors_docker
     return settings, door(settings, dry=dry)
@@ -81,17 +93,15 @@ def start_if_down(settings: Settings, docker: Docker, service: str) -> None:
 @command(help={"from_": "a folder that `invoke archive` wrote: its images, and no registry"})
 def run(context: Context, from_: str = "") -> None:
     """Start the published images, as a reader does; prints JupyterLab's URL and password."""
-    dry = bool(context.config.run.dry)
-    settings = ports.settle(load_settings(ROOT, os.environ), dry=dry)
+    settings, dry = read_settings(context), is_dry(context)
     open_door(settings.docker, ROOT, dry=dry).check(to_build=False)
     if from_:
         reader.load_archive(settings, Path(from_).expanduser(), dry=dry)
-        settings = ports.settle(load_settings(ROOT, os.environ), dry=dry)  # .env names the images now
+        settings = read_settings(context)  # .env names the images now
     docker = reader.readers_docker(settings, dry=dry)
     ports.check_ports(settings, docker)
-    reader.fetch(settings, docker)
-    docker = reader.readers_docker(settings, dry=dry)
-    reader.run(settings, docker)
+    reader.fetch(docker)
+    reader.run(settings, reader.readers_docker(settings, dry=dry))
     if not dry:
         print_url(settings)
         console.say("next: open it, and run a notebook: Run, Run All Cells; `invoke down` stops it")
@@ -117,11 +127,15 @@ def down(context: Context) -> None:
         console.say("both containers are removed; the volumes are still here")
 
 
+def _check_service(service: str) -> None:
+    if service not in stack.SERVICES:
+        raise wrong_usage(f"there is no service {service!r}", "it is hub or db")
+
+
 @command(help={"service": "hub (default), or db for a mysql prompt"})
 def enter(context: Context, service: str = "hub") -> None:
     """Open a shell in the running hub with the paper's environment, or with --service db a mysql prompt."""
-    if service not in stack.SERVICES:
-        raise wrong_usage(f"there is no service {service!r}", "it is hub or db")
+    _check_service(service)
     settings, docker = this_stack(context)
     start_if_down(settings, docker, service)
     if status := stack.enter(docker, service):
@@ -132,24 +146,18 @@ def enter(context: Context, service: str = "hub") -> None:
 def status(context: Context) -> None:
     """Show this paper's containers and their health, images and volumes, with their sizes."""
     settings, docker = this_stack(context)
-    console.show_table(
-        "containers",
-        ["service", "state", "health", "answers on"],
-        [
-            [one.service, one.state, one.health or "-", ", ".join(one.ports) or "-"]
-            for one in containers_of(docker).values()
-        ],
-    )
+    containers = [
+        [one.service, one.state, one.health or "-", ", ".join(one.ports) or "-"]
+        for one in containers_of(docker).values()
+    ]
+    console.show_table("containers", ["service", "state", "health", "answers on"], containers)
     named = [f"--filter=reference={name}" for name in (settings.db_image_name, settings.hub_image_name)]
     images = docker.ask("image", "ls", "--format", "{{.Repository}}:{{.Tag}}\t{{.CreatedSince}}\t{{.Size}}", *named)
     console.show_table("images", ["image", "created", "size"], [line.split("\t") for line in images.splitlines()])
     for line in left_out(docker, f"{settings.hub_image_name}:latest"):
         console.warn(f"the hub's image lacks {line}")
-    console.show_table(
-        "volumes",
-        ["volume", "keeps", "size", ""],
-        [[one.name, one.role, one.size, STATES[one.is_current]] for one in volumes_of(docker)],
-    )
+    volumes = [[one.name, one.role, one.size, STATES[one.is_current]] for one in volumes_of(docker)]
+    console.show_table("volumes", ["volume", "keeps", "size", ""], volumes)
 
 
 @command()
@@ -167,12 +175,12 @@ def verify(context: Context) -> None:
 )
 def logs(context: Context, service: str = "", follow: bool = False, tail: str = "100") -> None:
     """Show what the containers print."""
-    if service not in ("", *stack.SERVICES):
-        raise wrong_usage(f"there is no service {service!r}", "it is hub or db")
+    if service:
+        _check_service(service)
     _, docker = this_stack(context)
+    options = ["--tail", tail, *(["--follow"] if follow else []), *([service] if service else [])]
     # Ctrl-C is how one stops following.
-    with suppress(KeyboardInterrupt) if follow else nullcontext():
-        options = ["--tail", tail, *(["--follow"] if follow else []), *([service] if service else [])]
+    with suppress(*[KeyboardInterrupt] if follow else []):
         if status := docker.attach("compose", "logs", *options):
             raise Exit(code=status)
 
@@ -208,3 +216,62 @@ def test_notebooks(context: Context, names: list[str], timeout: str = "600", str
     if not is_authors:
         selected = select(settings, published_notebooks(docker), names)
     run_notebooks(settings, docker, selected, int(timeout), strict=strict, keep=is_authors)
+
+
+SERVER = {
+    "host": "the server of your lab; DataJoint's or ~/.my.cnf's where it is left out",
+    "port": "its port, 3306 as a rule",
+    "user": "your user there; the password is MYSQL_PWD, or DataJoint's or ~/.my.cnf's, or asked",
+    "yes": "do not ask",
+}
+
+
+@command(
+    help=SERVER
+    | {
+        "plan": "show what would be done, and do nothing",
+        "json": "print the plan as JSON",
+        "skip_conflicts": "leave out what is in conflict with your rows, and all that depends on it",
+        "data_dir": "a folder of NWB files: which of those that the rows expect are missing",
+    }
+)
+def merge(
+    context: Context,
+    host: str = "",
+    port: str = "",
+    user: str = "",
+    plan: bool = False,
+    json: bool = False,
+    yes: bool = False,
+    skip_conflicts: bool = False,
+    data_dir: str = "",
+) -> None:
+    """Put the paper's rows into a database of your own, beside yours: shows a plan, asks, all of it or nothing."""
+    if data_dir and not Path(data_dir).expanduser().is_dir():
+        raise UserError(f"there is no folder {data_dir}", "name the folder of the NWB files with --data-dir")
+    settings, docker = this_stack(context)
+    if docker.dry:
+        console.say(f"# merges the rows of {settings.paper_id} into {host}")
+        return
+    from spyglass_export.merging.merge import Options, merge_paper
+    from spyglass_export.servers.account import find_account
+
+    folder = Path(data_dir).expanduser() if data_dir else None
+    merge_paper(
+        settings,
+        docker,
+        find_account(host, port, user, folder=ROOT),
+        Options(plan_only=plan, as_json=json, yes=yes, skip_conflicts=skip_conflicts, data_dir=folder),
+    )
+
+
+@command(positional=["record"], help=SERVER | {"record": "the file that `invoke merge` wrote"})
+def unmerge(context: Context, record: str, host: str = "", port: str = "", user: str = "", yes: bool = False) -> None:
+    """Take out again what a merge inserted, where nothing else depends on it."""
+    if is_dry(context):
+        console.say(f"# takes the rows of {record} out again")
+        return
+    from spyglass_export.merging.merge import unmerge_paper
+    from spyglass_export.servers.account import find_account
+
+    unmerge_paper(Path(record).expanduser(), find_account(host, port, user, folder=ROOT), yes=yes)

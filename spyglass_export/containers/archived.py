@@ -2,13 +2,12 @@
 
 import hashlib
 import json
-import os
 import re
+import stat
 import tarfile
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import IO, Any, NamedTuple, cast
 
 from spyglass_export.checksum import sha256
 from spyglass_export.containers import labels
@@ -20,13 +19,10 @@ LITTER = {".DS_Store", "Thumbs.db", "desktop.ini"}
 COPY_AGAIN = "copy the whole archive again, into an empty folder, from where you have it"
 
 # Bytes. Images of papers have some gigabytes, of which compression leaves a third.
-_LARGEST_FILE, _LARGEST_IMAGES = 1 << 30, 1 << 39
-_LARGEST_JSON = 1 << 20
+_LARGEST_FILE, _LARGEST_IMAGES, _LARGEST_JSON = 1 << 30, 1 << 39, 1 << 20
 _ALWAYS_ALLOWED, _RATIO = 1 << 30, 20
-_WINDOW = 1 << 27
-_MEMBERS = 10_000
-_CHUNK = 1 << 20
-_NESTED = 2
+_WINDOW, _CHUNK = 1 << 27, 1 << 20
+_MEMBERS, _NESTED = 10_000, 2
 _NAME_KEYS = ("io.containerd.image.name", "containerd.io/image.name")
 # An OCI layout, and what Docker adds: https://specs.opencontainers.org/image-spec/image-layout/
 _MEMBER = re.compile(
@@ -35,8 +31,7 @@ _MEMBER = re.compile(
 )
 
 
-@dataclass(frozen=True)
-class ArchivedImage:
+class ArchivedImage(NamedTuple):
     """An image in an archive: its digests (`sha256:…`, one of which is its ID in Docker), labels and names."""
 
     digests: tuple[str, ...]
@@ -58,18 +53,16 @@ def judge(folder: Path, paper_id: str, services: set[str]) -> dict[str, Archived
     _check_files(folder)
     images = folder / ARCHIVED_IMAGES
     try:
-        blobs, named = _read_layout(images)
-        found = list(_images(blobs, named))
-    except UserError:
+        found = list(_images(*_read_layout(images)))
+    except ImportError:
         raise
     except Exception as error:  # whatever a library makes of bytes that somebody thought up
-        raise UserError(f"{images} is not an archive of images: {_one_line(error)}", COPY_AGAIN) from error
+        why = f"{type(error).__name__}: {error}".splitlines()[0][:200]
+        raise UserError(f"{images} is not an archive of images: {why}", COPY_AGAIN) from error
     papers = sorted({image.labels.get(labels.PAPER, "none") for image in found})
     if papers != [paper_id]:
-        raise UserError(
-            f"{folder} is of the paper {' and '.join(papers) or 'none'}, not {paper_id}",
-            "use the bundle that came with it",
-        )
+        what = f"{folder} is of the paper {' and '.join(papers) or 'none'}, not {paper_id}"
+        raise UserError(what, "use the bundle that came with it")
     by_service = {image.labels.get(labels.SERVICE, ""): image for image in found}
     if len(found) != len(services) or set(by_service) != services:
         raise UserError(f"{images} does not hold the two images of a paper", COPY_AGAIN)
@@ -83,13 +76,16 @@ def judge(folder: Path, paper_id: str, services: set[str]) -> dict[str, Archived
 
 def _check_files(folder: Path) -> None:
     """Hold a folder against its checksums; no file is opened before its kind and size are known."""
-    try:
-        found = _plain_files(folder)
-    except OSError as error:
-        raise UserError(f"{folder} is not an archive: {error.strerror}", "name a folder of `invoke archive`") from error
-    for name, size in found.items():
-        if size > (_LARGEST_IMAGES if name == ARCHIVED_IMAGES else _LARGEST_FILE):
+    found = set()
+    for path in folder.rglob("*"):
+        status, name = path.lstat(), path.relative_to(folder).as_posix()
+        if path.name in LITTER or stat.S_ISDIR(status.st_mode):
+            continue
+        if not stat.S_ISREG(status.st_mode):
+            raise UserError(f"{name} in {folder} is not a plain file", f"move it away, or {COPY_AGAIN}")
+        if status.st_size > (_LARGEST_IMAGES if name == ARCHIVED_IMAGES else _LARGEST_FILE):
             raise UserError(f"{name} in {folder} is larger than any archive's", COPY_AGAIN)
+        found.add(name)
     if ARCHIVED_IMAGES not in found:
         raise UserError(f"{folder} is not an archive: it has no {ARCHIVED_IMAGES}", "name a folder of `invoke archive`")
     if CHECKSUMS not in found:
@@ -100,38 +96,21 @@ def _check_files(folder: Path) -> None:
     sums = {match[2]: match[1] for match in matches if match}
     if len(sums) != len(lines):
         raise UserError(f"{folder / CHECKSUMS} is damaged", COPY_AGAIN)
-    if missing := sorted(sums.keys() - found.keys()):
+    if missing := sorted(sums.keys() - found):
         raise UserError(f"{missing[0]} is missing in {folder}", COPY_AGAIN)
-    if others := sorted(found.keys() - sums.keys() - {CHECKSUMS}):
+    if others := sorted(found - sums.keys() - {CHECKSUMS}):
         raise UserError(f"{CHECKSUMS} does not name {others[0]} in {folder}", f"move it away, or {COPY_AGAIN}")
     for name, expected in sums.items():
         if sha256(folder / name) != expected:
             raise UserError(f"{folder / name} is damaged: its SHA-256 is not that of {CHECKSUMS}", COPY_AGAIN)
 
 
-def _plain_files(folder: Path) -> dict[str, int]:
-    """The size of each file below a folder by its name from there; raises UserError where one is not plain."""
-    found: dict[str, int] = {}
-    for one in os.scandir(folder):
-        if one.name in LITTER:
-            continue
-        if one.is_dir(follow_symlinks=False):
-            found |= {f"{one.name}/{name}": size for name, size in _plain_files(Path(one)).items()}
-        elif one.is_file(follow_symlinks=False):
-            found[one.name] = one.stat(follow_symlinks=False).st_size
-        else:
-            raise UserError(f"{one.name} in {folder} is not a plain file", f"move it away, or {COPY_AGAIN}")
-    return found
-
-
 class _Stream:
     """What a compressed file holds, to be read once; raises ValueError where that is more than can be right."""
 
     def __init__(self, compressed: IO[bytes], size: int) -> None:
-        try:
-            import zstandard
-        except ImportError as error:
-            raise UserError("Python's package zstandard is missing", "run `pip install zstandard`") from error
+        import zstandard  # of readers only those with an archive have it
+
         decompressor = zstandard.ZstdDecompressor(max_window_size=_WINDOW)
         self._reader = decompressor.stream_reader(compressed, read_across_frames=True)
         self._left = _ALWAYS_ALLOWED + _RATIO * size
@@ -190,40 +169,35 @@ def _read_member(archive: tarfile.TarFile, member: tarfile.TarInfo, stream: _Str
 
 def _images(blobs: dict[str, Any], named: dict[str, Any]) -> Iterator[ArchivedImage]:
     """Every image that Docker would find, by either of its two lists; raises where these do not agree."""
-
-    def blob(digest: str) -> Any:
-        return blobs[digest.removeprefix("sha256:")]
-
     names: dict[str, set[str]] = {}
     for entry in named["manifest.json"]:
-        config = f"sha256:{entry['Config'].removeprefix('blobs/sha256/')}"
-        names.setdefault(config, set()).update(entry["RepoTags"] or ())
+        names.setdefault(_digest(entry["Config"]), set()).update(entry["RepoTags"] or ())
         for layer in entry["Layers"]:
-            blob(layer.removeprefix("blobs/sha256/"))
+            blobs[_digest(layer)]  # has to be there
     listed = set(names)
     digests: dict[str, set[str]] = {}
     for entry in named["index.json"]["manifests"]:
         notes = entry.get("annotations") or {}
-        for config, above in _configurations(entry["digest"], blobs, _NESTED):
+        for config, above in _configurations(_digest(entry["digest"]), blobs, _NESTED):
             digests.setdefault(config, set()).update([config, *above])
             names.setdefault(config, set()).update(notes[key] for key in _NAME_KEYS if key in notes)
     if digests.keys() != listed:
         raise ValueError("its two lists name different images")
     for config, own in digests.items():
-        about = dict(blob(config)["config"].get("Labels") or {})
-        yield ArchivedImage(tuple(sorted(own)), about, tuple(sorted(names[config])))
+        about = dict(blobs[config]["config"].get("Labels") or {})
+        yield ArchivedImage(tuple(f"sha256:{digest}" for digest in sorted(own)), about, tuple(sorted(names[config])))
+
+
+def _digest(text: str) -> str:
+    """The hexadecimal digits of `sha256:…` and `blobs/sha256/…`."""
+    return re.split("[:/]", text)[-1]
 
 
 def _configurations(digest: str, blobs: dict[str, Any], depth: int) -> Iterator[tuple[str, list[str]]]:
     """The configurations below a manifest, or below an index as containerd writes it, with the digests above each."""
-    content = blobs[digest.removeprefix("sha256:")]
-    if "config" in content:
-        yield content["config"]["digest"], [digest]
-    for entry in content.get("manifests", ()) if depth else ():
-        if entry["digest"].removeprefix("sha256:") in blobs:  # of other processors there are names alone
-            for config, above in _configurations(entry["digest"], blobs, depth - 1):
+    if "config" in blobs[digest]:
+        yield _digest(blobs[digest]["config"]["digest"]), [digest]
+    for entry in blobs[digest].get("manifests", ()) if depth else ():
+        if _digest(entry["digest"]) in blobs:  # of other processors there are names alone
+            for config, above in _configurations(_digest(entry["digest"]), blobs, depth - 1):
                 yield config, [digest, *above]
-
-
-def _one_line(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}".splitlines()[0][:200]

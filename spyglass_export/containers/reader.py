@@ -42,42 +42,33 @@ def is_readers(settings: Settings, *, dry: bool = False) -> bool:
 
 def readers_docker(settings: Settings, *, dry: bool = False) -> Docker:
     """Give the door to docker, with all that docker compose fills a reader's file from."""
+    record = digests.read(settings)
+    chosen = {"db": settings.db_image, "hub": settings.hub_image}
     environment = {
         "COMPOSE_FILE": COMPOSE_FILE,
         # Compose would read .env by rules of its own.
         "COMPOSE_DISABLE_ENV_FILE": "1",
         **variables(settings, "reader"),
-        **{IMAGE_VARIABLES[service]: image for service, image in _chosen_images(settings).items()},
+        # What .env names, else what was published from this folder; where these are empty, the compose file has
+        # digests in a bundle, and `latest` in a repository.
+        **{
+            IMAGE_VARIABLES[service]: image or (record.reference(service) if record else "")
+            for service, image in chosen.items()
+        },
         "DOCKER_HUB_USER": "",  # it is in the images' names already
     }
     docker = open_door(settings.docker, settings.root, environment, project=project(settings.paper_id), dry=dry)
-    return docker if dry else replace(docker, volume_hashes=_volume_hashes(settings, docker))
+    here = {} if dry else {service: inspect(docker, image) for service, image in images_to_run(docker).items()}
+    hashes = {VOLUME_OF[service]: image.labels.get(labels.VOLUME, "") for service, image in here.items() if image}
+    return replace(docker, volume_hashes=hashes)
 
 
-def _chosen_images(settings: Settings) -> dict[str, str]:
-    """The images that .env or the environment name, else those that were published from this folder.
-
-    Empty is what the compose file says: digests in a bundle, `latest` in a repository.
-    """
-    record = digests.read(settings)
-    chosen = {"db": settings.db_image, "hub": settings.hub_image}
-    return {service: image or (record.reference(service) if record else "") for service, image in chosen.items()}
-
-
-def images_to_run(settings: Settings, docker: Docker) -> dict[str, str]:
+def images_to_run(docker: Docker) -> dict[str, str]:
     """Give the image that each service runs, as the compose file names it."""
     if docker.dry:
-        return {service: image or IMAGE_VARIABLES[service] for service, image in _chosen_images(settings).items()}
+        return {service: docker.environment[name] or name for service, name in IMAGE_VARIABLES.items()}
     services = json.loads(docker.ask("compose", "config", "--format", "json"))["services"]
     return {name: service["image"] for name, service in services.items()}
-
-
-def _volume_hashes(settings: Settings, docker: Docker) -> dict[str, str]:
-    found = {}
-    for service, image in images_to_run(settings, docker).items():
-        if here := inspect(docker, image):
-            found[VOLUME_OF[service]] = here.labels.get(labels.VOLUME, "")
-    return found
 
 
 def load_archive(settings: Settings, folder: Path, *, dry: bool = False) -> None:
@@ -108,12 +99,12 @@ def load_archive(settings: Settings, folder: Path, *, dry: bool = False) -> None
     console.say(f"loaded both images of {settings.paper_id}; .env names them by digest")
 
 
-def fetch(settings: Settings, docker: Docker) -> None:
+def fetch(docker: Docker) -> None:
     """Pull what is not on this machine yet, and look for a newer `latest`; works offline once all is here.
 
     Raises UserError where an image is missing and cannot be had.
     """
-    for image in images_to_run(settings, docker).values():
+    for image in images_to_run(docker).values():
         is_here = not docker.dry and docker.succeeds("image", "inspect", image)
         if is_here and not image.endswith(":latest"):
             continue

@@ -47,7 +47,7 @@ def paper(settings: Settings, docker: Docker) -> Iterator[Server]:
 def _image(settings: Settings, docker: Docker) -> str:
     """The image of the paper's database, built where only export_data/ is there."""
     if not (settings.root / "docker-compose.yml").is_file() or reader.is_readers(settings):
-        image = reader.images_to_run(settings, docker)["db"]
+        image = reader.images_to_run(docker)["db"]
         if not docker.succeeds("image", "inspect", image):
             raise UserError("this paper's database is not on this machine yet", "run `invoke run` first")
         return image

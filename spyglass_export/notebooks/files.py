@@ -7,7 +7,6 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from spyglass_export.errors import UserError, some
-from spyglass_export.notebooks.results import EXECUTED
 from spyglass_export.settings import Settings
 
 # What no notebook needs and no image gets, by the name of a file or folder at any depth; .dockerignore has the same.
@@ -24,6 +23,8 @@ LEFT_OUT = (
 # Hidden files that are data: https://zarr-specs.readthedocs.io/en/latest/v2/v2.0.html, and hdmf-zarr's.
 HIDDEN_DATA = (".zarray", ".zattrs", ".zgroup", ".zmetadata", ".specloc")
 LISTED_AT_MOST = 20
+# Where below notebooks/ tested copies are kept.
+EXECUTED = "executed"
 
 
 def _walk(notebooks: Path) -> Iterator[tuple[Path, bool]]:

@@ -5,11 +5,12 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 from spyglass_export.files import write_text
+from spyglass_export.notebooks.files import EXECUTED
 from spyglass_export.settings import Settings
 
-EXECUTED = "executed"
 FILE = "results.json"
 # What a notebook shows, in the words of config/compare/, and what to call many of it.
 KINDS = {"figure": "figures", "table": "tables", "text": "other outputs"}
@@ -39,6 +40,11 @@ class Result:
     shown: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     differences: tuple[str, ...] = ()
 
+    @classmethod
+    def of(cls, found: Mapping[str, Any]) -> "Result":
+        """Make one of what JSON holds; raises TypeError or KeyError where it holds something else."""
+        return cls(**{**found, **{name: tuple(found.get(name, ())) for name in ("wrote", "differences")}})
+
     @property
     def why(self) -> str:
         """Where the notebook stopped, and why, in one line; empty where it passed."""
@@ -53,8 +59,7 @@ def read_results(settings: Settings) -> dict[str, Result]:
     """Give the last result of each notebook that ran, by name; none where no result can be read."""
     try:
         found = json.loads((settings.notebooks / EXECUTED / FILE).read_text(encoding="utf-8"))
-        lists = ("wrote", "differences")
-        return {one["name"]: Result(**one | {name: tuple(one.get(name, ())) for name in lists}) for one in found}
+        return {one["name"]: Result.of(one) for one in found}
     except (OSError, ValueError, TypeError, KeyError):
         return {}
 
@@ -95,10 +100,9 @@ def read_figures(settings: Settings, name: str) -> list[Figure]:
 
 
 def _pictures(figure: Mapping[str, str]) -> dict[str, str]:
-    is_changed = figure["verdict"] == "differs"
-    sides = {"saved": "saved", "new": "new", "difference": "between"} if is_changed else {"": "new"}
-    found = {label: figure.get(side, "") for label, side in sides.items()}
-    return {label: url for label, url in found.items() if url.startswith("data:image/")}
+    changed = {"saved": "saved", "new": "new", "difference": "between"}
+    sides = changed if figure["verdict"] == "differs" else {"": "new"}
+    return {label: url for label, side in sides.items() if (url := figure.get(side, "")).startswith("data:image/")}
 
 
 def sentence(results: Iterable[Result]) -> str:

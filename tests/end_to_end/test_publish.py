@@ -222,7 +222,7 @@ def test_datajoint_connects_in_the_readers_hub(world: World) -> None:
 
 def test_images_say_what_they_are_and_what_is_installed_without_being_started(world: World, tmp_path: Path) -> None:
     docker = world.readers_docker
-    for service, image in reader.images_to_run(world.readers_settings, docker).items():
+    for service, image in reader.images_to_run(docker).items():
         found = json.loads(docker.ask("image", "inspect", image))[0]
         labels = found["Config"]["Labels"]
         assert (found["Os"], found["Architecture"]) == ("linux", "amd64")
@@ -234,7 +234,7 @@ def test_images_say_what_they_are_and_what_is_installed_without_being_started(wo
         assert labels["spyglass-export.spyglass-version"] == "0.6.0"
         manifest = json.loads((world.author.root / "export_data" / "manifest.json").read_text())
         assert labels["spyglass-export.export-hash"] == manifest["export_hash"]
-    container = docker.ask("create", reader.images_to_run(world.readers_settings, docker)["hub"]).strip()
+    container = docker.ask("create", reader.images_to_run(docker)["hub"]).strip()
     docker.ask("cp", f"{container}:/opt/paper/installed/.", str(tmp_path))
     docker.ask("rm", container)
     freeze = (tmp_path / "pip-freeze.txt").read_text()
@@ -249,7 +249,7 @@ def test_no_secret_of_the_author_is_in_any_layer_or_in_the_zip(world: World) -> 
         content = b"".join(file.read(name) for name in file.namelist())
         assert not [secret for secret in secrets if secret in content]
     assert (world.author.root / "Share-2026.zip").stat().st_size < 1_000_000
-    images = reader.images_to_run(world.readers_settings, world.readers_docker).values()
+    images = reader.images_to_run(world.readers_docker).values()
     layers = 0
     with subprocess.Popen(["docker", "save", *images], stdout=subprocess.PIPE) as saving:
         assert saving.stdout

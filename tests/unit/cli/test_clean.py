@@ -140,7 +140,7 @@ def test_where_nobody_can_answer_one_line_says_so(paper: Path) -> None:
 def test_a_stop_is_one_error_and_no_traceback(paper: Path, signals: list[str]) -> None:
     (paper / "slow").touch()
     with start(paper, stdin=subprocess.DEVNULL) as process:
-        while not (paper / "calls").exists():
+        while process.poll() is None and not (paper / "calls").exists():
             time.sleep(0.02)
         for name in signals:
             process.send_signal(getattr(signal, name))
