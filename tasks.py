@@ -90,6 +90,8 @@ def copy_files(context: Context) -> None:
 def _copy_files(settings: Settings, docker: Docker) -> None:
     from spyglass_export.containers.build import solve_environment
     from spyglass_export.environment import lock
+    from spyglass_export.environment.installable import Evidence
+    from spyglass_export.environment.solving import Prepared
     from spyglass_export.export.copy_files import copy_files
     from spyglass_export.export.folder import sql_files
     from spyglass_export.export.unchanged import remember
@@ -99,17 +101,22 @@ def _copy_files(settings: Settings, docker: Docker) -> None:
         return
     folder = settings.spyglass_paper_dir
     size = sum(file.stat().st_size for file in sql_files(folder))
-    prepared = solve_environment(settings, docker)
-    with console.progress("cleaning the export", size) as advance:
+    solved: list[Prepared] = []
+
+    def evidence() -> Evidence:
+        solved.append(solve_environment(settings, docker))
+        return solved[0].evidence
+
+    with console.progress("cleaning the export, solving the environment", size) as advance:
         copied = copy_files(
             folder,
             settings.export_data,
             paper_id=settings.paper_id,
             exclude=settings.env_exclude,
-            evidence=prepared.evidence,
+            evidence=evidence,
             progress=advance,
         )
-    lock.write(settings.export_data, prepared.lock)
+    lock.write(settings.export_data, solved[0].lock)
     remember(settings)
     for what, fix in copied.warnings:
         console.warn(f"{what}; {fix}")

@@ -45,8 +45,7 @@ def solve_environment(settings: Settings, docker: Docker) -> Prepared:
     Raises UserError where it does not solve. On a stand-in where no channel of conda answers, what does not solve is a
     warning: the stand-in leaves out what cannot be had, and the image keeps what that was.
     """
-    with console.status("solving the environment"):
-        prepared = prepare(settings, glibc_of(docker, settings.hub_base_image))
+    prepared = prepare(settings, glibc_of(docker, settings.hub_base_image))
     if prepared.unreachable:
         silent = "; ".join(f"{place} ({why})" for place, why in sorted(prepared.unreachable.items()))
         console.warn(f"could not look at {silent}: the environment is installed as it is written, and not locked")

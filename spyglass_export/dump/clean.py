@@ -3,15 +3,15 @@
 import gc
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from spyglass_export.changes import Change
 from spyglass_export.dump.reading.contents import Export, Table
 from spyglass_export.dump.reading.export import read_export
-from spyglass_export.dump.reading.sources import open_source, refuse_changed, refuse_twins, stamps
+from spyglass_export.dump.reading.sources import export_changed, open_source, refuse_twins, stamps
 from spyglass_export.dump.writing.copying import Copier
 from spyglass_export.dump.writing.files import (
     FIRST_LINE,
@@ -23,10 +23,7 @@ from spyglass_export.dump.writing.files import (
 )
 
 # Raised with every change of the output for the same input, so that what was cleaned before is cleaned again.
-CLEANER_FORMAT = 3
-# In a large single file, rows are written while the definitions before them are not known yet: this room is left.
-_LARGE_FILE = 1 << 26
-_HEAD_ROOM = 1 << 20
+CLEANER_FORMAT = 4
 Progress = Callable[[int], None]
 
 
@@ -42,77 +39,11 @@ class CleanTable:
 
 @dataclass(frozen=True, slots=True)
 class CleanDump:
-    """What was written, and all that was changed on the way."""
+    """What was written, the SHA-256 of each file of rows, and all that was changed on the way."""
 
     tables: list[CleanTable]
     changes: list[Change]
-    digests: dict[Path, str] = field(default_factory=dict)  # SHA-256 of the files of rows, where they are hashed
-
-
-def clean_to_folder(paths: Sequence[Path], folder: Path, progress: Progress | None = None) -> CleanDump:
-    """Write ``schema.sql``, ``rows/*.sql`` and, where something must come last, ``after.sql`` into ``folder``.
-
-    ``paths`` are the ``.sql`` and ``.sql.gz`` files of one export. ``progress`` is called with the bytes
-    read since the last call. Raises `UserError` for an export that is not whole, or that cannot be kept without loss.
-    """
-    rows_folder = folder / "rows"
-    rows_folder.mkdir(parents=True)
-    with (
-        tempfile.TemporaryDirectory(dir=folder, prefix=".unpacked-") as scratch,
-        Copier(hashed=True) as copier,
-        _without_search_for_cycles(),
-    ):
-        sources = [open_source(path, path.name, Path(scratch)) for path in paths]
-        refuse_twins(sources)
-        writer = RowsWriter(copier, lambda table: rows_folder / rows_file_name(table))
-        export = read_export(sources, progress, writer.add)
-        _rewrite(export)
-        (folder / "schema.sql").write_bytes(schema_text(export))
-        programs = programs_text(export)
-        if programs:
-            (folder / "after.sql").write_bytes(programs)
-        writer.finish()
-    summary = _summary(export, lambda table: f"rows/{rows_file_name(table)}" if table.rows else None)
-    return replace(summary, digests={path: digest.hexdigest() for path, digest in copier.digests.items()})
-
-
-def clean_to_file(source: Path, output: Path, progress: Progress | None = None) -> CleanDump:
-    """Write all of one file's export into ``output``, to be loaded with ``mysql < OUTPUT``.
-
-    ``output`` is replaced at the end, or not at all. Raises `UserError` as `clean_to_folder` does.
-    """
-    partial = output.with_name(f".{output.name}.partial")
-    before = stamps([source])
-    try:
-        with tempfile.TemporaryDirectory(dir=output.parent, prefix=".unpacked-") as scratch, Copier() as copier:
-            opened = open_source(source, source.name, Path(scratch))
-            writer = RowsWriter(copier, lambda table: partial)
-            room = _HEAD_ROOM if opened.path.stat().st_size >= _LARGE_FILE else 0
-            partial.write_bytes(b"\n" * room)
-            if output.exists():
-                shutil.copymode(output, partial)
-            export = read_export([opened], progress, writer.add if room else None)
-            _rewrite(export)
-            schema = FIRST_LINE + schema_text(export)
-            if len(schema) <= room:
-                with partial.open("r+b") as file:
-                    file.write(schema)
-            else:
-                copier.finish()
-                partial.write_bytes(schema)
-                writer = RowsWriter(copier, lambda table: partial)
-                for table in export.tables.values():
-                    for rows in table.rows:
-                        for start, end in rows.pieces:
-                            writer.add(table, rows, start, end)
-            writer.finish()
-            with partial.open("ab") as file:
-                file.write(programs_text(export) + LAST_LINE)
-        refuse_changed([source], before)
-        partial.replace(output)
-    finally:
-        partial.unlink(missing_ok=True)
-    return _summary(export, lambda table: None)
+    digests: Mapping[Path, str]
 
 
 @contextmanager
@@ -127,13 +58,65 @@ def _without_search_for_cycles() -> Iterator[None]:
             gc.enable()
 
 
-def _rewrite(export: Export) -> None:
+@_without_search_for_cycles()
+def clean_to_folder(paths: Sequence[Path], folder: Path, progress: Progress | None = None) -> CleanDump:
+    """Write ``schema.sql``, ``rows/*.sql`` and, where something must come last, ``after.sql`` into ``folder``.
+
+    ``paths`` are the ``.sql`` and ``.sql.gz`` files of one export. ``progress`` is called with the bytes
+    read since the last call. Raises `UserError` for an export that is not whole, or that cannot be kept without loss.
+    """
+    rows_folder = folder / "rows"
+    rows_folder.mkdir(parents=True)
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".unpacked-") as scratch, Copier() as copier:
+        sources = [open_source(path, path.name, Path(scratch)) for path in paths]
+        refuse_twins(sources)
+        writer = RowsWriter(copier, lambda table: rows_folder / rows_file_name(table))
+        export = _cleaned(read_export(sources, progress, writer.add))
+        (folder / "schema.sql").write_bytes(schema_text(export))
+        if programs := programs_text(export):
+            (folder / "after.sql").write_bytes(programs)
+        writer.finish()
+    return _summary(export, lambda table: f"rows/{rows_file_name(table)}" if table.rows else None, copier)
+
+
+def clean_to_file(source: Path, output: Path, progress: Progress | None = None) -> CleanDump:
+    """Write all of one file's export into ``output``, to be loaded with ``mysql < OUTPUT``.
+
+    ``output`` is replaced at the end, or not at all. Raises `UserError` as `clean_to_folder` does.
+    """
+    partial = output.with_name(f".{output.name}.partial")
+    before = stamps([source])
+    try:
+        with tempfile.TemporaryDirectory(dir=output.parent, prefix=".unpacked-") as scratch, Copier() as copier:
+            export = _cleaned(read_export([open_source(source, source.name, Path(scratch))], progress))
+            partial.write_bytes(FIRST_LINE + schema_text(export))
+            if output.exists():
+                shutil.copymode(output, partial)
+            writer = RowsWriter(copier, lambda table: partial)
+            for table in export.tables.values():
+                for rows in table.rows:
+                    for start, end in rows.pieces:
+                        writer.add(table, rows, start, end)
+            writer.finish()
+            with partial.open("ab") as file:
+                file.write(programs_text(export) + LAST_LINE)
+        if stamps([source]) != before:
+            raise export_changed()
+        partial.replace(output)
+    finally:
+        partial.unlink(missing_ok=True)
+    return _summary(export, lambda table: None, copier)
+
+
+def _cleaned(export: Export) -> Export:
     # Imported while rows are copied: before them, this would take as long as copying 50 MB.
     from spyglass_export.dump.rewriting.export import rewrite_export
 
     rewrite_export(export)
+    return export
 
 
-def _summary(export: Export, file: Callable[[Table], str | None]) -> CleanDump:
+def _summary(export: Export, file: Callable[[Table], str | None], copier: Copier) -> CleanDump:
     tables = [CleanTable(table.schema, table.name, file(table), table.size) for table in export.tables.values()]
-    return CleanDump(tables, list(export.changes))
+    digests = {path: written.digest.hexdigest() for path, written in copier.files.items()}
+    return CleanDump(tables, list(export.changes), digests)

@@ -18,6 +18,7 @@ from spyglass_export.dump.reading.sources import open_source
 _NAME = rb"(?:`(?:[^`\r\n]|``)+`|[^\s`;.,()]+)"
 _BLOCK = 1 << 18  # fits a core's cache
 _BEGINNINGS = (b"\n--", b"\nCREATE ", b"\nUSE ")
+_LONGEST = max(map(len, _BEGINNINGS)) - 1
 _BEGINNING = re.compile(b"|".join(_BEGINNINGS))
 _LINE = re.compile(
     rb"\n(?:-- Host: [^\r\n]*?\bDatabase: (?P<header>[^\r\n]+)|-- Current Database: (?P<current>" + _NAME + rb")"
@@ -87,15 +88,17 @@ def read_outline(paths: Sequence[Path]) -> Outline:
 def _lines(path: Path) -> Iterator[re.Match[bytes]]:
     """The lines that say something; of the rows between them, no more than a block is held in memory."""
     end = 0
-    room = bytearray(_BLOCK + max(map(len, _BEGINNINGS)) - 1)
-    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+    with (
+        path.open("rb") as file,
+        mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content,
+        memoryview(content) as view,
+    ):
         for start in range(0, len(content), _BLOCK):
-            file.seek(start)
-            block = memoryview(room)[: file.readinto(room)]
-            if stringzilla.find(block, b"\n") < 0 or all(stringzilla.find(block, one) < 0 for one in _BEGINNINGS):
-                continue
-            for found in _BEGINNING.finditer(block):
-                at = start + found.start()
+            with view[start : start + _BLOCK + _LONGEST] as block:
+                if stringzilla.find(block, b"\n") < 0 or all(stringzilla.find(block, one) < 0 for one in _BEGINNINGS):
+                    continue
+                begins = [start + found.start() for found in _BEGINNING.finditer(block)]
+            for at in begins:
                 if at >= end and (line := _LINE.match(content, at)):
                     end = line.end()
                     yield line

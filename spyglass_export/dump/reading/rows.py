@@ -16,12 +16,14 @@ _HOLE = b"\0" * 256  # of any 512, as many are in one of the two blocks that the
 
 _QUOTE = bytes(byte == ord("'") for byte in range(256))
 _ABOVE_ASCII = bytes(min(byte, 0x80) for byte in range(256))
-_LOWER = bytes(range(256)).lower()
 # Outside of strings, these end the statement, hide what follows, read files, change other rows, or tell the `mysql`
-# client to connect to another server.
-_FOREIGN = (b";", b"/*", b"--", b"#", b"`", b"select", b"load_file", b"duplicate", b"\\r")
-_LONGEST = max(map(len, _FOREIGN))
-_ESCAPES = tuple(b"\\" + byte for byte in (b"'", b'"', b"n", b"r", b"0", b"Z", b"t"))
+# client to connect to another server. One byte stands for each that is enough by itself.
+_ALIKE = bytes(range(256)).lower().translate(bytes.maketrans(b"#`*", b";;;"))
+_WORDS = (b"select", b"load_file", b"duplicate")
+_FOREIGN: tuple[bytes, ...] = (b";", b"--", *_WORDS)
+_CONNECT = b"\\r"
+_LONGEST = max(map(len, _WORDS))
+_ESCAPES = tuple(b"\\" + byte for byte in (b"'", b'"', b"n", _CONNECT[1:], b"0", b"Z", b"t"))
 _MANY = 800  # of these in a block: from then on, taking its strings out is faster than counting quotes before each
 
 
@@ -53,12 +55,7 @@ class RowScan:
                 ends = [end for line_end in (b";\n", b";\r\n") if (end := text.find(line_end)) >= 0]
         end = min(ends, default=len(text))
         rows = text[:end] if ends else text
-        plain = _without_escaped_backslashes(rows)
-        quotes = stringzilla.translate(plain, _QUOTE)
-        was_open, self.is_open = self.is_open, _is_odd(plain, quotes) != self.is_open
-        if _has_foreign(self._tail, plain, quotes, is_open=was_open):
-            self.damage = NOT_ROWS
-        self._tail = rows[1 - _LONGEST :]
+        self._follow(rows)
         if not ends:
             return len(whole), False
         if self.is_open:
@@ -67,11 +64,44 @@ class RowScan:
             self.damage = "has a row that is cut short"
         return end + 1, True
 
+    def _follow(self, rows: bytes) -> None:
+        """Note whether a string is open at the end of ``rows``, and whether anything outside of strings is no row."""
+        foreign = _FOREIGN
+        # Most often nothing but quotes is escaped; then no backslash is, and a double quote is none that is escaped.
+        if b"\\" in rows and stringzilla.count(rows, b"\\") != stringzilla.count(rows, b"\\'"):
+            rows = _without_escaped_backslashes(rows)
+            foreign = (*_FOREIGN, _CONNECT)
+            is_known = _has_known_escapes(rows)
+        else:
+            is_known = b'"' not in rows
+        quotes = _quotes(rows)
+        folded = stringzilla.translate(rows, _ALIKE)
+        if not is_known or self._has_foreign(rows, quotes, folded, foreign):
+            self.damage = NOT_ROWS
+        self.is_open ^= bool(stringzilla.bytesum(quotes) % 2)
+        self._tail = folded[1 - _LONGEST :]
+
+    def _has_foreign(self, rows: bytes, quotes: memoryview, folded: bytes, foreign: tuple[bytes, ...]) -> bool:
+        """Whether there is anything outside of strings that rows do not need, also where the last block ended."""
+        is_open = self.is_open
+        if not is_open and any(word in self._tail[1 - len(word) :] + folded[: len(word) - 1] for word in _WORDS):
+            return True
+        hits = sorted(hit for mark in foreign for hit in _places(folded, mark))
+        if len(hits) > _MANY:
+            outside = b" ".join(rows.replace(b"\\'", b"xx").split(b"'")[is_open::2]).translate(_ALIKE)
+            return any(mark in outside for mark in foreign)
+        last = 0
+        for hit in hits:
+            is_open ^= bool(stringzilla.bytesum(quotes[last:hit]) % 2)
+            if not is_open:
+                return True
+            last = hit
+        return False
+
 
 def has_odd_quotes(text: bytes) -> bool:
     """Whether a string is open at the end of text that begins outside of one, or the other way round."""
-    plain = _without_escaped_backslashes(text)
-    return _is_odd(plain, stringzilla.translate(plain, _QUOTE))
+    return bool(stringzilla.bytesum(_quotes(_without_escaped_backslashes(text))) % 2)
 
 
 def _without_escaped_backslashes(text: bytes) -> bytes:
@@ -79,48 +109,30 @@ def _without_escaped_backslashes(text: bytes) -> bytes:
     return text.replace(b"\\\\", b"xx") if stringzilla.find(text, b"\\\\") >= 0 else text
 
 
-def _is_odd(plain: bytes, quotes: bytes) -> bool:
-    """Whether the quotes, ones among zeros, that no backslash escapes are odd in number.
-
-    They are summed up in a tenth of the time of ``bytes.count``.
-    """
-    return bool((stringzilla.bytesum(quotes) - stringzilla.count(plain, b"\\'")) % 2)
-
-
-def _has_foreign(before: bytes, plain: bytes, quotes: bytes, *, is_open: bool) -> bool:
-    """Whether there is anything outside of strings that rows do not need; ``before`` ends where ``plain`` begins."""
-    if _has_unknown_escape(plain):
-        return True
-    lower = stringzilla.translate(before + plain, _LOWER)
-    hits = sorted(
-        hit - len(before) for mark in _FOREIGN for hit in _places(lower, mark) if hit + len(mark) > len(before)
-    )
-    if len(hits) > _MANY:
-        outside = b" ".join(plain.replace(b"\\'", b"xx").split(b"'")[is_open::2]).lower()
-        return any(mark in outside for mark in _FOREIGN)
-    last = 0
-    for hit in hits:
-        if hit > last:
-            is_open ^= _is_odd(plain[last:hit], quotes[last:hit])
-            last = hit
-        if not is_open:
-            return True
-    return False
+def _quotes(plain: bytes) -> memoryview:
+    """Ones where a string begins or ends, among zeros: summed up, they tell in no time whether one is open."""
+    escaped = list(_places(plain, b"\\'")) if b"\\" in plain else []
+    if not escaped or len(escaped) > _MANY:
+        return memoryview(stringzilla.translate(plain.replace(b"\\'", b"xx") if escaped else plain, _QUOTE))
+    quotes = bytearray(stringzilla.translate(plain, _QUOTE))
+    for place in escaped:
+        quotes[place + 1] = 0
+    return memoryview(quotes)
 
 
-def _has_unknown_escape(plain: bytes) -> bool:
-    """Whether a backslash stands before what dump programs do not escape.
+def _has_known_escapes(plain: bytes) -> bool:
+    """Whether a backslash stands only before what dump programs escape.
 
     A double quote without one before it is nowhere, so that none begins a string of another kind.
     """
-    others = stringzilla.count(plain, b"\\") if b"\\" in plain else 0
+    others = stringzilla.count(plain, b"\\")
     for escape in _ESCAPES:
         if not others:
             break
         others -= stringzilla.count(plain, escape)
     if others and not plain.isascii():  # bytes that are no UTF-8 come as they are, with a backslash before the first
         others -= stringzilla.count(stringzilla.translate(plain, _ABOVE_ASCII), b"\\\x80")
-    return bool(others) or (b'"' in plain and stringzilla.count(plain, b'"') != stringzilla.count(plain, b'\\"'))
+    return not others and (b'"' not in plain or stringzilla.count(plain, b'"') == stringzilla.count(plain, b'\\"'))
 
 
 def _places(text: bytes, mark: bytes) -> Iterator[int]:

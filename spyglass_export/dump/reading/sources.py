@@ -82,7 +82,6 @@ def stamps(paths: Sequence[Path]) -> list[tuple[int, int]]:
     return [(path.stat().st_size, path.stat().st_mtime_ns) for path in paths]
 
 
-def refuse_changed(paths: Sequence[Path], before: list[tuple[int, int]]) -> None:
-    """Raise `UserError` where a file has been written to since its stamps were ``before``."""
-    if stamps(paths) != before:
-        raise UserError("the export changed while it was read", "wait until its dump is complete, and try again")
+def export_changed() -> UserError:
+    """The error for a source that was written to while it was read."""
+    return UserError("the export changed while it was read", "wait until its dump is complete, and try again")

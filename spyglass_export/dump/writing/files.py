@@ -2,11 +2,9 @@
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 from spyglass_export.dump.reading.contents import Export, Rows, Table
-from spyglass_export.dump.reading.sources import Source
 from spyglass_export.dump.sql.session import SessionSettings
 from spyglass_export.dump.sql.tokens import Tokens, quoted
 from spyglass_export.dump.writing.copying import Copier
@@ -63,55 +61,43 @@ def programs_text(export: Export) -> bytes:
     return b"".join(parts)
 
 
-@dataclass(slots=True)
-class _Written:
-    """Where a file of rows stands: what its session is set to, and what it was last given."""
-
-    schema: str
-    settings: SessionSettings
-    source: Source
-    end: int
-    size: int = 0  # of all that the file was given
-
-
 class RowsWriter:
     """Gives rows to a `Copier`, each file with all the settings that its rows need; ``target`` is a table's file."""
 
     def __init__(self, copier: Copier, target: Callable[[Table], Path]) -> None:
         self._copier = copier
         self._target = target
-        self._written: dict[Path, _Written] = {}
+        self._in_use: dict[Path, tuple[str, SessionSettings]] = {}  # the schema and settings at a file's end
+        self._last: tuple[Path, bytes, Path, int, int] | None = None  # what more may follow without a line end
 
     def add(self, table: Table, rows: Rows, start: int, end: int) -> None:
         """Append a span of ``rows``."""
-        target = self._target(table)
-        last = self._written.get(target)
-        before = b""
-        if last is None or last.schema != table.schema:
-            before += _use(table.schema)
-        if before or last is None or last.settings != rows.settings:
+        target, source = self._target(table), rows.source.path
+        goes_on = self._last is not None and (self._last[0], self._last[2], self._last[4]) == (target, source, start)
+        self._give(b"" if goes_on else b"\n")
+        schema, settings = self._in_use.get(target, (None, None))
+        before = _use(table.schema) if schema != table.schema else b""
+        if before or settings != rows.settings:
             before += rows.settings.for_loading().encode()
-        if last is not None and (last.source is not rows.source or last.end != start):
-            before = b"\n" + before
-        size = (last.size if last else 0) + len(before) + end - start
-        self._copier.append(target, before, rows.source.path, start, end)
-        self._written[target] = _Written(table.schema, rows.settings, rows.source, end, size)
+        self._in_use[target] = table.schema, rows.settings
+        self._last = target, before, source, start, end
+
+    def _give(self, line_end: bytes) -> None:
+        if self._last:
+            self._copier.append(*self._last, line_end)
+            self._last = None
 
     def finish(self) -> None:
-        """Wait for all rows, and end each file with a line end.
+        """Wait for all rows.
 
         Raises `UserError` where a file has not the rows that were read, such as when something else writes there.
         """
+        self._give(b"\n")
         self._copier.finish()
-        for target, written in self._written.items():
-            expected = written.size + self._copier.others[target]
-            with target.open("ab", buffering=0) as file:
-                if (size := file.tell()) != expected:
-                    what = f"{target.name} has {size:,} bytes where {expected:,} were written"
-                    raise UserError(what, "see that no other program writes there, and run it again")
-                file.write(b"\n")
-            if digest := self._copier.digests.get(target):
-                digest.update(b"\n")
+        for target, written in self._copier.files.items():
+            if (size := target.stat().st_size) != written.size:
+                what = f"{target.name} has {size:,} bytes where {written.size:,} were written"
+                raise UserError(what, "see that no other program writes there, and run it again")
 
 
 def rows_file_name(table: Table) -> str:

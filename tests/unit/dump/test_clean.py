@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from spyglass_export.dump import clean as clean_module
 from spyglass_export.dump.clean import clean_to_file, clean_to_folder
 from spyglass_export.errors import UserError
 from tests.unit.dump.cleaning import Clean, framed
@@ -161,22 +160,6 @@ def test_one_file_and_cleaning_it_again_changes_nothing(tmp_path: Path) -> None:
 
     assert once.read_bytes() == twice.read_bytes()
     assert b"(1,'x');\nINSERT INTO `t` VALUES (2,'y');\n" in once.read_bytes()
-
-
-@pytest.mark.parametrize("room", [1, 1 << 12])
-def test_a_large_file_has_its_rows_copied_while_it_is_read(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, room: int
-) -> None:
-    """Whether the definitions fit into the room that is left for them or not."""
-    source, small, large = tmp_path / "in.sql", tmp_path / "small.sql", tmp_path / "large.sql"
-    source.write_bytes(framed(USE + T + "".join(f"INSERT INTO `t` VALUES ({n},'x');\n" for n in range(9))))
-    clean_to_file(source, small)
-    monkeypatch.setattr(clean_module, "_LARGE_FILE", 1)
-    monkeypatch.setattr(clean_module, "_HEAD_ROOM", room)
-
-    clean_to_file(source, large)
-
-    assert large.read_bytes().split() == small.read_bytes().split()
 
 
 @pytest.mark.parametrize("header", ["", "-- one line more\n"])  # the rows begin at another place of a page

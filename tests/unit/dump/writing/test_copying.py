@@ -1,3 +1,4 @@
+import hashlib
 from pathlib import Path
 
 import pytest
@@ -32,29 +33,27 @@ def test_ranges_are_appended_in_order_also_after_a_wait(source: Path, tmp_path: 
     assert other.read_bytes() == b"9"
 
 
-def test_large_ranges_stand_in_their_pages_as_in_the_source(
-    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(copying, "_LARGE", 4)
-    monkeypatch.setattr(copying, "_PAGE", 8)
+def test_what_was_given_to_a_file_is_known(source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(copying, "_CHUNK", 4)
     target = tmp_path / "target"
+    target.write_bytes(b"old ")
 
     with Copier() as copier:
-        copier.append(target, b"abc", source, 1, 6)
-        copier.append(target, b"", source, 6, 10)  # may be in the middle of a row
+        copier.append(target, b"abc", source, 1, 10, b"\n")
         copier.finish()
+        written = copier.files[target]
 
-    assert target.read_bytes() == b"abc" + b"\n" * 6 + b"123456789"
+    assert target.read_bytes() == b"old abc123456789\n"
+    assert (written.size, written.digest.digest()) == (17, hashlib.sha256(b"abc123456789\n").digest())
 
 
 def test_what_goes_wrong_is_raised_at_the_end_and_nothing_more_is_copied(source: Path, tmp_path: Path) -> None:
     target = tmp_path / "target"
 
-    with Copier() as copier:
+    with Copier() as copier, pytest.raises(UserError, match="the export changed while it was read"):
         copier.append(target, b"", source, 5, 11)
         copier.append(target, b"", source, 0, 1)
-        with pytest.raises(UserError, match="the export changed while it was read"):
-            copier.finish()
+        copier.finish()
 
     assert target.read_bytes() == b"56789"
 
