@@ -39,7 +39,7 @@ class Table:
     number: int  # from 1, in the order in which the sources define the tables
     defined_at: tuple[Source, int]  # the offset is in bytes
     definition: TableDefinition
-    meaning: list[str]  # of the definition as it was read
+    meaning: tuple[str, ...]  # of the definition as it was read
     settings: SessionSettings
     rows: list[Rows] = field(default_factory=list)
     column_lists: set[tuple[str, ...] | None] = field(default_factory=set)  # of the INSERT statements, in lower case

@@ -400,7 +400,7 @@ def _each_made_once(programs: list[Program]) -> list[Program]:
     return [program for program in programs if last[program.schema, program.kind, program.name] is program]
 
 
-def _meaning(tokens: Tokens) -> list[str]:
+def _meaning(tokens: Tokens) -> tuple[str, ...]:
     """The definition without what may differ between two dumps of one table: its next AUTO_INCREMENT value."""
     words = tokens.words
     for at in range(len(words) - 2):

@@ -25,6 +25,7 @@ _READ = 1 << 19
 _HEAD_ROOM = 1 << 17
 _LARGE = 1 << 18  # of a row that has begun
 _KEPT = 1 << 18  # of a string in a large row: a varchar or TEXT is never longer, escapes and all
+_ANY_HEAD = re.sub(rb"\?P<\w+>", b"?:", ROWS_HEAD.pattern)
 _INSERT = re.compile(rb"(?i:INSERT|REPLACE)\s")
 _USUAL = bytes((*range(0x09, 0x0E), *range(0x20, 0x7F)))
 _UP_TO_UNUSUAL = re.compile(rb"(?:[\x09-\x0d\x20-\x5b\x5d-\x7e]|\\[^0Z])*", re.S)
@@ -188,7 +189,9 @@ def _read_span(
                 columns = None if head["columns"] is None else column_names(settings.decode(head["columns"]))
                 count, places = _places(table, names, columns)
                 in_order = [name for _, name in sorted(places)]
-                pattern = _row_pattern(head.group(), count, tuple(sorted(at for at, _ in places)))
+                # Any head will do where all name the same columns, and any table's rows of this form.
+                next_head = _ANY_HEAD if len(table.column_lists) == 1 else re.escape(head.group())
+                pattern = _row_pattern(next_head, count, tuple(sorted(at for at, _ in places)))
             if longer_than and len(table.column_lists) == 1:
                 buffer = buffer[_rows_without_longer(buffer, longer_than()) :]
             found = pattern.findall(buffer)
@@ -227,11 +230,11 @@ def _places(table: Table, names: Sequence[str], columns: tuple[str, ...] | None)
     return len(order), [(at[name.lower()], name) for name in names if name.lower() in at]
 
 
-@lru_cache(maxsize=16)
-def _row_pattern(head: bytes, count: int, places: tuple[int, ...]) -> re.Pattern[bytes]:
+@lru_cache(maxsize=512)  # to compile one takes as long as to read thousands of rows
+def _row_pattern(next_head: bytes, count: int, places: tuple[int, ...]) -> re.Pattern[bytes]:
     """One row with what separates it from the one before; or else, in the last group, all that is left."""
     values = rb"\s*,\s*".join(b"(" + _VALUE + b")" if place in places else _VALUE for place in range(count))
-    separator = rb"(?:\s*(?:,|;\s*" + re.escape(head) + rb"))?\s*"
+    separator = rb"(?:\s*(?:,|;\s*" + next_head + rb"))?\s*"
     opening = rb"\(" if places else rb"(\()"  # `findall` gives tuples where there are two groups at least
     return re.compile(separator + opening + rb"\s*" + values + rb"\s*\)|(.+)", re.S)
 

@@ -8,6 +8,9 @@ from spyglass_export.dump.sql.tokens import Tokens, unquoted
 _KEY_WORDS = {"PRIMARY", "UNIQUE", "KEY", "INDEX", "FULLTEXT", "SPATIAL", "CONSTRAINT", "FOREIGN", "CHECK"}
 TEXT_TYPES = {"CHAR", "VARCHAR", "TINYTEXT", "TEXT", "MEDIUMTEXT", "LONGTEXT", "ENUM", "SET", "NCHAR", "NVARCHAR"}
 _FITTED_TYPES = {"VARCHAR", "CHAR", "NVARCHAR", "NCHAR"}
+_ATTRIBUTES = {
+    "AS", "ASCII", "BINARY", "CHARACTER", "CHARSET", "COLLATE", "DEFAULT", "GENERATED", "NOT", "ON", "UNICODE",
+}  # fmt: skip
 NUMBER = re.compile(r"[0-9]{1,10}")  # str.isdigit() takes ² for one, too
 
 
@@ -115,15 +118,15 @@ class TableDefinition:
 class Cursor:
     """Walks over tokens, as they were read."""
 
-    def __init__(self, tokens: Tokens, at: int = 0, end: int | None = None) -> None:
+    def __init__(self, tokens: Tokens, at: int = 0) -> None:
         self.tokens = tokens
+        self.words = tokens.words
         self.at = at
-        self._end = len(tokens.words) if end is None else end
 
     def word(self, ahead: int = 0) -> str:
         """The coming token as a word in capitals, or as it is; '' at the end."""
         at = self.at + ahead
-        return self.tokens.words[at] if at < self._end else ""
+        return self.words[at] if at < len(self.words) else ""
 
     def take(self) -> int:
         """Step over a token; its index."""
@@ -138,10 +141,10 @@ class Cursor:
 
     def accept(self, *words: str) -> bool:
         """Step over these words if they come."""
-        for ahead, word in enumerate(words):
-            if self.word(ahead) != word:
-                return False
-        self.at += len(words)
+        end = self.at + len(words)
+        if self.words[self.at : end] != words:
+            return False
+        self.at = end
         return True
 
     def expect(self, word: str) -> None:
@@ -244,14 +247,22 @@ def _read_column(cursor: Cursor) -> Column:
     elif column.type == "CHAR":
         column.length = 1
     while (word := cursor.word()) not in (",", ")", ""):
-        _read_attribute(column, cursor, word)
+        if word in _ATTRIBUTES:
+            _read_attribute(column, cursor, word)
+        else:
+            column.is_key = column.is_key or word in ("KEY", "UNIQUE")
+            cursor.step()
     column.at = cursor.since(first)
     return column
 
 
 def _read_attribute(column: Column, cursor: Cursor, word: str) -> None:
     first = cursor.at
-    if cursor.accept("CHARACTER", "SET") or cursor.accept("CHARSET"):
+    if cursor.accept("NOT", "NULL"):
+        column.is_nullable = False
+    elif cursor.accept("DEFAULT"):
+        column.default = _read_default(cursor)
+    elif cursor.accept("CHARACTER", "SET") or cursor.accept("CHARSET"):
         column.character_set = cursor.plain()
         column.collation_at.append(cursor.since(first))
     elif cursor.accept("COLLATE"):
@@ -261,8 +272,6 @@ def _read_attribute(column: Column, cursor: Cursor, word: str) -> None:
         column.binary = column.binary or word == "BINARY"
         cursor.take()
         column.collation_at.append(cursor.since(first))
-    elif cursor.accept("DEFAULT"):
-        column.default = _read_default(cursor)
     elif cursor.accept("ON", "UPDATE"):
         column.on_update = _read_default(cursor)
     elif cursor.accept("GENERATED", "ALWAYS", "AS", "(") or cursor.accept("AS", "("):
@@ -271,10 +280,7 @@ def _read_attribute(column: Column, cursor: Cursor, word: str) -> None:
         column.is_virtual = not (cursor.accept("STORED") or cursor.accept("PERSISTENT"))
         cursor.accept("VIRTUAL")
         column.generated = cursor.since(first)
-    elif cursor.accept("NOT", "NULL"):
-        column.is_nullable = False
     else:
-        column.is_key = column.is_key or word in ("KEY", "UNIQUE")
         cursor.step()
 
 

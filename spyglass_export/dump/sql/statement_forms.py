@@ -60,16 +60,16 @@ CHANGING_ROWS = _whole(
     r"(?:CREATE|DROP) (?:\w+ )?INDEX\b.*",
 )
 SEQUENCE = _whole(r"CREATE (?:OR REPLACE )?(?:TEMPORARY )?SEQUENCE\b.*")  # of MariaDB
-# Anywhere in what is kept, this reaches beyond the paper's databases.
-REACHING_OUT = re.compile(
-    r"(?<!\S)(?:"
+# Anywhere in what is kept, this reaches beyond the paper's databases. Words in capitals, each after a space.
+_REACHING_OUT = re.compile(
+    r" (?:"
     r"(?:CREATE|ALTER|DROP|RENAME)(?: OR REPLACE)? (?:USER|ROLE|SERVER|TABLESPACE|DATABASE|SCHEMA|RESOURCE)(?!\S)"
     r"|SET (?:PASSWORD|ROLE|DEFAULT ROLE)(?!\S)|(?:SET|,) (?:GLOBAL|PERSIST|PERSIST_ONLY) "
     r"|@ @ (?:GLOBAL|PERSIST|PERSIST_ONLY) \. \S+ (?:: )?= |SONAME |LOAD (?:DATA|XML) |INTO (?:OUTFILE|DUMPFILE) "
-    r"|LOAD_FILE \(|CHANGE (?:MASTER|REPLICATION) |PREPARE \S+ FROM |EXECUTE IMMEDIATE |`?mysql`? \. "
+    r"|LOAD_FILE \(|CHANGE (?:MASTER|REPLICATION) |PREPARE \S+ FROM |EXECUTE IMMEDIATE |(?:MYSQL|`(?i:mysql)`) \. "
     r"|(?:; |BEGIN |THEN |ELSE |DO )(?:GRANT|REVOKE|INSTALL|UNINSTALL|FLUSH|RESET|PURGE|KILL|SHUTDOWN|RESTART|CLONE) "
     r")",
-    re.I | re.A,
+    re.A,
 )
 
 
@@ -81,7 +81,8 @@ def words_of(sql: str) -> str:
 
 def reaches_out(tokens: Tokens) -> str:
     """The words that reach beyond the paper's databases, or ''; what stands in strings does not count."""
-    found = REACHING_OUT.search(" ".join(["''" if text.startswith(("'", '"')) else text for text in tokens.texts]))
+    words = ["''" if word.startswith(("'", '"')) else word for word in tokens.words]
+    found = _REACHING_OUT.search(" " + " ".join(words))
     return found.group().strip(" ;") if found else ""
 
 

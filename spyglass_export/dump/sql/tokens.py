@@ -5,6 +5,7 @@ The text is a whole statement, decoded so that encoding it again gives back each
 
 import re
 from functools import lru_cache
+from operator import add
 
 _SPACE = r"[ \t-\r]+"
 _COMMENT = r"/\*(?!!).*?\*/|(?:--(?=[\0- ]|\Z)|\#)[^\n]*"
@@ -37,7 +38,9 @@ class Tokens:
             found.pop()  # after white space at the end, the end is found twice
         self.spaces: list[str] = [space for space, _ in found]
         self.texts: list[str] = [text for _, text in found]
-        self.words = [text.upper() if text.isascii() and text[:1] not in "`'\"" else text for text in self.texts]
+        self.words: tuple[str, ...] = tuple(
+            [text.upper() if text.isascii() and text[:1] not in "`'\"" else text for text in self.texts]
+        )
 
     @property
     def marks(self) -> list[str]:
@@ -52,14 +55,17 @@ class Tokens:
 
     def sql(self) -> str:
         """The statement, without versioned comments that hold nothing any more."""
+        sql = "".join(map(add, self.spaces, self.texts))
+        if "/*!" not in sql:
+            return sql
         parts: list[str] = []
         space = ""
         for before, text in zip(self.spaces, self.texts, strict=True):
             space += before
             if text:
-                parts += _without_empty_marks(space), text
+                parts += _EMPTY_MARKS.sub(r"\1", space), text
                 space = ""
-        return "".join(parts) + _without_empty_marks(space)
+        return "".join(parts) + _EMPTY_MARKS.sub(r"\1", space)
 
     def between(self, at: range) -> str:
         """What these tokens are, with single spaces."""
@@ -79,10 +85,6 @@ class Tokens:
         """Empty these tokens and the white space before the first; what stood there."""
         self.spaces[at[0]] = self.spaces[at[0]].rstrip()
         return self.replace(at, "")
-
-
-def _without_empty_marks(space: str) -> str:
-    return _EMPTY_MARKS.sub(r"\1", space) if "/*!" in space else space
 
 
 def split(sql: str) -> list[str]:
