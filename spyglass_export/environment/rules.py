@@ -6,24 +6,11 @@ A *spec* is a line of conda's part (``jaxlib=0.4.23=cuda120py39h8c47b65_202``), 
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from fnmatch import fnmatchcase, translate
 from functools import cache
 from typing import NamedTuple
 
-from spyglass_export.environment.package_lists import (
-    CONDA_NAMES,
-    CPU_BUILDS,
-    CPU_BUILDS_ASKED_FOR,
-    CPU_TWINS,
-    GPU_ONLY,
-    NEEDED,
-    NO_LINUX_WHEEL,
-    OTHER_SYSTEMS_ONLY,
-    PYTORCH_WHEELS,
-    REPOSITORIES,
-    SELECTORS,
-)
+from spyglass_export.environment import package_lists as lists
 
 CPU_REASON = "the containers have no GPU; same version, built for a CPU"
 PYTORCH_REASON = f"{CPU_REASON}, or PyPI's build (which needs no GPU) where PyTorch's CPU index is out of reach"
@@ -74,9 +61,11 @@ class Ruling(NamedTuple):
     reason: str
 
 
-@dataclass(frozen=True)
-class Surroundings:
-    """What a rule must know of the rest of the file; names are normalised."""
+class Surroundings(NamedTuple):
+    """What a rule must know of the rest of the file; names are normalised.
+
+    ``absent`` are names that no channel has for Linux; ``None`` where not all channels could be asked.
+    """
 
     conda_names: frozenset[str]
     pip_names: frozenset[str]
@@ -84,13 +73,7 @@ class Surroundings:
     exclude: tuple[str, ...]
     conda_versions: Mapping[str, str]
     spyglass_version: str
-    # Names that no channel has for Linux; ``None`` where not all channels could be asked.
     absent: frozenset[str] | None
-
-    @property
-    def has_gpu_packages(self) -> bool:
-        """Whether the environment was made for a GPU, as packages of conda's part tell."""
-        return any(matches(name, GPU_ONLY) for name in self.conda_names)
 
 
 def normalise(name: str) -> str:
@@ -154,7 +137,7 @@ def requirement_name(requirement: str) -> str:
     last = re.split(r"[/\\]", re.sub(r"\[[^\]]*\]$|[?#].*$", "", target).rstrip("/\\"))[-1]
     archive = _ARCHIVE.fullmatch(last)
     folder = normalise(archive["name"] if archive else re.sub(r"(\.git)?(@.*)?$", "", last, count=1))
-    packages = {normalise(page.rsplit("/", 1)[1]): package for package, page in REPOSITORIES.items()}
+    packages = {normalise(page.rsplit("/", 1)[1]): package for package, page in lists.REPOSITORIES.items()}
     return packages.get(folder, folder)
 
 
@@ -170,40 +153,33 @@ def spec_ruling(spec: str, around: Surroundings) -> Ruling | None:
         return _name_ruling(spec_name(spec), frozenset(), around.exclude)
     name, rest = normalise(match["name"]), match["rest"]
     build = _BUILD.search(rest)
-    gpu_build = bool(build and is_gpu_build(build["plain"] or build["listed"]))
+    text = build["plain"] or build["listed"] if build else ""
     if ruling := _name_ruling(name, around.conda_names, around.exclude):
         return ruling
+    head = spec[: match.start("rest")]
     if twin := _twin(name):
         # A metapackage's build string is not its twin's.
-        after = f"{match['channel'] or ''}{twin}{_with_build(rest, _cpu_build(twin, build) if gpu_build else '')}"
-        return Ruling("GPU package", after, TWIN_REASON)
-    if gpu_build and matches(name, SELECTORS):
-        return Ruling("GPU package", "", "it only makes the solver choose a GPU build")
-    head = spec[: match.start("rest")]
-    if gpu_build:
-        return Ruling("GPU build", head + _with_build(rest, _cpu_build(name, build)), CPU_REASON)
-    if not build and matches(name, CPU_BUILDS_ASKED_FOR) and around.has_gpu_packages and "[" not in rest:
-        return Ruling("GPU build", f"{head}{_any_version(rest)}*cpu*", "beside GPU packages it is one; " + CPU_REASON)
-    return _system_ruling(name, head, rest, build, around)
-
-
-def _any_version(rest: str) -> str:
-    """The part of a spec after the name, up to where a build string follows."""
-    version = re.fullmatch(r"\s*={0,2}\s*([\w.*]*)", rest)
-    return f"={version[1] or '*'}=" if version else f" {rest.strip()} "
-
-
-def _system_ruling(name: str, head: str, rest: str, build: re.Match[str] | None, around: Surroundings) -> Ruling | None:
-    """The change that a spec needs because of the machine that the environment was exported on."""
+        after = _with_build(rest, _cpu_build(twin, text) if is_gpu_build(text) else "")
+        return Ruling("GPU package", f"{match['channel'] or ''}{twin}{after}", TWIN_REASON)
+    if is_gpu_build(text):
+        if matches(name, lists.SELECTORS):
+            return Ruling("GPU package", "", "it only makes the solver choose a GPU build")
+        return Ruling("GPU build", head + _with_build(rest, _cpu_build(name, text)), CPU_REASON)
+    is_made_for_gpu = any(matches(one, lists.GPU_ONLY) for one in around.conda_names)
+    if not build and matches(name, lists.CPU_BUILDS_ASKED_FOR) and is_made_for_gpu and "[" not in rest:
+        version = re.fullmatch(r"\s*={0,2}\s*([\w.*]*)", rest)
+        asked = f"={version[1] or '*'}=" if version else f" {rest.strip()} "
+        return Ruling("GPU build", f"{head}{asked}*cpu*", "beside GPU packages it is one; " + CPU_REASON)
     if name.endswith("-microarch-level") or head.startswith("__"):
         return Ruling("lab's machine", "", "it describes the processor or the system of the lab's machine")
-    if not around.other_system:
-        return None
-    gone = matches(name, OTHER_SYSTEMS_ONLY) if around.absent is None else name in around.absent
-    if gone:
+    return _system_ruling(name, head, rest, text, around) if around.other_system else None
+
+
+def _system_ruling(name: str, head: str, rest: str, build: str, around: Surroundings) -> Ruling | None:
+    if matches(name, lists.OTHER_SYSTEMS_ONLY) if around.absent is None else name in around.absent:
         reason = f"the environment was exported on {around.other_system}; the containers run Linux, without it"
         return Ruling("other system", "", reason)
-    if build and "*" not in (build["plain"] or build["listed"]):
+    if build and "*" not in build:
         reason = f"this build is for {around.other_system}, where the environment was exported; same version"
         return Ruling("other system", head + _with_build(rest, ""), reason)
     return None
@@ -223,7 +199,7 @@ def requirement_ruling(requirement: str, around: Surroundings) -> Ruling | None:
         return ruling
     if twin := _twin(name):
         return Ruling("GPU package", twin + requirement[match.end("name") :], TWIN_REASON)
-    if matches(name, NO_LINUX_WHEEL):
+    if matches(name, lists.NO_LINUX_WHEEL):
         return Ruling("other system", "", "it exists for macOS or Windows only; the containers run Linux")
     if _CONDA_BUILT.match(_target(requirement)):
         return _conda_built_ruling(match, around.conda_names)
@@ -257,30 +233,28 @@ def requirement_problem(requirement: str) -> str:
 
 
 def _name_ruling(name: str, names: frozenset[str], exclude: tuple[str, ...]) -> Ruling | None:
-    """The change that a package's name alone calls for, in conda's part and in pip's."""
-    if name not in NEEDED and matches(name, exclude):
+    if name not in lists.NEEDED and matches(name, exclude):
         return Ruling("excluded", "", "ENV_EXCLUDE names it")
     twin = _twin(name)
     if twin in names:
         return Ruling("GPU package", "", f"{twin} is named beside it")
-    if not twin and matches(name, GPU_ONLY):
+    if not twin and matches(name, lists.GPU_ONLY):
         return Ruling("GPU package", "", "it serves a GPU only, and the containers have none")
     return None
 
 
 def _twin(name: str) -> str:
-    return next((twin for pattern, twin in CPU_TWINS.items() if fnmatchcase(name, pattern)), "")
+    return next((twin for pattern, twin in lists.CPU_TWINS.items() if fnmatchcase(name, pattern)), "")
 
 
-def _cpu_build(name: str, gpu_build: re.Match[str] | None) -> str:
+def _cpu_build(name: str, gpu_build: str) -> str:
     """The build strings of a package's CPU builds, or ``""`` where they are not known and the solver chooses."""
-    if name.startswith("tensorflow") and gpu_build and (gpu_build["plain"] or "").startswith("gpu_"):
+    if name.startswith("tensorflow") and gpu_build.startswith("gpu_"):
         return "mkl_*"  # the channel defaults names its builds gpu_…, mkl_… and eigen_…
-    return "*cpu*" if matches(name, CPU_BUILDS) else ""
+    return "*cpu*" if matches(name, lists.CPU_BUILDS) else ""
 
 
 def _address_ruling(requirement: str) -> Ruling | None:
-    """The change that an index's or a repository's address calls for."""
     after = _SSH.sub(r"git+https://\g<host>/", requirement)
     if after != requirement:
         return Ruling("address", after, "the image has no SSH key; https reaches every public repository")
@@ -297,20 +271,18 @@ def _address_ruling(requirement: str) -> Ruling | None:
 
 
 def _folder_ruling(requirement: str, around: Surroundings) -> Ruling | None:
-    """`-e .` and `..`: Spyglass' own environment files install the repository that they lie in."""
     dots = _DOTS.fullmatch(_target(requirement))
     if not dots or not around.spyglass_version:
         return None
     after = f"spyglass-neuro{dots['extras'] or ''}=={around.spyglass_version}"
-    return Ruling(
-        "lab's machine", after, "Spyglass' own environment file installs its folder; this is the export's version"
-    )
+    reason = "Spyglass' own environment file installs its folder; this is the export's version"
+    return Ruling("lab's machine", after, reason)
 
 
 def _mirror_ruling(name: str, rest: str, around: Surroundings) -> Ruling | None:
     """`torch==1.11.0.post202` is how pip sees the conda package `pytorch=1.11.0`: no index has it."""
     mirror = _POST_OF_CONDA.fullmatch(rest)
-    package = next((one for one in (name, CONDA_NAMES.get(name, "")) if one in around.conda_names), "")
+    package = next((one for one in (name, lists.CONDA_NAMES.get(name, "")) if one in around.conda_names), "")
     if mirror and package and around.conda_versions.get(package, "") in ("", mirror["version"]):
         return Ruling("conda's package", "", f"it is how pip sees conda's {package}, which is installed")
     return None
@@ -340,12 +312,12 @@ def _label_ruling(name: str, match: re.Match[str]) -> Ruling | None:
     head = f"{match['name']}{match['extras'] or ''}"
     if _HARDWARE.search(pinned["label"]):
         after = head + rest.replace(pinned[0], pinned["operator"] + pinned["version"])
-        return Ruling("GPU build", after, PYTORCH_REASON if name in PYTORCH_WHEELS else CPU_REASON)
+        return Ruling("GPU build", after, PYTORCH_REASON if name in lists.PYTORCH_WHEELS else CPU_REASON)
     commit = _COMMIT.search(pinned["label"])
-    if not commit or name not in REPOSITORIES:
+    if not commit or name not in lists.REPOSITORIES:
         return None
     marker = rest.partition(";")[2].strip()
-    after = f"{head} @ git+{REPOSITORIES[name]}@{commit['commit']}{' ; ' + marker if marker else ''}"
+    after = f"{head} @ git+{lists.REPOSITORIES[name]}@{commit['commit']}{' ; ' + marker if marker else ''}"
     reason = "no index has this development version; it is installed from its commit"
     if re.search(r"(^|\.)(d\d{8}|dirty)", pinned["label"]):
         reason += ", without what was not committed on the lab's machine"
