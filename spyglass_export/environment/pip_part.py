@@ -19,7 +19,6 @@ from spyglass_export.environment.channels import unreachable
 from spyglass_export.environment.credentials import without_user
 from spyglass_export.environment.installable import OVERRIDE_FILE
 from spyglass_export.environment.package_lists import CONDA_NAMES, GPU_ONLY, PYTORCH_CPU_INDEX
-from spyglass_export.environment.pip_indexes import PipConfiguration
 from spyglass_export.environment.problems import ENDED, SECONDS, Problem, leaving_out, smallest
 from spyglass_export.environment.rules import matches, normalise, requirement_name
 
@@ -31,6 +30,38 @@ OF_CONDA = "+of.conda"
 QUICK = {"UV_HTTP_RETRIES": "1", "UV_HTTP_TIMEOUT": "10", "GIT_TERMINAL_PROMPT": "0"}
 _ADDRESS = re.compile(r"https?://[^\s'\"#;`)]+")
 _OPTION = re.compile(r"(-i|-f|--index-url|--extra-index-url|--find-links)[=\s]\s*(\S+)")
+
+
+@dataclass(frozen=True)
+class PipConfiguration:
+    """Indexes, folders and pages of files that pip looks in, hosts that it trusts, and the CA certificates.
+
+    ``index`` is empty where none is configured: then it is that of pip and uv themselves.
+    """
+
+    index: str = ""
+    extra_indexes: tuple[str, ...] = ()
+    find_links: tuple[str, ...] = ()
+    trusted_hosts: tuple[str, ...] = ()
+    ca_bundle: str | None = None
+
+
+def pip_configuration(ca_bundle: Path | None = None) -> PipConfiguration:
+    """Ask pip how it is configured on this machine, in its files and its environment variables."""
+    command = [sys.executable, "-m", "pip", "config", "list"]
+    listed = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False).stdout
+    values: dict[str, str] = {}
+    # Later sections win, as they do in pip.
+    for section in ("global.", "install.", ":env:."):
+        for name, value in re.findall(rf"^{re.escape(section)}([\w-]+)='(.*)'$", listed, re.MULTILINE):
+            values[name] = value.replace("\\n", " ")
+    return PipConfiguration(
+        index=values.get("index-url") or os.environ.get("PIP_INDEX_URL") or "",
+        extra_indexes=tuple(values.get("extra-index-url", "").split()),
+        find_links=tuple(values.get("find-links", "").split()),
+        trusted_hosts=tuple(values.get("trusted-host", "").split()),
+        ca_bundle=values.get("cert") or (str(ca_bundle) if ca_bundle else None),
+    )
 
 
 class PipPackage(NamedTuple):

@@ -19,8 +19,7 @@ from spyglass_export.environment.file import load
 from spyglass_export.environment.installable import FILE, Evidence, made_of, make_installable, packages_of
 from spyglass_export.environment.lock import Lock
 from spyglass_export.environment.lock import read as read_lock
-from spyglass_export.environment.pip_indexes import PipConfiguration, pip_configuration
-from spyglass_export.environment.pip_part import PipPart
+from spyglass_export.environment.pip_part import PipConfiguration, PipPart, pip_configuration
 from spyglass_export.environment.problems import Problem
 from spyglass_export.environment.repodata import Channels, gather_evidence
 from spyglass_export.environment.rules import spec_name, version_and_build

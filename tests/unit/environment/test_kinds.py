@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from spyglass_export.environment.file import read_text
 from spyglass_export.environment.installable import make_installable
-from spyglass_export.environment.kinds import read_text
 from spyglass_export.errors import UserError
 
 

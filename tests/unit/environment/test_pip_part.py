@@ -5,8 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from spyglass_export.environment.pip_indexes import PipConfiguration, pip_configuration
-from spyglass_export.environment.pip_part import PipPart, solve
+from spyglass_export.environment.pip_part import PipConfiguration, PipPart, pip_configuration, solve
 from tests.unit.environment.packages import Server, served, write_wheel
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from spyglass_export.environment import lock, solving
 from spyglass_export.environment.installable import made_of, make_installable
-from spyglass_export.environment.pip_indexes import pip_configuration
+from spyglass_export.environment.pip_part import pip_configuration
 from spyglass_export.environment.solving import Prepared, prepare, require_solved, vanished
 from spyglass_export.errors import UserError
 from spyglass_export.settings import Settings, load

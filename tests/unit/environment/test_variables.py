@@ -2,8 +2,7 @@
 
 import pytest
 
-from spyglass_export.environment.installable import make_installable
-from spyglass_export.environment.variables import left_out
+from spyglass_export.environment.installable import left_out, make_installable
 
 
 @pytest.mark.parametrize(
