@@ -3,9 +3,12 @@
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
+from statistics import fmean
 
 COLUMN_GAP, ROW_GAP = 56.0, 14.0
 SWEEPS = 6
+# A box by its name, or the point where arrows of a box pass a column between.
 Key = tuple[str, ...]
 
 
@@ -35,148 +38,98 @@ def place(sizes: Mapping[str, tuple[float, float]], arrows: Iterable[tuple[str, 
     Where parents and children go in a circle, an arrow of it points back. The same input gives the same layout.
     """
     pairs = sorted({(a, b) for a, b in arrows if a != b})
-    column = _columns(list(sizes), _without_circles(list(sizes), pairs))
-    columns: list[list[Key]] = [[] for _ in range(max(column.values(), default=-1) + 1)]
+    column_of = _columns(sizes, pairs)
+    columns: list[list[Key]] = [[] for _ in range(max(column_of.values(), default=-1) + 1)]
     for name in sizes:
-        columns[column[name]].append((name,))
-    links: set[tuple[Key, Key]] = set()
+        columns[column_of[name]].append((name,))
+    before: dict[Key, set[Key]] = defaultdict(set)
+    after: dict[Key, set[Key]] = defaultdict(set)
     for a, b in pairs:
-        last: Key = (a,)
-        for between in range(column[a] + 1, column[b]):
-            # Arrows of one parent share their way, so that they look like one that branches.
-            point: Key = ("way", a, str(between))
+        # Arrows of one parent share their way, so that they look like one that branches.
+        way: list[Key] = [(a,), *((a, str(between)) for between in range(column_of[a] + 1, column_of[b])), (b,)]
+        for between, point in enumerate(way[1:-1], column_of[a] + 1):
             if point not in columns[between]:
                 columns[between].append(point)
-            links.add((last, point))
-            last = point
-        links.add((last, (b,)))
-    _sort(columns, links)
-    return _coordinates(sizes, columns, links, pairs, column)
+        for here, there in pairwise(way):
+            after[here].add(there)
+            before[there].add(here)
+    _sort(columns, before, after)
+    placed, width = _stack(sizes, columns)
+    tallest = max((box.y + box.height for box in placed.values()), default=0)
+    for sweep in range(SWEEPS):
+        for column in columns if sweep % 2 == 0 else reversed(columns):
+            _settle(placed, column, before, after, tallest)
+    top = min((box.y for box in placed.values()), default=0)
+    for box in placed.values():
+        box.y -= top
+    ways = {(a, b): [placed[a, str(between)] for between in range(column_of[a] + 1, column_of[b])] for a, b in pairs}
+    height = max((box.y + box.height for box in placed.values()), default=0)
+    return Layout({name: placed[(name,)] for name in sizes}, ways, width, height)
 
 
-def _without_circles(names: Sequence[str], pairs: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
-    children = defaultdict(list)
-    for a, b in pairs:
-        children[a].append(b)
-    kept, done, open_ = [], set(), set()
-    for start in names:
-        if start in done:
-            continue
-        stack = [(start, iter(children[start]))]
-        open_.add(start)
-        while stack:
-            name, rest = stack[-1]
-            child = next(rest, None)
-            if child is None:
-                done.add(name)
-                open_.discard(name)
-                stack.pop()
-                continue
-            if child in open_:
-                continue
-            kept.append((name, child))
-            if child not in done:
-                open_.add(child)
-                stack.append((child, iter(children[child])))
-    return kept
-
-
-def _columns(names: Sequence[str], pairs: Sequence[tuple[str, str]]) -> dict[str, int]:
+def _columns(names: Iterable[str], pairs: Sequence[tuple[str, str]]) -> dict[str, int]:
     """Put each box right of its parents, as near to its children as that allows."""
     parents, children = defaultdict(list), defaultdict(list)
     for a, b in pairs:
         parents[b].append(a)
         children[a].append(b)
     column: dict[str, int] = {}
-    waiting = {name: len(parents[name]) for name in names}
-    ready = [name for name in names if not waiting[name]]
-    order = []
-    while ready:
-        name = ready.pop(0)
-        order.append(name)
-        column[name] = max((column[parent] + 1 for parent in parents[name]), default=0)
-        for child in children[name]:
-            waiting[child] -= 1
-            if not waiting[child]:
-                ready.append(child)
-    for name in reversed(order):
+
+    def right_of_parents(name: str, descendants: frozenset[str]) -> int:
+        if name not in column:
+            below = descendants | {name}
+            column[name] = max((right_of_parents(a, below) + 1 for a in parents[name] if a not in below), default=0)
+        return column[name]
+
+    for name in names:
+        right_of_parents(name, frozenset())
+    for name in names:
         if not parents[name] and children[name]:
             column[name] = min(column[child] for child in children[name]) - 1
     return column
 
 
-def _sort(columns: list[list[Key]], links: set[tuple[Key, Key]]) -> None:
+def _sort(columns: list[list[Key]], before: Mapping[Key, set[Key]], after: Mapping[Key, set[Key]]) -> None:
     """Order each column by the mean place of its neighbours, to and fro."""
-    before, after = defaultdict(list), defaultdict(list)
-    for a, b in sorted(links):
-        after[a].append(b)
-        before[b].append(a)
     for sweep in range(SWEEPS):
-        forward = sweep % 2 == 0
-        neighbours = before if forward else after
+        is_forward = sweep % 2 == 0
+        neighbours = before if is_forward else after
         place_of = {key: i / max(1, len(column)) for column in columns for i, key in enumerate(column)}
-        for column in columns if forward else reversed(columns):
-            means = {
-                key: sum(place_of[other] for other in neighbours[key]) / len(neighbours[key])
-                if neighbours[key]
-                else place_of[key]
-                for key in column
-            }
-            column.sort(key=lambda key: means[key])
-            place_of |= {key: i / max(1, len(column)) for i, key in enumerate(column)}
+        for column in columns if is_forward else reversed(columns):
+            means = {key: fmean(place_of[other] for other in neighbours.get(key) or {key}) for key in column}
+            column.sort(key=means.__getitem__)
+            place_of |= {key: i / len(column) for i, key in enumerate(column)}
 
 
-def _coordinates(
-    sizes: Mapping[str, tuple[float, float]],
-    columns: list[list[Key]],
-    links: set[tuple[Key, Key]],
-    pairs: Sequence[tuple[str, str]],
-    column_of: Mapping[str, int],
-) -> Layout:
-    neighbours = defaultdict(list)
-    for a, b in links:
-        neighbours[a].append(b)
-        neighbours[b].append(a)
+def _stack(
+    sizes: Mapping[str, tuple[float, float]], columns: Sequence[Sequence[Key]]
+) -> tuple[dict[Key, Placed], float]:
+    """Put the boxes of each column below one another; give the width of all, too."""
     placed: dict[Key, Placed] = {}
     x = 0.0
     for column in columns:
+        # All as wide as the widest: an arrow that starts right of a narrow box would pass behind a wide one.
         width = max((sizes[key[0]][0] for key in column if len(key) == 1), default=0)
         y = 0.0
         for key in column:
-            height = sizes[key[0]][1] if len(key) == 1 else 4.0
-            # As wide as the widest: an arrow that starts right of a narrow box would pass behind a wide one.
-            placed[key] = Placed(x, y, width, height)
-            y += height + ROW_GAP
+            placed[key] = Placed(x, y, width, sizes[key[0]][1] if len(key) == 1 else 4.0)
+            y += placed[key].height + ROW_GAP
         x += width + COLUMN_GAP
-    tallest = max((_bottom(placed, column) for column in columns), default=0)
-    for sweep in range(SWEEPS):
-        for column in columns if sweep % 2 == 0 else reversed(columns):
-            _settle(placed, column, neighbours, tallest)
-    layout = Layout({name: placed[(name,)] for name in sizes}, width=max(0.0, x - COLUMN_GAP))
-    top = min((box.y for box in placed.values()), default=0)
-    for box in placed.values():
-        box.y -= top
-    layout.height = max((box.y + box.height for box in placed.values()), default=0)
-    for parent, child in pairs:
-        between = range(column_of[parent] + 1, column_of[child])
-        layout.ways[parent, child] = [placed["way", parent, str(number)] for number in between]
-    return layout
-
-
-def _bottom(placed: Mapping[Key, Placed], column: Sequence[Key]) -> float:
-    return max((placed[key].y + placed[key].height for key in column), default=0)
+    return placed, max(0.0, x - COLUMN_GAP)
 
 
 def _settle(
-    placed: dict[Key, Placed], column: Sequence[Key], neighbours: Mapping[Key, Sequence[Key]], tallest: float
+    placed: Mapping[Key, Placed],
+    column: Sequence[Key],
+    before: Mapping[Key, set[Key]],
+    after: Mapping[Key, set[Key]],
+    tallest: float,
 ) -> None:
     """Move a column's boxes towards the middle of their neighbours, in their order and without overlap."""
     wished = []
     for key in column:
-        others = [placed[other] for other in neighbours.get(key, ())]
-        middles = sorted(other.y + other.height / 2 for other in others)
-        middle = sum(middles) / len(middles) if middles else placed[key].y + placed[key].height / 2
-        wished.append(middle - placed[key].height / 2)
+        others = [placed[other] for other in before.get(key, set()) | after.get(key, set())] or [placed[key]]
+        wished.append(fmean(sorted(other.y + other.height / 2 for other in others)) - placed[key].height / 2)
     bottom = 0.0
     for key, wish in zip(column, wished, strict=True):
         placed[key].y = max(bottom, wish)

@@ -13,6 +13,7 @@ from spyglass_export.dump.sql.tokens import Tokens, split_name
 # https://docs.datajoint.com/core/datajoint-python/latest/design/tables/tiers/
 _WORDS = r"[a-z0-9]+(?:_[a-z0-9]+)*"
 _NAME = re.compile(rf"(?P<prefix>#|__|_|)(?P<master>{_WORDS})(?:__(?P<part>{_WORDS}))?")
+_TIERS = {"": "manual", "#": "lookup", "_": "imported", "__": "computed"}
 _USE = re.compile(rb"USE\s+(.+?)\s*;", re.S)
 
 
@@ -38,11 +39,8 @@ class Table:
 def class_name(name: str) -> str:
     """The name that a table has in Python, such as `Session.Experimenter`; unchanged where DataJoint made none."""
     match = _NAME.fullmatch(name)
-    if not match:
-        return name
-    return ".".join(
-        "".join(word.capitalize() for word in part.split("_")) for part in (match["master"], match["part"]) if part
-    )
+    parts = (match["master"], match["part"]) if match else ()
+    return ".".join("".join(map(str.capitalize, part.split("_"))) for part in parts if part) or name
 
 
 def read_tables(schema_sql: Path) -> list[Table]:
@@ -62,24 +60,21 @@ def read_tables(schema_sql: Path) -> list[Table]:
             primary = {
                 part.name.lower() for index in definition.indexes if index.kind == "PRIMARY" for part in index.parts
             }
-            own = definition.schema or schema
+            table = TableId(definition.schema or schema, definition.name)
             references = tuple(
                 Reference(
-                    TableId(key.parent_schema or own, key.parent),
+                    TableId(key.parent_schema or table.schema, key.parent),
                     tuple(key.columns),
                     {column.lower() for column in key.columns} <= primary,
                 )
                 for key in definition.foreign_keys
             )
-            name = definition.name
-            found.append(Table(TableId(own, name), *_tier(own, name), references))
+            found.append(Table(table, *_tier(table), references))
     return found
 
 
-def _tier(schema: str, name: str) -> tuple[str, TableId | None]:
-    match = _NAME.fullmatch(name)
-    if not match:
-        return "manual", None
-    if match["part"]:
-        return "part", TableId(schema, match["prefix"] + match["master"])
-    return {"#": "lookup", "_": "imported", "__": "computed"}.get(match["prefix"], "manual"), None
+def _tier(table: TableId) -> tuple[str, TableId | None]:
+    match = _NAME.fullmatch(table.name)
+    if match and match["part"]:
+        return "part", TableId(table.schema, match["prefix"] + match["master"])
+    return _TIERS[match["prefix"] if match else ""], None

@@ -1,27 +1,61 @@
-"""`invoke report`: one page that tells co-authors what is shared, and needs no network to be read."""
+"""`invoke report`: one page that tells co-authors what is shared; it needs no other file, no network and no script."""
 
-from dataclasses import replace
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date
+from itertools import groupby
 from pathlib import Path
+from typing import Any
 
 import yaml
 
+from spyglass_export.changes import KINDS, Change
 from spyglass_export.checksum import sha256
 from spyglass_export.containers import labels, seed
 from spyglass_export.containers.docker import Docker
 from spyglass_export.containers.image import inspect, left_out
+from spyglass_export.dump.sql.table_id import TableId
 from spyglass_export.errors import UserError
 from spyglass_export.export.manifest import read_manifest
 from spyglass_export.files import write_text
 from spyglass_export.notebooks.files import notebook_files
-from spyglass_export.notebooks.results import read_figures, read_results
+from spyglass_export.notebooks.results import Figure, Result, read_figures, read_results, sentence
 from spyglass_export.publishing import citation
-from spyglass_export.report.page import Contents, Counts, Notebook, render
+from spyglass_export.report.diagram import anchor, draw
 from spyglass_export.report.schema import read_tables
+from spyglass_export.report.template import fill, text_of
 from spyglass_export.settings import Settings
 
 FILE = "report.html"
 DOCKER_PATIENCE_SECONDS = 60
+# Of a picture in the page, in characters: what a browser shows at once and an e-mail carries.
+LARGEST_PICTURE = 3_000_000
+_NAME = re.compile(r"`((?:[^`]|``)*)`")
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Rows, and bytes in the database, of each `schema.table`; ``missing`` says why there are none.
+
+    ``proof`` tells how the rows were held against those of the lab's server.
+    """
+
+    rows: Mapping[str, int]
+    bytes: Mapping[str, int]
+    missing: str = ""
+    proof: str = ""
+
+
+@dataclass(frozen=True)
+class Notebook:
+    """A notebook, its last result where it ran, whether it has changed since, and the figures that it showed."""
+
+    name: str
+    result: Result | None
+    has_changed: bool
+    figures: Sequence[Figure]
 
 
 def write_report(settings: Settings, docker: Docker) -> Path:
@@ -33,27 +67,44 @@ def write_report(settings: Settings, docker: Docker) -> Path:
     manifest = read_manifest(folder)
     if not manifest:
         raise UserError(f"there is nothing to report on in {folder}", "run `invoke copy_files` first")
-    today = date.today()
     try:
-        contents = Contents(
-            citation=citation.read(settings.root, manifest.paper_id),
-            manifest=manifest,
-            tables=read_tables(folder / "sql" / "schema.sql"),
-            counts=count_rows(settings, docker, manifest.export_hash),
-            environment=yaml.safe_load((folder / "environment.yml").read_text(encoding="utf-8")),
-            left_out=_left_out(settings, docker),
-            notebooks=_notebooks(settings),
-            written=f"{today.day} {today:%B %Y}",
-        )
+        tables = sorted(read_tables(folder / "sql" / "schema.sql"), key=lambda table: table.id)
+        environment = yaml.safe_load((folder / "environment.yml").read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise UserError(f"{error.filename} is missing", "run `invoke copy_files`: it makes it anew") from error
-    write_text(folder / FILE, render(contents))
+    docker = replace(docker, patience=DOCKER_PATIENCE_SECONDS)
+    counts = count_rows(settings, docker, manifest.export_hash)
+    notebooks = _notebooks(settings)
+    exported = {table.id for table in tables}
+    is_whole = all(reference.parent in exported for table in tables for reference in table.references)
+    today = date.today()
+    page = fill(
+        "page.html",
+        style=text_of("page.css"),
+        manifest=manifest,
+        counts=counts,
+        cited=citation.read(settings.root, manifest.paper_id),
+        written=f"{today.day} {today:%B %Y}",
+        diagrams=draw(tables, counts.rows),
+        tiers={table.tier for table in tables} | (set() if is_whole else {"missing"}),
+        schemas={schema: list(members) for schema, members in groupby(tables, key=lambda table: table.id.schema)},
+        exported=exported,
+        sql_bytes={TableId(table.schema, table.name): table.bytes for table in manifest.tables},
+        kinds=_kinds(manifest.changes),
+        environment=environment,
+        left_out=_left_out(settings, docker),
+        notebooks=notebooks,
+        verdicts=[figure.verdict for one in notebooks for figure in one.figures],
+        said=sentence(one.result for one in notebooks if one.result),
+        largest_picture=LARGEST_PICTURE,
+        anchor=anchor,
+    )
+    write_text(folder / FILE, page)
     return folder / FILE
 
 
 def count_rows(settings: Settings, docker: Docker, export_hash: str) -> Counts:
     """Ask the database's image how many rows each table was loaded with; nothing where it is not of this export."""
-    docker = replace(docker, patience=DOCKER_PATIENCE_SECONDS)
     name = f"{settings.db_image_name}:latest"
     try:
         docker.check(to_build=False)
@@ -72,7 +123,7 @@ def count_rows(settings: Settings, docker: Docker, export_hash: str) -> Counts:
 def _left_out(settings: Settings, docker: Docker) -> list[str]:
     """What the hub's image lacks; nothing where Docker does not answer, as the page then says of the rows."""
     try:
-        return left_out(replace(docker, patience=DOCKER_PATIENCE_SECONDS), f"{settings.hub_image_name}:latest")
+        return left_out(docker, f"{settings.hub_image_name}:latest")
     except (UserError, OSError):
         return []
 
@@ -87,3 +138,32 @@ def _notebooks(settings: Settings) -> list[Notebook]:
             has_changed = result is not None and result.sha256 != sha256(file)
             found.append(Notebook(name, result, has_changed, read_figures(settings, name) if result else []))
     return found
+
+
+def _kinds(changes: Iterable[Change]) -> list[dict[str, Any]]:
+    """Give changes by kind, then by reason; those that differ in names only are one line."""
+    kinds: dict[str, list[Change]] = defaultdict(list)
+    for change in changes:
+        kinds[change.kind].append(change)
+    given = []
+    for kind, members in sorted(kinds.items(), key=lambda pair: len(pair[1])):
+        alike: dict[tuple[str, str, str], list[Change]] = defaultdict(list)
+        for one in members:
+            alike[one.reason, _NAME.sub("`…`", one.before), _NAME.sub("`…`", one.after)].append(one)
+        reasons: dict[str, list[dict[str, str]]] = defaultdict(list)
+        for (reason, before, after), same in alike.items():
+            if len(same) == 1:
+                before, after = same[0].before, same[0].after
+            reasons[reason].append({"before": before, "after": after, "places": _places(same)})
+        given.append({"heading": KINDS.get(kind, kind), "count": len(members), "reasons": reasons})
+    return given
+
+
+def _places(changes: Sequence[Change]) -> str:
+    """Say where changes that are alike were made: the place of each, or the names in it that differ."""
+    places = list(dict.fromkeys(_NAME.sub(r"\1", change.where) for change in changes))
+    if len(changes) == 1 or len(places) > 1:
+        return ", ".join(places)
+    names = (".".join(_NAME.findall(change.before)).replace("``", "`") for change in changes)
+    named = ", ".join(dict.fromkeys(filter(None, names)))
+    return f"{places[0]}, {len(changes)} times{f': {named}' if named else ''}"

@@ -17,8 +17,8 @@ from spyglass_export.notebooks.results import Result, keep_result
 from spyglass_export.report import write as report
 from spyglass_export.report.diagram import draw
 from spyglass_export.report.layout import place
-from spyglass_export.report.page import LARGEST_PICTURE
 from spyglass_export.report.schema import Reference, Table, class_name, read_tables
+from spyglass_export.report.write import LARGEST_PICTURE
 from spyglass_export.settings import Settings, load
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -251,9 +251,8 @@ def chain(count: int) -> list[Table]:
 def test_each_table_is_drawn_once_in_its_own_picture(count: int) -> None:
     tables = chain(count)
 
-    svg = "".join(
-        re.sub(r'<g class="box mentioned">.*?</g>(?=<g|<path|</svg)', "", one.svg) for one in draw(tables, {})
-    )
+    mentioned = re.compile(r'<g class="box mentioned">.*?</g>(?=\s*(?:<g class|<path|</svg))', re.DOTALL)
+    svg = "".join(mentioned.sub("", one.svg) for one in draw(tables, {}))
 
     for table in tables:
         assert svg.count(f"<title>{table.id}, manual</title>") == 1
