@@ -235,7 +235,7 @@ def report(context: Context) -> None:
 @command(help={"incomplete": "also where the hub's image lacks packages of the environment"})
 def publish(context: Context, incomplete: bool = False) -> None:
     """Push both images as they were built and tested, print their digests, and write the readers' bundle."""
-    from spyglass_export.publishing.bundle import write_pushed
+    from spyglass_export.publishing.bundle import write_published
     from spyglass_export.publishing.push import push_images
 
     settings, docker = _authors_stack(context)
@@ -243,7 +243,7 @@ def publish(context: Context, incomplete: bool = False) -> None:
     record = push_images(settings, docker, incomplete=incomplete)
     for service, image in () if docker.dry else (("db", record.db), ("hub", record.hub)):
         console.say(f"{service}: {image.name}:{image.tag} is {record.reference(service)}")
-    _say_written(write_pushed(settings, docker, record, incomplete=incomplete), docker)
+    _say_written(write_published(settings, docker, record, incomplete=incomplete), docker)
 
 
 def _say_written(path: Path, docker: Docker) -> None:

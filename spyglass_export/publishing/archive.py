@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from zipfile import ZipFile
 
@@ -9,11 +10,11 @@ from spyglass_export import console
 from spyglass_export.checksum import sha256
 from spyglass_export.containers.archived import ARCHIVED_IMAGES, CHECKSUMS
 from spyglass_export.containers.docker import Docker
+from spyglass_export.containers.image import Image
 from spyglass_export.errors import UserError
 from spyglass_export.files import write_text
 from spyglass_export.publishing import bundle, citation, elsewhere, provenance
 from spyglass_export.publishing.ro_crate import CRATE, describe
-from spyglass_export.publishing.secrets import check_no_secret
 from spyglass_export.settings import Settings
 
 # Since Engine 25 `docker save` writes an OCI layout: https://docs.docker.com/engine/release-notes/25.0/
@@ -21,7 +22,7 @@ OCI_LAYOUT_ENGINE = 25
 # Level 9 takes more than twice as long for 8 %.
 ZSTD_LEVEL = "-7"
 # What comes from the repository as it is, and its name in the archive.
-COPIED = {"LICENSE": "LICENSE", "CITATION.cff": "CITATION.cff", "bundle/archive_tasks.py": "tasks.py"}
+COPIED = {"LICENSE": "LICENSE", citation.FILE: citation.FILE, "bundle/archive_tasks.py": "tasks.py"}
 
 
 def write_archive(settings: Settings, docker: Docker, *, incomplete: bool = False) -> Path:
@@ -34,84 +35,67 @@ def write_archive(settings: Settings, docker: Docker, *, incomplete: bool = Fals
     folder = settings.root / f"{settings.paper_id}-archive"
     if folder.exists() and not (folder / CRATE).is_file():
         raise UserError(f"{folder} exists and is not an archive", "move it away, and try again")
-    images = provenance.images_as_tested(settings, docker, incomplete=incomplete)
-    check_no_secret(settings)
-    _check_engine(docker)
-    _ask_for_citation(settings)
-    images = provenance.label_with_last_test(settings, docker, images)
-    references = {service: image.tagged for service, image in images.items()}
-    for image in images.values():
-        docker.ask("tag", image.id, image.tagged)
-    incoming = folder.with_name(f"{folder.name}.tmp")
-    if not docker.dry:
-        shutil.rmtree(incoming, ignore_errors=True)
-        incoming.mkdir()
-    try:
-        with console.status("compressing both images, which takes minutes"):
-            # The database's image has zstd, which this machine may not have.
-            zstd = (
-                "run",
-                "--rm",
-                "--interactive",
-                "--network",
-                "none",
-                "--no-healthcheck",
-                "--entrypoint",
-                "zstd",
-                references["db"],
-            )
-            docker.pipe(
-                ("save", *references.values()),
-                (*zstd, ZSTD_LEVEL, "-T0", "--quiet", "--stdout"),
-                incoming / ARCHIVED_IMAGES,
-            )
-        if docker.dry:
-            return folder
-        start = bundle.start_from_archive((incoming / ARCHIVED_IMAGES).stat().st_size)
-        with ZipFile(bundle.write(settings, docker, incoming, images, references, start)) as written:
-            written.extractall(incoming, ("README.md", *elsewhere.APPTAINER))
-        for name in elsewhere.APPTAINER:
-            (incoming / name).chmod(0o755)
-        for source, name in COPIED.items():
-            if (settings.root / source).is_file():
-                shutil.copyfile(settings.root / source, incoming / name)
-        files = sorted(path for path in incoming.rglob("*") if path.is_file())
-        sums = {path.relative_to(incoming).as_posix(): sha256(path) for path in files}
-        crate = json.dumps(describe(settings, images, incoming, sums), indent=2, ensure_ascii=False) + "\n"
-        write_text(incoming / CRATE, crate)
-        sums[CRATE] = sha256(incoming / CRATE)
-        write_text(incoming / CHECKSUMS, "".join(f"{digest}  {name}\n" for name, digest in sums.items()))
-        before = folder.with_name(f"{folder.name}.before.tmp")
-        shutil.rmtree(before, ignore_errors=True)
-        if folder.exists():
-            folder.rename(before)
-        try:
-            incoming.rename(folder)
-        except OSError:
-            if before.exists():
-                before.rename(folder)
-            raise
-        shutil.rmtree(before, ignore_errors=True)
-    finally:
-        if not docker.dry:
-            shutil.rmtree(incoming, ignore_errors=True)
-    return folder
-
-
-def _ask_for_citation(settings: Settings) -> None:
-    cited = citation.read(settings.root, settings.paper_id)
-    if not (cited.authors and cited.licence):
-        lacks = "there is no CITATION.cff" if not cited.file else "CITATION.cff lacks authors or license"
-        console.warn(
-            f"{lacks}: the archive does not say whose the data are, or what others may do with them; "
-            "write it (docs/from-export-to-journal.md has one), then run `invoke build` and this again"
-        )
-
-
-def _check_engine(docker: Docker) -> None:
     version = docker.ask("version", "--format", "{{.Server.Version}}").strip()
     if not docker.dry and int(version.split(".")[0]) < OCI_LAYOUT_ENGINE:
         raise UserError(
             f"Docker Engine {version} saves images in a form of its own",
             f"update Docker to {OCI_LAYOUT_ENGINE} or newer, which saves the standard's OCI layout",
         )
+    images = provenance.images_to_share(settings, docker, incomplete=incomplete)
+    cited = citation.read(settings.root, settings.paper_id)
+    if not (cited.authors and cited.licence):
+        lacks = "there is no CITATION.cff" if not cited.is_given else "CITATION.cff lacks authors or license"
+        console.warn(
+            f"{lacks}: the archive does not say whose the data are, or what others may do with them; "
+            "write it (docs/from-export-to-journal.md has one), then run `invoke build` and this again"
+        )
+    if docker.dry:
+        _save_images(docker, images, folder)
+        return folder
+    incoming, before = (folder.with_name(f"{folder.name}.{end}") for end in ("tmp", "before.tmp"))
+    for leftover in (incoming, before):
+        shutil.rmtree(leftover, ignore_errors=True)
+    incoming.mkdir()
+    try:
+        _save_images(docker, images, incoming)
+        _add_files(settings, docker, images, incoming)
+        if folder.exists():
+            folder.rename(before)
+        incoming.rename(folder)
+    except BaseException:
+        if before.exists() and not folder.exists():
+            before.rename(folder)
+        raise
+    finally:
+        for leftover in (incoming, before):
+            shutil.rmtree(leftover, ignore_errors=True)
+    return folder
+
+
+def _save_images(docker: Docker, images: Mapping[str, Image], folder: Path) -> None:
+    # The database's image has zstd, which this machine may not have.
+    zstd = ("run", "--rm", "--interactive", "--network=none", "--no-healthcheck", "--entrypoint=zstd")
+    with console.status("compressing both images, which takes minutes"):
+        docker.pipe(
+            ("save", *(image.tagged for image in images.values())),
+            (*zstd, images["db"].tagged, ZSTD_LEVEL, "-T0", "--quiet", "--stdout"),
+            folder / ARCHIVED_IMAGES,
+        )
+
+
+def _add_files(settings: Settings, docker: Docker, images: Mapping[str, Image], folder: Path) -> None:
+    references = {service: image.tagged for service, image in images.items()}
+    size = (folder / ARCHIVED_IMAGES).stat().st_size
+    with ZipFile(bundle.write(settings, docker, folder, images, references, size)) as written:
+        written.extractall(folder, ("README.md", *elsewhere.APPTAINER))
+    for name in elsewhere.APPTAINER:
+        (folder / name).chmod(0o755)
+    for source, name in COPIED.items():
+        if (settings.root / source).is_file():
+            shutil.copyfile(settings.root / source, folder / name)
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    sums = {path.relative_to(folder).as_posix(): sha256(path) for path in files}
+    crate = json.dumps(describe(settings, images, folder, sums), indent=2, ensure_ascii=False) + "\n"
+    write_text(folder / CRATE, crate)
+    sums[CRATE] = sha256(folder / CRATE)
+    write_text(folder / CHECKSUMS, "".join(f"{digest}  {name}\n" for name, digest in sums.items()))

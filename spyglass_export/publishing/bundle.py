@@ -1,12 +1,15 @@
 """PAPER_ID.zip: all that a reader needs, and nothing else."""
 
+import re
 import stat
 import zipfile
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from datetime import datetime
 from modulefinder import ModuleFinder
 from pathlib import Path
-from string import Template
+
+from jinja2 import Environment, StrictUndefined
 
 from spyglass_export import console
 from spyglass_export.containers import digests, labels
@@ -23,10 +26,6 @@ from spyglass_export.settings import DECLARED, Settings
 
 # Ports of a reader are out of the way of the author's, of other papers' and of those that Linux gives out itself.
 FIRST_PORT, PORTS = 20000, 10000
-# The steps between unpacking the zip and opening JupyterLab.
-START_FROM_REGISTRY = (
-    "`docker compose up`. The first time it downloads some gigabytes from the registry; after that it works offline.",
-)
 
 
 def ports_of(paper_id: str) -> tuple[int, int]:
@@ -35,40 +34,18 @@ def ports_of(paper_id: str) -> tuple[int, int]:
     return hub_port, hub_port + 1
 
 
-def start_from_archive(size: int) -> tuple[str, ...]:
-    """Give the steps where the images are a file of so many bytes."""
-    return (
-        f"Have `images.tar.zst` from where you have this zip: {max(size / 1e9, 0.1):,.1f} GB to download, and about "
-        "three times as much on disk once Docker has it. Nothing else is downloaded, now or later.",
-        "`docker load --input PATH/TO/images.tar.zst` gives Docker the images. It takes some minutes.",
-        "`docker compose up`",
-    )
-
-
-def write_published(settings: Settings, docker: Docker, *, incomplete: bool = False) -> Path:
+def write_published(
+    settings: Settings, docker: Docker, record: digests.Record | None = None, *, incomplete: bool = False
+) -> Path:
     """Write PAPER_ID.zip for the images that were published last; return its path.
 
-    Raises UserError where nothing was published, or the images here are others.
-    """
-    record = digests.read(settings)
-    images = provenance.images_as_tested(settings, docker, incomplete=incomplete)
-    check_no_secret(settings)
-    return _write_for_record(settings, docker, images, record)
-
-
-def write_pushed(settings: Settings, docker: Docker, record: digests.Record, *, incomplete: bool = False) -> Path:
-    """Write PAPER_ID.zip for the images that push_images has just pushed; return its path.
-
-    Raises UserError where the images here are others, or what they are built of has changed meanwhile. As long as that
-    is the same, it holds no secret: push_images has looked.
+    ``record`` tells that push_images has just pushed them: it has looked for secrets then. Raises UserError where
+    nothing was published, or the images here are others.
     """
     images = provenance.images_as_tested(settings, docker, incomplete=incomplete)
-    return _write_for_record(settings, docker, images, record)
-
-
-def _write_for_record(
-    settings: Settings, docker: Docker, images: Mapping[str, Image], record: digests.Record | None
-) -> Path:
+    if not record:
+        check_no_secret(settings)
+        record = digests.read(settings)
     if docker.dry:
         return settings.root / f"{settings.paper_id}.zip"
     if not record:
@@ -78,11 +55,14 @@ def _write_for_record(
     for service, image in images.items():
         if getattr(record, service).id != image.id:
             raise UserError(f"the image of {service} was built anew and is not published", "run `invoke publish`")
-    console.say(
-        f"test of the notebooks, as it is in the images: {images['hub'].labels.get(labels.TESTED) or NOT_TESTED}"
-    )
+    console.say(f"test of the notebooks, as it is in the images: {last_test_in(images)}")
     references = {service: record.reference(service) for service in images}
-    return write(settings, docker, settings.root, images, references, START_FROM_REGISTRY)
+    return write(settings, docker, settings.root, images, references)
+
+
+def last_test_in(images: Mapping[str, Image]) -> str:
+    """What the images say of the last test of the notebooks in them."""
+    return images["hub"].labels.get(labels.TESTED) or NOT_TESTED
 
 
 def write(
@@ -91,21 +71,18 @@ def write(
     folder: Path,
     images: Mapping[str, Image],
     references: Mapping[str, str],
-    start: Sequence[str],
+    archived: int = 0,
 ) -> Path:
     """Write PAPER_ID.zip into a folder; the same images give the same bytes.
 
-    ``references`` says by service what the compose file calls the images; ``start`` is what the README tells to do.
+    ``references`` says by service what the compose file calls the images; ``archived`` is how many bytes their file
+    has, where the reader has them from an archive.
     """
     target = folder / f"{settings.paper_id}.zip"
-    # 2026-11-22T21:26:37Z
-    created = images["hub"].labels[labels.CREATED]
-    date, time = created.rstrip("Z").split("T")
-    year, month, day = (int(part) for part in date.split("-"))
-    hour, minute, second = (int(part) for part in time.split(":"))
+    created = datetime.strptime(images["hub"].labels[labels.CREATED], "%Y-%m-%dT%H:%M:%SZ").timetuple()
     with replaced(target) as incoming, zipfile.ZipFile(incoming, "w", zipfile.ZIP_DEFLATED) as file:
-        for name, content in sorted(_contents(settings, docker, images, references, start).items()):
-            entry = zipfile.ZipInfo(name, (year, month, day, hour, minute, second))
+        for name, content in sorted(_contents(settings, docker, images, references, archived).items()):
+            entry = zipfile.ZipInfo(name, created[:6])
             mode = 0o600 if name == ".env" else 0o755 if name.endswith(".sh") else 0o644
             entry.external_attr = (stat.S_IFREG | mode) << 16
             entry.compress_type = zipfile.ZIP_DEFLATED
@@ -114,7 +91,7 @@ def write(
 
 
 def _contents(
-    settings: Settings, docker: Docker, images: Mapping[str, Image], references: Mapping[str, str], start: Sequence[str]
+    settings: Settings, docker: Docker, images: Mapping[str, Image], references: Mapping[str, str], archived: int
 ) -> dict[str, str]:
     root = settings.root
 
@@ -132,27 +109,22 @@ def _contents(
         COMPOSE_FILE: _pinned(text_of(COMPOSE_FILE), references),
         ".env": _env(settings, images),
         "tasks.py": text_of("bundle/tasks.py"),
-        "README.md": _readme(settings, images, references, start),
+        "README.md": _readme(settings, images, references, archived),
         "LICENSE": text_of("LICENSE"),
         "docs/elsewhere.md": text_of("docs/elsewhere.md"),
         "config/no_ca_bundle.pem": "",
     }
-    if (settings.export_data / LOCK_FILE).is_file():
-        contents[f"environment/{LOCK_FILE}"] = text_of(f"export_data/{LOCK_FILE}")
-    if (root / "CITATION.cff").is_file():
-        contents["CITATION.cff"] = text_of("CITATION.cff")
+    for name, source in {f"environment/{LOCK_FILE}": f"export_data/{LOCK_FILE}", citation.FILE: citation.FILE}.items():
+        if (root / source).is_file():
+            contents[name] = text_of(source)
     return contents
 
 
 def _pinned(compose: str, references: Mapping[str, str]) -> str:
     """Let each image line fall back to the given reference."""
-    lines = []
-    for line in compose.splitlines():
-        for service, variable in IMAGE_VARIABLES.items():
-            if line.strip().startswith(f"image: ${{{variable}:-"):
-                line = f"    image: ${{{variable}:-{references[service]}}}"
-        lines.append(line)
-    return "\n".join(lines) + "\n"
+    for service, variable in IMAGE_VARIABLES.items():
+        compose = re.sub(rf"(?m)(image: \${{{variable}:-).*", rf"\g<1>{references[service]}}}", compose)
+    return compose
 
 
 def _env(settings: Settings, images: Mapping[str, Image]) -> str:
@@ -176,29 +148,19 @@ def _env(settings: Settings, images: Mapping[str, Image]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _readme(
-    settings: Settings, images: Mapping[str, Image], references: Mapping[str, str], start: Sequence[str]
-) -> str:
-    """Word the reader's README."""
-    cited = citation.read(settings.root, settings.paper_id)
-    hub_port, db_port = ports_of(settings.paper_id)
-    of_hub = images["hub"].labels
-    authors = ", ".join(author.name for author in cited.authors)
-    doi = f" <https://doi.org/{cited.doi}>" if cited.doi else ""
+def _readme(settings: Settings, images: Mapping[str, Image], references: Mapping[str, str], archived: int) -> str:
     template = (settings.root / "bundle" / "README.md").read_text(encoding="utf-8")
-    return Template(template).substitute(
-        title=cited.title,
-        paper_id=settings.paper_id,
-        cite=f"\n{authors}.{doi} `CITATION.cff` tells how to cite it.\n" if cited.file else "",
-        start="\n".join(f"{number}. {step}" for number, step in enumerate(start, 3)),
-        last=3 + len(start),
+    # Markdown, which escapes by rules of its own.
+    environment = Environment(trim_blocks=True, undefined=StrictUndefined, keep_trailing_newline=True)  # noqa: S701
+    hub_port, db_port = ports_of(settings.paper_id)
+    return environment.from_string(template).render(
+        settings=settings,
+        cited=citation.read(settings.root, settings.paper_id),
         hub_port=hub_port,
         db_port=db_port,
-        password=settings.paper_id,
-        db_image=references["db"],
-        hub_image=references["hub"],
-        spyglass_version=of_hub[labels.SPYGLASS_VERSION],
-        export_hash=of_hub[labels.EXPORT_HASH],
-        created=of_hub[labels.CREATED],
-        tested=of_hub.get(labels.TESTED) or NOT_TESTED,
+        references=references,
+        archived=max(archived / 1e9, 0.1) if archived else 0,
+        of_hub=images["hub"].labels,
+        labels=labels,
+        tested=last_test_in(images),
     )

@@ -8,6 +8,8 @@ import yaml
 
 from spyglass_export.errors import UserError
 
+FILE = "CITATION.cff"
+
 
 @dataclass(frozen=True)
 class Author:
@@ -20,14 +22,14 @@ class Author:
 
 @dataclass(frozen=True)
 class Citation:
-    """What to cite. ``licence`` is an SPDX expression, or empty; ``file`` is None where there is no CITATION.cff."""
+    """What to cite; ``licence`` is an SPDX expression. All but the title is empty where nobody gave it."""
 
     title: str
-    abstract: str
-    authors: tuple[Author, ...]
-    licence: str
-    doi: str
-    file: Path | None
+    abstract: str = ""
+    authors: tuple[Author, ...] = ()
+    licence: str = ""
+    doi: str = ""
+    is_given: bool = False
 
 
 def read(root: Path, paper_id: str) -> Citation:
@@ -36,24 +38,24 @@ def read(root: Path, paper_id: str) -> Citation:
     The format is https://github.com/citation-file-format/citation-file-format, 1.2.0. Raises UserError where
     the file cannot be read.
     """
-    file = root / "CITATION.cff"
+    file, title = root / FILE, f"Spyglass paper {paper_id}"
     if not file.is_file():
-        return Citation(f"Spyglass paper {paper_id}", "", (), "", "", None)
+        return Citation(title)
     try:
         found = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        if not isinstance(found, dict):
+            raise ValueError("it does not consist of names and values")
+    except (yaml.YAMLError, ValueError) as error:
         reason = " ".join(str(error).split())
-        raise UserError(f"CITATION.cff cannot be read: {reason}", "check it, for instance with cffconvert") from error
-    if not isinstance(found, dict):
-        raise UserError("CITATION.cff does not consist of names and values", "check it, for instance with cffconvert")
+        raise UserError(f"{FILE} cannot be read: {reason}", "check it, for instance with cffconvert") from error
     licences = found.get("license") or ""
     return Citation(
-        title=str(found.get("title") or f"Spyglass paper {paper_id}"),
+        title=str(found.get("title") or title),
         abstract=" ".join(str(found.get("abstract") or "").split()),
         authors=tuple(_author(entry) for entry in found.get("authors") or () if isinstance(entry, dict)),
         licence=" OR ".join(map(str, licences)) if isinstance(licences, list) else str(licences),
         doi=str(found.get("doi") or ""),
-        file=file,
+        is_given=True,
     )
 
 

@@ -12,7 +12,6 @@ from spyglass_export.containers.reader import VOLUME_OF
 from spyglass_export.publishing import citation
 from spyglass_export.settings import Settings
 
-FOLDER = "elsewhere"
 APPTAINER = ("apptainer/paper.sbatch", "apptainer/paper.sh")
 BLANK = re.compile(r"__([A-Z]+(?:_[A-Z]+)*)__")
 
@@ -36,11 +35,11 @@ def fill(
         "ARCHIVED_IMAGES": ARCHIVED_IMAGES,
     }
     for service, image in images.items():
-        reference = references[service]
-        values[f"{service.upper()}_IMAGE"] = full_name(reference) if "@" in reference else reference
+        name = references[service]
+        values[f"{service.upper()}_IMAGE"] = full_name(name) if "@" in name else name
         values[f"{service.upper()}_ID"] = image.id
         values[f"{VOLUME_OF[service].upper()}_HASH"] = image.labels[labels.VOLUME]
-    folder = settings.root / FOLDER
+    folder = settings.root / "elsewhere"
     return {
         path.relative_to(folder).as_posix(): BLANK.sub(lambda blank: values[blank[1]], path.read_text(encoding="utf-8"))
         for path in sorted(folder.rglob("*"))

@@ -87,19 +87,18 @@ def _encoded(value: str) -> Iterator[str]:
 
 def names_in(text: str, secrets: Mapping[str, str]) -> list[str]:
     """Name the secrets that a text holds in any form."""
-    shown = plain(text) if secrets else ""
-    bare = re.sub(r"\s|\\n", "", text) if secrets else ""
+    if not secrets:
+        return []
+    text, bare = f"{text}\n{plain(text)}", re.sub(r"\s|\\n", "", text)
     found = []
     for name, value in secrets.items():
         as_bytes = value.encode().decode("latin-1")  # as in Python's b'\xc3\xa9'
         forms = {value, plain(value), as_bytes, plain(as_bytes), value.replace(" ", "+"), value.replace("'", "''")}
         if _is_word(value):
             word = f"(?:{'|'.join(map(re.escape, sorted(forms)))})"
-            pattern = rf"(['\"`]){word}\1|:{word}@|[\w\]]={word}(?!\w)"
-            is_there = bool(re.search(pattern, f"{text}\n{shown}"))
+            is_there = bool(re.search(rf"(['\"`]){word}\1|:{word}@|[\w\]]={word}(?!\w)", text))
         else:
-            is_there = any(form in text or form in shown for form in forms)
-            is_there = is_there or any(form in bare for form in _encoded(value))
+            is_there = any(form in text for form in forms) or any(form in bare for form in _encoded(value))
         if is_there:
             found.append(name)
     return found
@@ -107,15 +106,11 @@ def names_in(text: str, secrets: Mapping[str, str]) -> list[str]:
 
 def names_in_file(file: Path, secrets: Mapping[str, str]) -> list[str]:
     """Name the secrets that a file of any size and kind holds as they are, or in one usual form."""
-    needles = {
-        name: {
-            *(form.encode() for form in (value, json.dumps(value)[1:-1], repr(value)[1:-1], quote(value, safe=""))),
-            *(form.encode() for form in _encoded(value)),
-            value.encode("utf-16-le"),
-        }
-        for name, value in secrets.items()
-        if not _is_word(value)
-    }
+    needles = {}
+    for name, value in secrets.items():
+        if not _is_word(value):
+            forms = (value, json.dumps(value)[1:-1], repr(value)[1:-1], quote(value, safe=""), *_encoded(value))
+            needles[name] = {*(form.encode() for form in forms), value.encode("utf-16-le")}
     overlap = max((len(needle) for forms in needles.values() for needle in forms), default=0)
     found, tail = set(), b""
     with file.open("rb") as content:

@@ -17,6 +17,7 @@ from spyglass_export.export import manifest
 from spyglass_export.notebooks.files import notebook_files
 from spyglass_export.notebooks.last_test import last_test
 from spyglass_export.publishing import citation
+from spyglass_export.publishing.secrets import check_no_secret
 from spyglass_export.settings import Settings
 
 MADE_OF = {
@@ -35,21 +36,17 @@ def ingredients(settings: Settings) -> dict[str, dict[str, str]]:
     copy, and the base image.
     """
     root, export = settings.root, settings.export_data
-    recipe = [
-        path
-        for folder in ("config", "docker")
-        for path in (root / folder).rglob("*")
-        if path.is_file() and not NOT_RECIPE & set(path.relative_to(root).parts)
-    ]
-    sql = [path for path in (export / "sql").rglob("*") if path.is_file()]
-    solved = (export / "environment.yml", export / LOCK_FILE)
+    made_by = [*(root / "config").rglob("*"), *(root / "docker").rglob("*")]
+    recipe = [path for path in made_by if path.is_file() and not NOT_RECIPE & set(path.relative_to(root).parts)]
+    rows = [path for path in (export / "sql").rglob("*") if path.is_file()]
+    solved = [path for path in (export / "environment.yml", export / LOCK_FILE) if path.is_file()]
     return {
         "db": {
-            "export": hash_of_files(export, [export / manifest.FILE, *sql]),
+            "export": hash_of_files(export, [export / manifest.FILE, *rows]),
             "recipe": hash_of_files(root, recipe, settings.db_base_image),
         },
         "hub": {
-            "export": hash_of_files(export, [one for one in solved if one.is_file()]),
+            "export": hash_of_files(export, solved),
             "notebooks": hash_of_files(settings.notebooks, notebook_files(settings.notebooks)),
             "recipe": hash_of_files(
                 root, recipe, settings.hub_base_image, settings.hub_apt_packages, str(settings.grant_sudo)
@@ -74,15 +71,15 @@ def add_labels(settings: Settings, docker: Docker) -> Docker:
         "SPYGLASS_VERSION": exported.spyglass_version or "unknown",
         "LICENCE": citation.read(settings.root, settings.paper_id).licence,
     }
-    built, tested = built_images(settings, docker), set[str]()
-    now, revision = datetime.now(timezone.utc).isoformat(timespec="seconds").replace("+00:00", "Z"), _revision(settings)
+    built, tested = built_images(settings, docker), set()
+    now = f"{datetime.now(timezone.utc):%Y-%m-%dT%H:%M:%SZ}"
     for service, parts in ingredients(settings).items():
         before = built[service].labels if service in built else {}
-        same = all(before.get(PREFIX + part) == value for part, value in parts.items())
-        labels |= {f"{service.upper()}_{part.upper()}": value for part, value in parts.items()}
-        tested.add(before.get(TESTED, "") if same else "")
-        labels[f"{service.upper()}_CREATED"] = before[CREATED] if same and before.get(CREATED) else now
-        labels[f"{service.upper()}_REVISION"] = before[REVISION] if same and before.get(REVISION) else revision
+        if any(before.get(PREFIX + part) != value for part, value in parts.items()):
+            before = {}
+        made = parts | {"created": before.get(CREATED) or now, "revision": before.get(REVISION) or _revision(settings)}
+        labels |= {f"{service}_{part}".upper(): value for part, value in made.items()}
+        tested.add(before.get(TESTED, ""))
     labels["TESTED"] = tested.pop() if len(tested) == 1 else ""
     return replace(docker, environment={**docker.environment, **{f"LABEL_{k}": v for k, v in labels.items()}})
 
@@ -116,6 +113,19 @@ def _revision(settings: Settings) -> str:
     return done.stdout.strip()
 
 
+def images_to_share(settings: Settings, docker: Docker, *, incomplete: bool = False) -> dict[str, Image]:
+    """Give both images as they were tested, under tags that name their content; raise UserError as images_as_tested.
+
+    Raises UserError as well where readers would get a secret.
+    """
+    images = images_as_tested(settings, docker, incomplete=incomplete)
+    check_no_secret(settings)
+    images = label_with_last_test(settings, docker, images)
+    for image in images.values():
+        docker.ask("tag", image.id, image.tagged)
+    return images
+
+
 def label_with_last_test(settings: Settings, docker: Docker, images: Mapping[str, Image]) -> dict[str, Image]:
     """Have both images say in a label what the last test said of the notebooks in them, and say it.
 
@@ -147,36 +157,32 @@ def images_as_tested(settings: Settings, docker: Docker, *, incomplete: bool = F
         names = {"db": settings.db_image_name, "hub": settings.hub_image_name}
         return {service: Image(name, "IMAGE_ID", {}, "linux/amd64") for service, name in names.items()}
     images = built_images(settings, docker)
-    missing = [service for service in ("db", "hub") if service not in images]
-    if missing:
+    if missing := [service for service in ("db", "hub") if service not in images]:
         raise UserError(f"there is no image of {' and '.join(missing)} yet", "run `invoke build` first")
     if not (settings.export_data / manifest.FILE).is_file():
         raise UserError("export_data/ is empty, so nothing tells whether the images are of it", "run `invoke build`")
     for service, parts in ingredients(settings).items():
-        for part, made_of in MADE_OF.items():
+        for part, value in parts.items():
             known = images[service].labels.get(PREFIX + part)
-            if part in parts and known != parts[part]:
+            if known != value:
                 raise UserError(
-                    f"{images[service].name} is older than {made_of}, which has changed since it was built"
+                    f"{images[service].name} is older than {MADE_OF[part]}, which has changed since it was built"
                     if known
                     else f"{images[service].name} was not built by `invoke build`",
                     "run `invoke build`, try the notebooks, then run this again: others get only what was tested",
                 )
     licence = citation.read(settings.root, settings.paper_id).licence
     for image in images.values():
-        if (labelled := image.labels.get(LICENCES, "")) != licence:
+        labelled = image.labels.get(LICENCES, "")
+        if labelled != licence:
             raise UserError(
                 f"the licence in {image.name} is {labelled or 'none'}, and in CITATION.cff it is {licence or 'none'}",
                 "run `invoke build`, which writes it into the images in seconds, then run this again",
             )
     if lacking := left_out(docker, images["hub"].id):
-        _tell_incomplete(images["hub"], lacking, incomplete)
+        what = f"{images['hub'].name} lacks {len(lacking)} of the environment's lines: {'; '.join(lacking)}"
+        if not incomplete:
+            hint = "build it where conda's channels and the indexes can be reached; or give it as it is: `--incomplete`"
+            raise UserError(what, hint)
+        console.warn(what)
     return images
-
-
-def _tell_incomplete(hub: Image, lacking: list[str], incomplete: bool) -> None:
-    what = f"{hub.name} lacks {len(lacking)} of the environment's lines: {'; '.join(lacking)}"
-    if not incomplete:
-        hint = "build it where conda's channels and the indexes can be reached; or give it as it is: `--incomplete`"
-        raise UserError(what, hint)
-    console.warn(what)

@@ -9,7 +9,6 @@ from spyglass_export.containers.faults import DockerError, NoRegistry, NotAllowe
 from spyglass_export.containers.image import Image
 from spyglass_export.errors import UserError
 from spyglass_export.publishing import provenance
-from spyglass_export.publishing.secrets import check_no_secret
 from spyglass_export.settings import Settings
 
 DIGEST = re.compile(r"digest: (sha256:[0-9a-f]{64})")
@@ -21,25 +20,6 @@ def push_images(settings: Settings, docker: Docker, *, incomplete: bool = False)
     Nothing is built. Until all of it has arrived, neither `latest` nor published.json changes. Raises
     UserError where the images are not what was tested, or the registry does not take them.
     """
-    _check_names(settings)
-    images = provenance.images_as_tested(settings, docker, incomplete=incomplete)
-    check_no_secret(settings)
-    images = provenance.label_with_last_test(settings, docker, images)
-    if not read(settings):
-        tell_of_passwords(settings)
-    for image in images.values():
-        docker.ask("tag", image.id, image.tagged)
-    for service, image in images.items():
-        console.say(f"pushing the image of {service}: {image.tagged}")
-        _push(docker, image.tagged)
-    pushed = {service: _push_latest(docker, image) for service, image in images.items()}
-    record = Record(**pushed)
-    if not docker.dry:
-        write(settings.root, record)
-    return record
-
-
-def _check_names(settings: Settings) -> None:
     for name in (settings.db_image_name, settings.hub_image_name):
         if "/" not in name:
             raise UserError(
@@ -47,40 +27,42 @@ def _check_names(settings: Settings) -> None:
                 "set DOCKER_HUB_USER in .env, or a registry's host in HUB_IMAGE_NAME and DB_IMAGE_NAME; then "
                 "`invoke build`, which takes seconds, and try again",
             )
-
-
-def tell_of_passwords(settings: Settings) -> None:
-    """Say which password a reader's JupyterLab and database have."""
-    console.say(
-        "passwords: your own are in no image and no bundle. A reader's JupyterLab and database get the paper's ID, "
-        f"{settings.paper_id}, which anybody can guess: safe while they answer on the reader's machine alone. Who "
-        "opens BIND_ADDRESS to others has to choose new ones in .env first, and the bundle's README says so."
-    )
+    images = provenance.images_to_share(settings, docker, incomplete=incomplete)
+    if not read(settings):
+        console.say(
+            "passwords: your own are in no image and no bundle. A reader's JupyterLab and database get the paper's ID, "
+            f"{settings.paper_id}, which anybody can guess: safe while they answer on the reader's machine alone. Who "
+            "opens BIND_ADDRESS to others has to choose new ones in .env first, and the bundle's README says so."
+        )
+    for service, image in images.items():
+        console.say(f"pushing the image of {service}: {image.tagged}")
+        _push(docker, image.tagged)
+    record = Record(**{service: _push_latest(docker, image) for service, image in images.items()})
+    if not docker.dry:
+        write(settings.root, record)
+    return record
 
 
 def _push(docker: Docker, image: str) -> None:
     trouble = docker.show("push", image)
     if isinstance(trouble, NotAllowed):
-        login = (*docker.command, *login_arguments(image))
-        console.say(f"the registry asks who you are: {' '.join(login)}")
+        login = " ".join((*docker.command, *login_arguments(image)))
+        console.say(f"the registry asks who you are: {login}")
         if docker.attach(*login_arguments(image)):
-            raise UserError(
-                "the registry was not logged in to", f"run `{' '.join(login)}`, then `invoke publish` again"
-            )
+            raise UserError("the registry was not logged in to", f"run `{login}`, then `invoke publish` again")
         trouble = docker.show("push", image)
-    if not trouble:
-        return
     if isinstance(trouble, NotAllowed):
         raise UserError(
             f"the registry does not let you push {image}: {trouble.said}",
             "log in as a user who may write there, or correct DOCKER_HUB_USER, HUB_IMAGE_NAME, DB_IMAGE_NAME in .env",
         )
-    if type(trouble) in (DockerError, NoRegistry):
+    if trouble and type(trouble) in (DockerError, NoRegistry):
         raise UserError(
             f"the push of {image} broke off: {trouble.said}",
             "run `invoke publish` again: layers that have arrived are not sent again",
         )
-    raise trouble
+    if trouble:
+        raise trouble
 
 
 def _push_latest(docker: Docker, image: Image) -> Published:

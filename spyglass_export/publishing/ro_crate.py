@@ -8,9 +8,7 @@ from typing import Any
 from spyglass_export.containers import labels
 from spyglass_export.containers.archived import ARCHIVED_IMAGES, CHECKSUMS
 from spyglass_export.containers.image import Image
-from spyglass_export.notebooks.last_test import NOT_TESTED
-from spyglass_export.publishing import citation, elsewhere
-from spyglass_export.publishing.citation import Author, Citation
+from spyglass_export.publishing import bundle, citation, elsewhere
 from spyglass_export.settings import Settings
 
 CRATE = "ro-crate-metadata.json"
@@ -21,7 +19,7 @@ FILES = {
     "README.md": ("How to start it", "text/markdown"),
     "LICENSE": ("Licence of the software around the images", "text/plain"),
     "tasks.py": ("Tells who runs `invoke` here to unpack the zip first", "text/x-python"),
-    "CITATION.cff": ("How to cite the paper", "text/yaml"),
+    citation.FILE: ("How to cite the paper", "text/yaml"),
     **dict.fromkeys(elsewhere.APPTAINER, ("How to run it on a cluster with Apptainer", "text/x-shellscript")),
 }
 BUNDLE = ("What a reader unpacks and starts", "application/zip")
@@ -31,18 +29,42 @@ Entity = dict[str, Any]
 def describe(settings: Settings, images: Mapping[str, Image], folder: Path, sums: Mapping[str, str]) -> Entity:
     """Describe the files of an archive; ``sums`` are their SHA-256 in ``folder``, in hexadecimal, by name."""
     cited = citation.read(settings.root, settings.paper_id)
+    of_hub = images["hub"].labels
     files = [_file(folder, name, digest) for name, digest in sums.items()]
     files.append({"@id": CHECKSUMS, "@type": "File", "name": CHECKSUMS, "encodingFormat": "text/plain"})
-    people, institutes = _people(cited.authors)
-    licence = [_licence(cited.licence)] if cited.licence else []
-    article = _article(cited)
-    software = [_software(service, image) for service, image in images.items()]
-    of_hub = images["hub"].labels
-    test = {
+    names = list(dict.fromkeys(author.affiliation for author in cited.authors if author.affiliation))
+    institutes = {
+        name: {"@id": f"#institute-{number}", "@type": "Organization", "name": name}
+        for number, name in enumerate(names, 1)
+    }
+    people: list[Entity] = [
+        {"@id": author.orcid or f"#author-{number}", "@type": "Person", "name": author.name}
+        | ({"affiliation": _named(institutes[author.affiliation])} if author.affiliation else {})
+        for number, author in enumerate(cited.authors, 1)
+    ]
+    is_simple = re.fullmatch(r"[A-Za-z0-9.+-]+", cited.licence)
+    licence: Entity = {
+        "@id": f"https://spdx.org/licenses/{cited.licence}" if is_simple else "#licence",
+        "@type": "CreativeWork",
+        "name": cited.licence,
+    }
+    article: Entity = {"@id": f"https://doi.org/{cited.doi}", "@type": "ScholarlyArticle", "name": cited.title}
+    software: list[Entity] = [
+        {
+            "@id": f"#{service}",
+            "@type": "SoftwareApplication",
+            "name": image.tagged,
+            "description": image.labels[labels.DESCRIPTION],
+            "softwareVersion": image.id,
+            "operatingSystem": image.platform,
+        }
+        for service, image in images.items()
+    ]
+    test: Entity = {
         "@id": "#test",
         "@type": "CreateAction",
         "name": "Test of the notebooks",
-        "description": of_hub.get(labels.TESTED) or NOT_TESTED,
+        "description": bundle.last_test_in(images),
         "instrument": [_named(one) for one in software],
     }
     root: Entity = {
@@ -56,17 +78,17 @@ def describe(settings: Settings, images: Mapping[str, Image], folder: Path, sums
         "hasPart": [_named(file) for file in files],
         "mentions": [_named(one) for one in (*software, test)],
     }
-    if licence:
-        root["license"] = _named(licence[0])
+    given: dict[str, Entity] = {
+        name: entity
+        for name, entity, is_given in (("license", licence, cited.licence), ("citation", article, cited.doi))
+        if is_given
+    }
+    root |= {name: _named(entity) for name, entity in given.items()}
     if people:
         root["author"] = [_named(person) for person in people] if len(people) > 1 else _named(people[0])
-    if article:
-        root["citation"] = _named(article[0])
     descriptor = {"@id": CRATE, "@type": "CreativeWork", "conformsTo": {"@id": PROFILE}, "about": _named(root)}
-    return {
-        "@context": CONTEXT,
-        "@graph": [descriptor, root, *files, *licence, *people, *institutes, *article, *software, test],
-    }
+    graph = [descriptor, root, *files, *given.values(), *people, *institutes.values(), *software, test]
+    return {"@context": CONTEXT, "@graph": graph}
 
 
 def _named(entity: Entity) -> dict[str, str]:
@@ -83,42 +105,4 @@ def _file(folder: Path, name: str, digest: str) -> Entity:
         "encodingFormat": media_type,
         "contentSize": str((folder / name).stat().st_size),
         "sha256": digest,
-    }
-
-
-def _people(authors: tuple[Author, ...]) -> tuple[list[Entity], list[Entity]]:
-    """Give the authors, and the institutes that they name, each once."""
-    names = list(dict.fromkeys(author.affiliation for author in authors if author.affiliation))
-    institutes = {
-        name: {"@id": f"#institute-{number}", "@type": "Organization", "name": name}
-        for number, name in enumerate(names, 1)
-    }
-    people: list[Entity] = []
-    for number, author in enumerate(authors, 1):
-        people.append({"@id": author.orcid or f"#author-{number}", "@type": "Person", "name": author.name})
-        if author.affiliation:
-            people[-1]["affiliation"] = _named(institutes[author.affiliation])
-    return people, [*institutes.values()]
-
-
-def _licence(expression: str) -> Entity:
-    simple = re.fullmatch(r"[A-Za-z0-9.+-]+", expression)
-    place = f"https://spdx.org/licenses/{expression}" if simple else "#licence"
-    return {"@id": place, "@type": "CreativeWork", "name": expression}
-
-
-def _article(cited: Citation) -> list[Entity]:
-    if not cited.doi:
-        return []
-    return [{"@id": f"https://doi.org/{cited.doi}", "@type": "ScholarlyArticle", "name": cited.title}]
-
-
-def _software(service: str, image: Image) -> Entity:
-    return {
-        "@id": f"#{service}",
-        "@type": "SoftwareApplication",
-        "name": image.tagged,
-        "description": image.labels[labels.DESCRIPTION],
-        "softwareVersion": image.id,
-        "operatingSystem": image.platform,
     }

@@ -33,10 +33,8 @@ _PLACEHOLDER = re.compile(
 )
 _VALUE = r"(?P<value>[^'\"\s]{4,})"
 _PASSWORDS = (
-    # dj.conn(host, user, "password")
-    re.compile(rf"\bconn\(\s*[^,()]+,\s*[^,()=]+,\s*['\"]{_VALUE}['\"]"),
-    # smtp.login("ada", "…"), auth=("ada", "…"), HTTPBasicAuth("ada", "…")
-    re.compile(rf"(?:\blogin|BasicAuth|\bauth=)\s*\(\s*[^,()=]+,\s*['\"]{_VALUE}['\"]"),
+    # dj.conn(host, user, "password"); smtp.login("ada", "…"), auth=("ada", "…"), HTTPBasicAuth("ada", "…")
+    re.compile(rf"(?:\bconn\(\s*[^,()]+,|(?:\blogin|BasicAuth|\bauth=)\s*\()\s*[^,()=]+,\s*['\"]{_VALUE}['\"]"),
     re.compile(r"\bbearer\s+(?P<value>[\w.~+/-]{16,})", re.IGNORECASE),
     # password: …, API_KEY=…: without quotes only what has letters and digits
     re.compile(
@@ -84,24 +82,17 @@ def find_secrets(text: str, name: str, harmless: frozenset[str] = frozenset()) -
     The end of ``name`` tells the language. A line with `pragma: allowlist secret`, or below one with `pragma:
     allowlist nextline secret`, is left alone, and so is a password that is one of ``harmless``.
     """
-    text = _EMBEDDED.sub("", text)
     about_dandi = "dandi" in text.lower()
-    end, number, counted = -1, 1, 0
-    for mark in _MARKS.finditer(text):
-        if mark.start() < end:
+    lines = _EMBEDDED.sub("", text).split("\n")
+    for number, line in enumerate(lines, 1):
+        if not _MARKS.search(line):
             continue
-        start = text.rfind("\n", 0, mark.start()) + 1
-        end = text.find("\n", mark.start())
-        end = len(text) if end < 0 else end
-        number, counted = number + text.count("\n", counted, start), start
-        line, above = text[start:end], text[text.rfind("\n", 0, max(start - 1, 0)) + 1 : start]
-        allowed = PRAGMA.search(line), PRAGMA.search(above)
-        if (allowed[0] and not allowed[0][1]) or (allowed[1] and allowed[1][1]):
+        here, above = PRAGMA.search(line), PRAGMA.search(lines[number - 2] if number > 1 else "")
+        if (here and not here[1]) or (above and above[1]):
             continue
-        for at in range(0, len(line), _LONGEST_LINE - 200):
-            if kind := _kind(line[at : at + _LONGEST_LINE], name, harmless, about_dandi):
-                yield number, kind
-                break
+        pieces = (line[at : at + _LONGEST_LINE] for at in range(0, len(line), _LONGEST_LINE - 200))
+        if kind := next(filter(None, (_kind(one, name, harmless, about_dandi) for one in pieces)), ""):
+            yield number, kind
 
 
 def _kind(line: str, name: str, harmless: frozenset[str], about_dandi: bool) -> str:

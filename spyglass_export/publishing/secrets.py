@@ -17,10 +17,10 @@ from spyglass_export.settings import Settings
 HARMLESS_TAG = "allowlist-secret"
 # What this file names in notebooks/, a name a line, holds nothing secret either. It is hidden, and in no image.
 HARMLESS_FILES = ".allowlist-secrets"
+ENVIRONMENT = "export_data/environment.yml"
 # Outputs of these kinds are figures, films and sounds.
 _NO_TEXT = ("image/", "audio/", "video/", "application/pdf", "application/octet-stream")
 _TEXT_AT_ONCE = 1 << 24
-_NAMED_AT_MOST = 6
 
 
 @dataclass(frozen=True)
@@ -33,22 +33,30 @@ class Find:
     is_own: bool = False
 
     def __str__(self) -> str:
-        return f"{self.file}, {self.place}: {self.kind}" if self.place else f"{self.file}: {self.kind}"
+        return f"{self.file}{self.place and ', '}{self.place}: {self.kind}"
 
 
 def check_no_secret(settings: Settings) -> None:
-    """Raise UserError where readers would get a secret in notebooks, files beside them, environment or rows."""
-    found = [*in_environment(settings), *in_notebooks(settings), *in_rows(settings)]
-    if not found:
-        return
-    found.sort(key=lambda find: not find.is_own)
-    told = some([str(find) for find in found], _NAMED_AT_MOST, "; ")
-    raise UserError(f"readers would get a secret: {told}", hint_for(found[0]))
+    """Raise UserError where readers would get a secret in notebooks, files beside them, environment or rows.
+
+    Of rows only the author's own secrets are none of the data.
+    """
+    environment = settings.root / ENVIRONMENT
+    text = environment.read_text(encoding="utf-8", errors="replace") if environment.is_file() else ""
+    found = [Find(ENVIRONMENT, f"line {line}", kind) for line, kind in find_credentials(text)]
+    found += in_notebooks(settings)
+    secrets = own_secrets(settings)
+    for file in sorted(settings.export_data.glob("sql/**/*.sql")) if secrets else ():
+        found += _own(file.relative_to(settings.root).as_posix(), "", names_in_file(file, secrets))
+    if found:
+        found.sort(key=lambda find: not find.is_own)
+        told = some([str(find) for find in found], 6, "; ")
+        raise UserError(f"readers would get a secret: {told}", hint_for(found[0]))
 
 
 def hint_for(find: Find) -> str:
     """Say what to do about a find, and how to mark one that is harmless."""
-    if find.file.startswith("export_data/environment"):
+    if find.file == ENVIRONMENT:
         return (
             "name a public address in export_data/environment.override.yml, or take the line out of the export's "
             "environment.yml; then `invoke build`, and try again"
@@ -64,22 +72,6 @@ def hint_for(find: Find) -> str:
     )
 
 
-def in_environment(settings: Settings) -> Iterator[Find]:
-    """Find credentials in the environment that readers get."""
-    file = settings.export_data / "environment.yml"
-    text = file.read_text(encoding="utf-8", errors="replace") if file.is_file() else ""
-    for line, kind in find_credentials(text):
-        yield Find("export_data/environment.yml", f"line {line}", kind)
-
-
-def in_rows(settings: Settings) -> Iterator[Find]:
-    """Find the author's own secrets in the database's rows; what else rows say is data, and is not judged."""
-    secrets = own_secrets(settings)
-    for file in sorted(settings.export_data.glob("sql/**/*.sql")) if secrets else ():
-        for name in names_in_file(file, secrets):
-            yield Find(file.relative_to(settings.root).as_posix(), "", f"the value of {name}", is_own=True)
-
-
 def in_notebooks(settings: Settings) -> Iterator[Find]:
     """Find secrets in the notebooks, their outputs, and all files beside them that are text.
 
@@ -88,29 +80,28 @@ def in_notebooks(settings: Settings) -> Iterator[Find]:
     secrets = own_secrets(settings)
     marked = settings.notebooks / HARMLESS_FILES
     names = marked.read_text(encoding="utf-8").splitlines() if marked.is_file() else []
+    harmless = {(settings.notebooks / name.strip()) for name in names}
     for file in notebook_files(settings.notebooks):
         if file.is_file():
-            is_harmless = file.relative_to(settings.notebooks).as_posix() in map(str.strip, names)
-            yield from _in_file(file, settings, secrets, is_harmless)
+            yield from _in_file(file, settings, secrets, file in harmless)
+
+
+def _own(file: str, place: str, names: list[str]) -> list[Find]:
+    return [Find(file, place, f"the value of {name}", is_own=True) for name in names]
 
 
 def _in_file(file: Path, settings: Settings, secrets: Mapping[str, str], is_harmless: bool) -> Iterator[Find]:
     name = file.relative_to(settings.root).as_posix()
+    language = "cell.py" if file.suffix == ".ipynb" else file.name
     own: set[str] = set()
-    known = frozenset({settings.paper_id})
     for place, text, is_marked in _texts(file):
-        for secret in names_in(text, secrets):
-            own.add(secret)
-            yield Find(name, place, f"the value of {secret}", is_own=True)
-        for line, kind in () if is_harmless or is_marked else find_secrets(text, _language(file), known):
-            yield Find(name, f"{place}, line {line}" if place else f"line {line}", kind)
-    for secret in names_in_file(file, secrets):
-        if secret not in own:
-            yield Find(name, "", f"the value of {secret}", is_own=True)
-
-
-def _language(file: Path) -> str:
-    return "cell.py" if file.suffix == ".ipynb" else file.name
+        names = names_in(text, secrets)
+        own.update(names)
+        yield from _own(name, place, names)
+        if not (is_harmless or is_marked):
+            for line, kind in find_secrets(text, language, frozenset({settings.paper_id})):
+                yield Find(name, f"{place}{place and ', '}line {line}", kind)
+    yield from _own(name, "", [secret for secret in names_in_file(file, secrets) if secret not in own])
 
 
 def _texts(file: Path) -> Iterator[tuple[str, str, bool]]:
@@ -135,13 +126,8 @@ def _notebook_texts(notebook: dict[str, Any]) -> Iterator[tuple[str, str, bool]]
     for number, cell in enumerate(notebook["cells"], 1):
         is_marked = HARMLESS_TAG in cell["metadata"].get("tags", ())
         yield f"cell {number}", "".join(cell["source"]), is_marked
-        shown = [
-            *_strings(cell.get("outputs", [])),
-            *_strings(cell["metadata"]),
-            *_strings(cell.get("attachments", {})),
-        ]
-        if shown:
-            yield f"output of cell {number}", "\n".join(shown), is_marked
+        shown = _strings([cell.get("outputs", []), cell["metadata"], cell.get("attachments", {})])
+        yield f"output of cell {number}", "\n".join(shown), is_marked
     yield "its metadata", "\n".join(_strings(notebook["metadata"])), False
 
 

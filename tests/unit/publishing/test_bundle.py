@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -59,29 +60,34 @@ elif arguments[0] == "run":
 """
 
 
-@pytest.fixture
-def settings(tmp_path: Path) -> Settings:
+def project(folder: Path) -> tuple[Settings, Docker]:
+    """A paper's folder, and a `docker` that has both images."""
     files = (
         *("LICENSE", "docker-compose-collab.yml", "docs/elsewhere.md"),
         *("bundle/README.md", "bundle/tasks.py", "bundle/archive_tasks.py"),
     )
     for name in (".env", *files):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).write_text((ROOT / name).read_text(encoding="utf-8") if name != ".env" else AUTHORS)
-    for folder in ("elsewhere", "spyglass_export"):
-        (tmp_path / folder).symlink_to(ROOT / folder)
-    (tmp_path / "export_data").mkdir()
-    (tmp_path / "export_data" / "environment.yml").write_text("name: Gu2026\n")
-    return load(tmp_path, {})
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text((ROOT / name).read_text(encoding="utf-8") if name != ".env" else AUTHORS)
+    for name in ("elsewhere", "spyglass_export"):
+        (folder / name).symlink_to(ROOT / name)
+    (folder / "export_data").mkdir()
+    (folder / "export_data" / "environment.yml").write_text("name: Gu2026\n")
+    (folder / "version").write_text("26.1.5")
+    return load(folder, {}), docker_that_runs(folder, DOCKER)
 
 
 @pytest.fixture
-def docker(tmp_path: Path) -> Docker:
-    (tmp_path / "version").write_text("26.1.5")
-    return docker_that_runs(tmp_path, DOCKER)
+def settings(tmp_path: Path) -> Settings:
+    return project(tmp_path)[0]
 
 
 @pytest.fixture
+def docker(settings: Settings) -> Docker:
+    return docker_that_runs(settings.root, DOCKER)
+
+
+@pytest.fixture(scope="module")
 def images() -> dict[str, Image]:
     labels = {
         "org.opencontainers.image.created": "2026-11-22T21:26:37Z",
@@ -96,14 +102,15 @@ def images() -> dict[str, Image]:
     }
 
 
-@pytest.fixture
-def unpacked(settings: Settings, docker: Docker, images: dict[str, Image], tmp_path: Path) -> Path:
-    """A reader's folder."""
+@pytest.fixture(scope="module")
+def unpacked(images: dict[str, Image], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A reader's folder, which no test changes; the author's is the one around it."""
+    author, docker = project(tmp_path_factory.mktemp("author"))
     references = {service: f"lab/{service}@sha256:{'a' * 64}" for service in images}
-    written = bundle.write(settings, docker, tmp_path, images, references, bundle.START_FROM_REGISTRY)
-    assert written == tmp_path / "Gu2026.zip"
+    written = bundle.write(author, docker, author.root, images, references)
+    assert written == author.root / "Gu2026.zip"
     assert written.stat().st_size < 1_000_000
-    folder = tmp_path / "a reader's folder"
+    folder = author.root / "a reader's folder"
     with zipfile.ZipFile(written) as file:
         file.extractall(folder)
     return folder
@@ -113,10 +120,18 @@ def text_of_all(folder: Path) -> str:
     return "\n".join(path.read_text(encoding="utf-8") for path in folder.rglob("*") if path.is_file())
 
 
-def test_nothing_of_the_author_gets_in(unpacked: Path, settings: Settings) -> None:
+def test_nothing_of_the_author_gets_in(unpacked: Path) -> None:
     everything = text_of_all(unpacked)
 
-    for secret in ("jupyter-secret", "mysql-secret", "dandi-secret", "edeno", "stelmo", str(settings.root), str(ROOT)):
+    for secret in (
+        "jupyter-secret",
+        "mysql-secret",
+        "dandi-secret",
+        "edeno",
+        "stelmo",
+        str(unpacked.parent),
+        str(ROOT),
+    ):
         assert secret not in everything
     assert "DANDI_API_KEY" not in (unpacked / ".env").read_text()
     assert "DANDI_API_KEY" not in (unpacked / "docker-compose-collab.yml").read_text()
@@ -193,7 +208,7 @@ def test_the_readme_names_paper_address_and_password(unpacked: Path) -> None:
 def test_citation_names_the_paper(settings: Settings, docker: Docker, images: dict[str, Image], tmp_path: Path) -> None:
     (settings.root / "CITATION.cff").write_text(CITATION)
 
-    written = bundle.write(settings, docker, tmp_path, images, {"db": "a", "hub": "b"}, ["start"])
+    written = bundle.write(settings, docker, tmp_path, images, {"db": "a", "hub": "b"})
 
     with zipfile.ZipFile(written) as file:
         assert file.read("CITATION.cff").decode() == CITATION
@@ -212,10 +227,7 @@ def test_a_citation_that_cannot_be_read_is_an_error(tmp_path: Path, text: str) -
 def test_the_same_images_give_the_same_zip(
     settings: Settings, docker: Docker, images: dict[str, Image], tmp_path: Path
 ) -> None:
-    written = [
-        bundle.write(settings, docker, tmp_path, images, {"db": "a", "hub": "b"}, ["start"]).read_bytes()
-        for _ in range(2)
-    ]
+    written = [bundle.write(settings, docker, tmp_path, images, {"db": "a", "hub": "b"}).read_bytes() for _ in range(2)]
 
     assert written[0] == written[1]
 
@@ -227,12 +239,12 @@ def test_a_bundle_after_a_push_is_of_the_very_images_that_were_pushed(
     digest = f"sha256:{'a' * 64}"
     pushed = {service: Published(image.name, image.tag, digest, image.id) for service, image in images.items()}
 
-    with zipfile.ZipFile(bundle.write_pushed(settings, docker, Record(**pushed))) as file:
+    with zipfile.ZipFile(bundle.write_published(settings, docker, Record(**pushed))) as file:
         assert f"${{HUB_IMAGE:-lab/hub@{digest}}}" in file.read("docker-compose-collab.yml").decode()
 
-    images["hub"] = replace(images["hub"], id=f"sha256:{'b' * 64}")
+    monkeypatch.setitem(images, "hub", replace(images["hub"], id=f"sha256:{'b' * 64}"))
     with pytest.raises(UserError, match="the image of hub was built anew"):
-        bundle.write_pushed(settings, docker, Record(**pushed))
+        bundle.write_published(settings, docker, Record(**pushed))
 
 
 def test_two_papers_have_ports_of_their_own() -> None:
@@ -252,13 +264,29 @@ def test_no_author_can_have_a_readers_project(paper_id: str, tmp_path: Path) -> 
     assert reader.project(paper_id) == f"reader-spyglass-{paper_id.lower()}"
 
 
-@pytest.fixture
-def archived(settings: Settings, docker: Docker, images: dict[str, Image], monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An archive of images that count as tested."""
-    (settings.root / "CITATION.cff").write_text(CITATION)
+@pytest.fixture(scope="module")
+def first_archive(images: dict[str, Image], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An archive of images that count as tested, which no test changes."""
+    author, docker = project(tmp_path_factory.mktemp("author"))
+    (author.root / "CITATION.cff").write_text(CITATION)
+    with pytest.MonkeyPatch.context() as patch:
+        let_count_as_tested(patch, images)
+        return archive.write_archive(author, docker)
+
+
+def let_count_as_tested(monkeypatch: pytest.MonkeyPatch, images: dict[str, Image]) -> None:
     monkeypatch.setattr("spyglass_export.publishing.provenance.images_as_tested", lambda *_, **__: images)
     monkeypatch.setattr("spyglass_export.publishing.provenance.label_with_last_test", lambda *_: images)
-    return archive.write_archive(settings, docker)
+
+
+@pytest.fixture
+def archived(
+    settings: Settings, images: dict[str, Image], first_archive: Path, monkeypatch: pytest.MonkeyPatch
+) -> Path:
+    """An archive in the author's folder, of images that count as tested."""
+    (settings.root / "CITATION.cff").write_text(CITATION)
+    let_count_as_tested(monkeypatch, images)
+    return shutil.copytree(first_archive, settings.root / first_archive.name)
 
 
 def files_of(folder: Path) -> set[str]:
