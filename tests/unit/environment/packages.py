@@ -11,6 +11,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
 from typing import Any
+from urllib.parse import urlsplit
 
 SUBDIRS = ("linux-64", "noarch", "osx-64", "win-64")
 
@@ -59,10 +60,14 @@ class Server:
 
 @contextmanager
 def served(folder: Path, host: str = "127.0.0.1") -> Iterator[Server]:
-    """Serve a folder on an address of this machine."""
+    """Serve a folder on an address of this machine, also to those who take it for their proxy."""
     server = Server("")
 
     class Handler(SimpleHTTPRequestHandler):
+        def translate_path(self, path: str) -> str:
+            """What a proxy is asked for has the host before it."""
+            return super().translate_path(urlsplit(path).path)
+
         def log_message(self, *_: object) -> None:
             server.asked.append(self.path)
 

@@ -10,7 +10,7 @@ import pytest
 
 from spyglass_export.environment import lock, solving
 from spyglass_export.environment.installable import made_of, make_installable
-from spyglass_export.environment.pip_part import pip_configuration
+from spyglass_export.environment.pip_part import PipConfiguration, pip_configuration
 from spyglass_export.environment.solving import Prepared, prepare, require_solved, vanished
 from spyglass_export.errors import UserError
 from spyglass_export.settings import Settings, load
@@ -251,3 +251,40 @@ def test_channels_by_name_are_found_as_conda_is_configured(
     monkeypatch.setenv("CONDA_CHANNELS", "lab")
     change(settings, "  - lab\n", "  - conda-forge\n")
     assert prepare(settings, "2.36").lock
+
+
+def test_behind_a_proxy_channels_and_indexes_are_reached_through_it(
+    server: Server, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody but the proxy knows these hosts; the index is that of pip's configuration."""
+    for name in ("PIP_INDEX_URL", "PIP_CONFIG_FILE", "no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("http_proxy", server.address)
+    monkeypatch.setenv("CONDA_CHANNEL_ALIAS", "http://channels.test/")
+    (tmp_path / "pip.conf").write_text("[global]\nindex-url = http://index.test/simple\n")
+    monkeypatch.setenv("PIP_CONFIG_FILE", str(tmp_path / "pip.conf"))
+    monkeypatch.setattr(solving, "pip_configuration", pip_configuration)
+    server.asked.clear()
+
+    prepared = prepare(settings, "2.36")
+
+    assert (prepared.problems, dict(prepared.unreachable)) == ((), {})
+    assert prepared.lock
+    assert all(one["url"].startswith("http://channels.test/lab/") for one in prepared.lock.conda)
+    assert "http://index.test/simple/bokeh/" in server.asked
+    assert vanished(prepared.lock, None) == []
+
+
+def test_behind_a_proxy_that_is_silent_all_is_named(
+    server: Server, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
+    monkeypatch.setenv("CONDA_CHANNEL_ALIAS", "http://channels.test")
+    monkeypatch.setattr(solving, "pip_configuration", lambda _: PipConfiguration("http://index.test/simple"))
+
+    prepared = prepare(settings, "2.36")
+
+    assert {*prepared.unreachable} == {
+        *("http://channels.test/lab", "http://channels.test/conda-forge", "http://index.test/simple")
+    }
+    assert (prepared.lock, prepared.problems, prepared.channels_answer) == (None, (), False)
