@@ -148,17 +148,17 @@ def clean_sql(context: Context, source: str, output: str = "-") -> None:
 def up(context: Context) -> None:
     """Build both images from the export and start them; prints JupyterLab's URL and password."""
     from spyglass_export.containers import seed
-    from spyglass_export.containers.build import build_images
     from spyglass_export.export.unchanged import is_as_remembered
     from spyglass_export.notebooks.files import check_links, tell_left_out
     from spyglass_export.publishing import provenance
 
     settings, docker = _authors_stack(context)
-    docker.check()
+    is_copied = not docker.dry and is_as_remembered(settings)
+    docker.check(to_build=not is_copied)
     stack.check_folder(settings, docker)
     ports.check_ports(settings, docker)
     check_links(settings.notebooks)
-    if not docker.dry and is_as_remembered(settings):
+    if is_copied:
         console.say(f"export_data/ is up to date with {settings.spyglass_paper_dir}")
     else:
         _copy_files(settings, docker)
@@ -169,6 +169,8 @@ def up(context: Context) -> None:
     if provenance.are_built(labelled):
         console.say("both images are up to date")
     else:
+        from spyglass_export.containers.build import build_images
+
         build_images(ROOT, labelled)
     stack.start(settings, docker)
     if docker.dry:

@@ -217,20 +217,32 @@ def why_dead(runner: Runner, log: Path) -> str:
             megabytes = shutil.disk_usage("/dev/shm").total // 10**6  # noqa: S108
             return f"ended by SIGBUS: its shared memory of {megabytes} MB is full; HUB_SHM_SIZE in .env gives it more"
         if name == "SIGKILL" and kills_for_memory() > KILLS_BEFORE:
-            return "the memory is full: Docker needs more of it, or the notebook less"
+            return f"its memory of {memory() / 1e9:.1f} GB is full: Docker needs more of it, or the notebook less"
         return f"ended by {name}" + (", as when the memory is full" if name == "SIGKILL" else "")
     complaints = log.read_bytes()[-5000:].decode("utf-8", "replace").strip().splitlines()
     said = f": {ANSI.sub('', complaints[-1]).strip()}" if complaints and status else ""
     return "" if status is None else f"ended with exit status {status}{said}"
 
 
+def of_cgroup(*names: str) -> str:
+    """What cgroup v2 or v1, each by its own name of a file, says of this container; nothing where there is neither."""
+    for name in names:
+        with suppress(OSError):
+            return (Path("/sys/fs/cgroup") / name).read_text(encoding="utf-8")
+    return ""
+
+
 def kills_for_memory() -> int:
-    """Count the processes of this container that the kernel killed for want of memory: `memory.events` of cgroup v2."""
-    try:
-        events = Path("/sys/fs/cgroup/memory.events").read_text(encoding="utf-8")
-    except OSError:
-        return 0
+    """Count the processes of this container that Linux killed for want of memory."""
+    events = of_cgroup("memory.events", "memory/memory.oom_control")
     return sum(int(line.split()[1]) for line in events.splitlines() if line.startswith("oom_kill "))
+
+
+def memory() -> int:
+    """How many bytes of memory this container may take: its limit, or all that the machine has."""
+    limit = of_cgroup("memory.max", "memory/memory.limit_in_bytes").strip()
+    machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return min(machine, int(limit)) if limit.isdigit() else machine
 
 
 KILLS_BEFORE = kills_for_memory()

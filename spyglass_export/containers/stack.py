@@ -121,7 +121,8 @@ def start(settings: Settings, docker: Docker) -> None:
     A container that runs as it would be made anew stays, with its kernels and connections. Raises UserError with a
     container's last log lines printed above it, and leaves none running.
     """
-    changed = [service for service in SERVICES if service not in _as_they_would_be(settings, docker)]
+    kept = _as_they_would_be(settings, docker)
+    changed = [service for service in SERVICES if service not in kept]
     if not changed:
         return
     before = volume_names(docker)

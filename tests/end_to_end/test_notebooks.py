@@ -98,6 +98,22 @@ def test_the_table_says_what_became_of_each(tested: tuple[Paper, str], name: str
     assert re.search(rf"^{FOLDER}/{name}\.ipynb\s+{said}", tested[1], re.MULTILINE)
 
 
+def test_a_notebook_that_wants_more_memory_than_there_is_says_so(paper: Paper) -> None:
+    file = paper.root / "notebooks" / "eats.ipynb"
+    write_notebook(file, ["kept = []", "while True: kept.append(b'x' * 10_000_000)"])
+    hub = paper.docker.ask("compose", "ps", "--quiet", "hub").strip()
+    limit = ("update", "--memory", "700m", "--memory-swap", "700m", hub)
+    try:
+        paper.docker.ask(*limit)
+        printed = paper.invoke("test_notebooks", "eats", status=1)
+    finally:
+        paper.invoke("down")
+        paper.invoke("build")
+        file.unlink()
+
+    assert re.search(r"kernel died .*cell 2: its memory of 0\.7 GB is full", printed)
+
+
 def test_executed_copies_are_the_authors_and_hold_this_run_alone(tested: tuple[Paper, str]) -> None:
     paper, _ = tested
 
