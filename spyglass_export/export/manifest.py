@@ -6,8 +6,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import xxhash
-
 from spyglass_export.changes import Change, say_kinds
 from spyglass_export.checksum import sha256, sha256_of
 from spyglass_export.files import write_text
@@ -107,6 +105,8 @@ def seed_id(export_data: Path, written: Mapping[Path, str] | None = None) -> str
 
 def digest_of(path: Path) -> str:
     """Tell a file's content from any other that it had: XXH3, which takes a thirtieth of the time of SHA-256."""
+    import xxhash  # readers, who import this module, do not install it
+
     digest = xxhash.xxh3_128()
     with path.open("rb", buffering=0) as file:
         while chunk := file.read(_CHUNK):
