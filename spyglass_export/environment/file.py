@@ -42,6 +42,7 @@ _OTHER_KINDS = (
         f"{EXPORT_IT}; or write `name:`, `dependencies:` with `- python=VERSION`, and these lines under `- pip:`",
     ),
 )
+_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 # The lines from one to below another, and the text that takes their place; where it is one line, stands above it.
 _Edit = tuple[int, int, str]
 
@@ -143,7 +144,7 @@ def _refuse_other_kinds(text: str, file: str) -> None:
 
 def load(text: str) -> Any:
     """The values of a YAML text, by libyaml where PyYAML has it: a lock has thousands of lines."""
-    return yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506 - both are safe
+    return yaml.load(text, _Loader)  # noqa: S506 - both are safe
 
 
 def read(text: str, file: str) -> Document:
@@ -176,7 +177,7 @@ def read(text: str, file: str) -> Document:
 def _parse_yaml(text: str, file: str) -> tuple[yaml.Node | None, Any]:
     """Give the file's nodes, with their places, and its values; raise UserError where it is not YAML."""
     try:
-        loader = yaml.SafeLoader(text)
+        loader = _Loader(text)
         root = loader.get_single_node()
         return root, loader.construct_document(root) if root else None
     except yaml.MarkedYAMLError as error:
@@ -185,9 +186,10 @@ def _parse_yaml(text: str, file: str) -> tuple[yaml.Node | None, Any]:
         mark = error.context_mark if is_key else error.problem_mark or error.context_mark
         problem = error.problem or error.context or "cannot be read"
         hint = "correct the line in your export"
-        if is_key and mark:
-            hint = f"begin it with `- ` or remove it: {text.splitlines()[mark.line].strip()[:60]!r}"
-        elif r"\t" in problem:
+        told = text.split("\n")[mark.line] if mark else ""
+        if is_key:
+            hint = f"begin it with `- ` or remove it: {told.strip()[:60]!r}"
+        elif "\t" in told:
             hint = "indent with spaces: YAML allows no tabs"
         raise UserError(f"{file}{f', line {mark.line + 1}' if mark else ''}: broken YAML: {problem}", hint) from error
     except yaml.reader.ReaderError as error:

@@ -512,7 +512,7 @@ def test_other_styles_of_yaml_say_the_same(text: str) -> None:
 
 def test_comments_blank_lines_and_quotes_stay_where_nothing_is_changed() -> None:
     exported = """\
-# our environment
+# unser Gerät 🐀, our environment
 name: lab  # on every machine
 channels:
   - conda-forge
@@ -530,7 +530,7 @@ prefix: /home/jane/envs/lab
     assert (
         text
         == """\
-# our environment
+# unser Gerät 🐀, our environment
 name: Gu2026
 channels:
 - conda-forge
