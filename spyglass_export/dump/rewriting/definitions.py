@@ -1,6 +1,7 @@
 """Rewrite the definitions of tables and databases, token by token, so that they load into any MySQL 8 or newer."""
 
 import re
+from collections.abc import Sequence
 
 from spyglass_export.changes import Change
 from spyglass_export.dump.reading.contents import Table
@@ -228,7 +229,7 @@ def _why_to_drop(option: str, cursor: Cursor) -> str | None:
     return _DROPPED_OPTIONS.get(option)
 
 
-def _replace_collation(tokens: Tokens, found: list[range], after: str, where: str) -> list[Change]:
+def _replace_collation(tokens: Tokens, found: Sequence[range], after: str, where: str) -> list[Change]:
     """Take out the clauses ``found``, and put ``after`` in the place of the last."""
     if not found:
         return []

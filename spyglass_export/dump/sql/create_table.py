@@ -30,7 +30,7 @@ class Column:
     length: int | None = None  # of the type, in characters for text
     character_set: str | None = None
     collation: str | None = None
-    collation_at: list[range] = field(default_factory=list)  # all that says how text is written and compares
+    collation_at: tuple[range, ...] = ()  # all that says how text is written and compares
     binary: bool = False  # BINARY was said, or has to be, to keep its values apart
     default: range = range(0)
     on_update: range = range(0)  # the time that is set
@@ -125,15 +125,18 @@ class Cursor:
 
     def word(self, ahead: int = 0) -> str:
         """The coming token as a word in capitals, or as it is; '' at the end."""
-        at = self.at + ahead
-        return self.words[at] if at < len(self.words) else ""
+        try:
+            return self.words[self.at + ahead]
+        except IndexError:
+            return ""
 
     def take(self) -> int:
         """Step over a token; its index."""
-        if not self.word():
+        at = self.at
+        if not self.words[at]:
             raise NotUnderstoodError
-        self.at += 1
-        return self.at - 1
+        self.at = at + 1
+        return at
 
     def since(self, first: int) -> range:
         """What was stepped over since the cursor was ``at`` ``first``."""
@@ -173,11 +176,13 @@ class Cursor:
         first = self.at + 1
         depth = 0
         while True:
-            word = self.word()
-            self.take()
-            depth += (word == "(") - (word == ")")
-            if depth <= 0:
-                return range(first, self.at - 1)
+            word = self.words[self.take()]
+            if word == "(":
+                depth += 1
+            elif word == ")":
+                depth -= 1
+                if depth == 0:
+                    return range(first, self.at - 1)
 
     def step(self) -> None:
         """Step over a token, or all that is in the parentheses that come."""
@@ -264,14 +269,14 @@ def _read_attribute(column: Column, cursor: Cursor, word: str) -> None:
         column.default = _read_default(cursor)
     elif cursor.accept("CHARACTER", "SET") or cursor.accept("CHARSET"):
         column.character_set = cursor.plain()
-        column.collation_at.append(cursor.since(first))
+        column.collation_at += (cursor.since(first),)
     elif cursor.accept("COLLATE"):
         column.collation = cursor.plain()
-        column.collation_at.append(cursor.since(first))
+        column.collation_at += (cursor.since(first),)
     elif word in ("BINARY", "ASCII", "UNICODE") and column.type in TEXT_TYPES:
         column.binary = column.binary or word == "BINARY"
         cursor.take()
-        column.collation_at.append(cursor.since(first))
+        column.collation_at += (cursor.since(first),)
     elif cursor.accept("ON", "UPDATE"):
         column.on_update = _read_default(cursor)
     elif cursor.accept("GENERATED", "ALWAYS", "AS", "(") or cursor.accept("AS", "("):

@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 from spyglass_export.dump.sql.create_table import Cursor, NotUnderstoodError
 from spyglass_export.dump.sql.tokens import Tokens, unquoted
@@ -89,7 +89,7 @@ class UnsafeSettingError(Exception):
         self.setting = setting
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class SessionSettings:
     """The session's settings that a statement was dumped under; None is the server's default."""
 
@@ -115,7 +115,7 @@ class SessionSettings:
             f"{names}SET TIME_ZONE='{self.time_zone or 'SYSTEM'}';\nSET SQL_MODE={mode};\nSET FOREIGN_KEY_CHECKS=0;\n"
         )
 
-    @property
+    @cached_property
     def names(self) -> str:
         """The character set that the statements are written in, utf8mb4 where the dump says nothing."""
         return {None: "utf8mb4", "utf8": "utf8mb3"}.get(self.character_set, self.character_set or "")
@@ -132,7 +132,7 @@ class SessionSettings:
         """What `decode` was given."""
         return text.encode(self._codec, "surrogateescape")
 
-    @property
+    @cached_property
     def _codec(self) -> str:
         return _CODECS.get(self.names, "latin-1")
 
