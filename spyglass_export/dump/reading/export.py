@@ -120,7 +120,7 @@ class _SourceReader:
                 raise UserError(f"{self.place(error.offset)}: the dump {error.what}{near}", COPY_AGAIN) from error
             except UnsafeSettingError as error:
                 raise UserError(
-                    f"{self.source.name}: a dump in {error.setting} cannot be read safely",
+                    f"{self.source.name}: a dump in {error} cannot be read safely",
                     "dump again with --default-character-set=utf8mb4 and no --compatible",
                 ) from error
         if progress:

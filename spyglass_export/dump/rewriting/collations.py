@@ -66,18 +66,14 @@ def is_known(text: str) -> bool:
     return True
 
 
-class _Keys:
-    def __init__(self, definition: TableDefinition, columns: Iterable[Column]) -> None:
-        # Where nothing is said, the source may have told capitals apart.
-        self.is_told = all(definition.collation_of(column) != (None, None) for column in columns)
-
-
-class _Letters(_Keys):
+class _Letters:
     """Keys that MySQL's own collation takes for one: they differ in accents, control characters or other scripts."""
 
     collation = BINARY_COLLATION
     reason = "some of its values, or of a column tied to it, may be one key otherwise: they differ in accents only"
     form = staticmethod(fold)
+    is_apart = staticmethod(is_usual)
+    is_known = staticmethod(is_known)
 
     @staticmethod
     def concerns(definition: TableDefinition, column: Column) -> bool:
@@ -86,22 +82,13 @@ class _Letters(_Keys):
         return column.is_text and not is_the_same and target_collation(definition, column) == DEFAULT_COLLATION
 
     @staticmethod
-    def may_be_in_no_row(table: Table) -> bool:
-        """Whether what MySQL computes may hold such keys: it is made of what rows hold."""
-        return not _is_usual(table, [column.name for column in table.definition.columns if column.is_text])
-
-    def may_be_in_rows(self, table: Table, columns: list[Column]) -> bool:
-        return not (self.is_told and _is_usual(table, [column.name for column in columns]))
-
-    def may_be_in(self, values: list[bytes]) -> bool:
-        return not (self.is_told and all(map(is_usual, values)))
-
-    def is_beyond(self, texts: list[str]) -> bool:
-        """Whether it cannot be told what else MySQL takes these for."""
-        return self.is_told and not all(map(is_known, texts))
+    def are_apart(table: Table, columns: Iterable[Column]) -> bool:
+        """Whether a quick look says that all values are usual; it does not see what is written in hex."""
+        is_readable = all(rows.settings.names != "binary" for rows in table.rows)
+        return is_readable and not may_be_unusual(table, [column.name for column in columns])
 
 
-class _Spaces(_Keys):
+class _Spaces:
     """Keys that ``utf8mb4_bin`` takes for one: they differ in spaces at their end only."""
 
     collation = EXACT_COLLATION
@@ -110,6 +97,14 @@ class _Spaces(_Keys):
     @staticmethod
     def form(text: str) -> str:
         return text.rstrip(" ")
+
+    @staticmethod
+    def is_apart(value: bytes) -> bool:
+        return b" " not in value
+
+    @staticmethod
+    def is_known(text: str) -> bool:
+        return True
 
     @staticmethod
     def concerns(definition: TableDefinition, column: Column) -> bool:
@@ -124,20 +119,11 @@ class _Spaces(_Keys):
         return "_0900_" in collation or "_nopad_" in collation if collation else character_set in ("utf8mb4", None)
 
     @staticmethod
-    def may_be_in_no_row(table: Table) -> bool:
-        return True
-
-    def may_be_in_rows(self, table: Table, columns: list[Column]) -> bool:
-        return True
-
-    def may_be_in(self, values: list[bytes]) -> bool:
-        return any(b" " in value for value in values)
-
-    def is_beyond(self, texts: list[str]) -> bool:
+    def are_apart(table: Table, columns: Iterable[Column]) -> bool:
         return False
 
 
-_Rule = _Letters | _Spaces
+_Rule = type[_Letters] | type[_Spaces]
 
 
 def keep_apart(export: Export, groups: Groups) -> list[Change]:
@@ -175,7 +161,7 @@ def _tell_from_database(table: Table, definition: TableDefinition) -> list[Chang
     return [Change("collation", table.where, "", f"COLLATE {DEFAULT_COLLATION}", "its database compares case by case")]
 
 
-def _keep_keys_apart(table: Table, groups: Groups, rule: type[_Rule]) -> list[Change]:
+def _keep_keys_apart(table: Table, groups: Groups, rule: _Rule) -> list[Change]:
     changes: list[Change] = []
     definition = table.definition
     for index in definition.indexes:
@@ -183,22 +169,28 @@ def _keep_keys_apart(table: Table, groups: Groups, rule: type[_Rule]) -> list[Ch
             continue
         columns = [column for part in index.parts if (column := definition.column(part.name))]
         columns = [column for column in columns if rule.concerns(definition, column)]
-        if columns and _keys_collide(table, index, columns, rule(definition, columns)):
+        if columns and _keys_collide(table, index, columns, rule):
             changes += _set_collation(table, columns, groups, rule)
         if index.has_expression:  # ``UNIQUE KEY ((lower(`k`)))``
             named = [definition.column(unquoted(definition.tokens.texts[at])) for at in index.at]
             columns = [column for column in named if column and rule.concerns(definition, column)]
-            if columns and rule.may_be_in_no_row(table):
+            if columns and not rule.are_apart(table, filter(_is_text, definition.columns)):
                 changes += _set_collation(table, columns, groups, rule)
     return changes
+
+
+def _is_text(column: Column) -> bool:
+    return column.is_text
 
 
 def _keys_collide(table: Table, index: Index, columns: list[Column], rule: _Rule) -> bool:
     """Whether two different keys of the rows are or may be one, where ``columns`` of theirs are not told apart."""
     definition = table.definition
     if any(column.generated and not rows_hold(table, column) for column in columns):
-        return rule.may_be_in_no_row(table)
-    if not rule.may_be_in_rows(table, columns):
+        return not rule.are_apart(table, filter(_is_text, definition.columns))  # of which they are made
+    # Where nothing is said, the source may have told capitals apart: each key is looked at.
+    is_told = all(definition.collation_of(column) != (None, None) for column in columns)
+    if is_told and rule.are_apart(table, columns):
         return False
     names = [part.name for part in index.parts]
     forms = [_form_of(definition, definition.column(name)) for name in names]
@@ -208,12 +200,13 @@ def _keys_collide(table: Table, index: Index, columns: list[Column], rule: _Rule
     odd: dict[int, int] = {}
     for rows, keys in _keys(table, names):
         for key in keys:
-            if rule.may_be_in([text_of(key[place]) for place in at_risk]):
-                texts = _decoded(rows, key, lengths)
-                if rule.is_beyond([texts[place] for place in at_risk]):
-                    return True
-                if odd.setdefault(_folded(texts, forms), hash(texts)) != hash(texts):
-                    return True
+            if is_told and all(rule.is_apart(text_of(key[place])) for place in at_risk):
+                continue
+            texts = _decoded(rows, key, lengths)
+            if is_told and not all(rule.is_known(texts[place]) for place in at_risk):
+                return True
+            if odd.setdefault(_folded(texts, forms), hash(texts)) != hash(texts):
+                return True
     if not odd:
         return False
     return any(
@@ -221,12 +214,6 @@ def _keys_collide(table: Table, index: Index, columns: list[Column], rule: _Rule
         for rows, keys in _keys(table, names)
         for texts in (_decoded(rows, key, lengths) for key in keys)
     )
-
-
-def _is_usual(table: Table, names: list[str]) -> bool:
-    """Whether a quick look says that these columns have nothing unusual; it does not see what is written in hex."""
-    is_readable = all(rows.settings.names != "binary" for rows in table.rows)
-    return is_readable and not may_be_unusual(table, names)
 
 
 def _keys(table: Table, names: list[str]) -> Iterator[tuple[Rows, Iterable[tuple[bytes, ...]]]]:
@@ -260,11 +247,12 @@ def _members_collide(table: Table, column: Column) -> bool:
     if not _Letters.concerns(definition, column):
         return False
     members = [definition.tokens.texts[at] for at in column.arguments if definition.tokens.texts[at] != ","]
-    texts = [table.settings.decode(text_of(table.settings.encode(member))).rstrip(" ") for member in members]
-    return _Letters(definition, [column]).is_beyond(texts) or len(set(map(fold, texts))) < len(set(texts))
+    texts = {table.settings.decode(text_of(table.settings.encode(member))).rstrip(" ") for member in members}
+    is_told = definition.collation_of(column) != (None, None)
+    return (is_told and not all(map(is_known, texts))) or len(set(map(fold, texts))) < len(texts)
 
 
-def _set_collation(table: Table, columns: list[Column], groups: Groups, rule: type[_Rule]) -> list[Change]:
+def _set_collation(table: Table, columns: list[Column], groups: Groups, rule: _Rule) -> list[Change]:
     """Let the columns and all tied to them have the collation that keeps their keys apart."""
     changes = []
     for column in columns:

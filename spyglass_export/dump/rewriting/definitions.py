@@ -16,16 +16,12 @@ DEFAULT_COLLATION = "utf8mb4_0900_ai_ci"  # of utf8mb4 in MySQL 8 and newer
 _CHARACTER_SET_REASON = "everything is utf8mb4, the server's default"
 _SOURCE_ONLY = "only makes sense on the source server"
 _UNKNOWN = "MySQL does not know it"
-_DROPPED_OPTIONS = {
+_MARIADB_OPTIONS = (
+    "ENCRYPTED", "ENCRYPTION_KEY_ID", "PAGE_CHECKSUM", "PAGE_COMPRESSED", "PAGE_COMPRESSION_LEVEL", "TRANSACTIONAL",
+)  # fmt: skip
+_DROPPED_OPTIONS = dict.fromkeys(_MARIADB_OPTIONS, _UNKNOWN) | {
     "TABLESPACE": _SOURCE_ONLY,
     "ENCRYPTION": _SOURCE_ONLY,
-    # Of MariaDB.
-    "PAGE_CHECKSUM": _UNKNOWN,
-    "TRANSACTIONAL": _UNKNOWN,
-    "PAGE_COMPRESSED": _UNKNOWN,
-    "PAGE_COMPRESSION_LEVEL": _UNKNOWN,
-    "ENCRYPTED": _UNKNOWN,
-    "ENCRYPTION_KEY_ID": _UNKNOWN,
     # Of FEDERATED, with an account in it, and of MERGE.
     "CONNECTION": "it leads to another server",
     "INSERT_METHOD": "InnoDB does not know it",
@@ -52,9 +48,8 @@ _MARIADB_FUNCTIONS = {
 }  # fmt: skip
 _SMALL_ROW_FORMATS = {"COMPACT", "REDUNDANT", "FIXED", "PAGE"}
 _KEEPS_CASE = re.compile(r"_bin$|_cs$|_cs_ks$|_turkish_|_tr_0900_|^(cp866|latin7)_general_ci$")
-_HAS_CHARACTER_SET = re.compile(
-    r"(^| )_\w+ ''$|(CHARSET|CHARACTER SET)( =)? [^ ]+$|^(CONVERT|CAST) \(.* (USING|CHARSET|CHARACTER SET) [^ ]+ \)$"
-)
+# What stands before COLLATE, and has a character set of its own: _latin1'x', CONVERT(... USING latin1), CHARSET latin1.
+_HAS_CHARACTER_SET = re.compile(r"(^| )(_\w+ ''|(CHARSET|CHARACTER SET)( =)? [^ ]+( \))?|USING [^ ]+ \))$")
 _BLOB_TYPES = {"TINYTEXT", "TEXT", "MEDIUMTEXT", "LONGTEXT", "TINYBLOB", "BLOB", "MEDIUMBLOB", "LONGBLOB", "JSON"}
 _TIMES = ("DATETIME", "TIMESTAMP")
 _NOW = ("CURRENT_TIMESTAMP", "NOW", "LOCALTIME", "LOCALTIMESTAMP")
@@ -81,45 +76,35 @@ def target_collation(table: TableDefinition, column: Column) -> str:
 def rewrite_collate(tokens: Tokens, where: str, depth: int = 0) -> list[Change]:
     """``COLLATE`` in expressions, within ``depth`` parentheses at least, as columns have it now; what was changed.
 
-    Operands with a character set of their own keep it: ``_latin1'x'``, ``CONVERT(... USING latin1)``, and the types of
-    variables and results, ``CHARSET latin1``.
+    Where its operand has a character set of its own, it goes or stays with that.
     """
     changes: list[Change] = []
     if "COLLATE" not in tokens.words:
         return changes
-    cursor = Cursor(tokens)
-    opened: list[int] = []
-    start = 0  # of the call, or the parentheses, that ended last
-    while word := cursor.word():
-        first = cursor.at
-        if len(opened) >= depth and cursor.word(1) and cursor.accept("COLLATE"):
-            cursor.accept("=")
-            name = tokens.texts[cursor.take()]
-            if not name:
-                continue  # it was taken out with a generated column
-            operand = range(start if cursor.word(first - 1 - cursor.at) == ")" else max(0, first - 4), first)
-            after = _new_collation(name, [tokens.words[index] for index in operand])
-            if not after:
-                name = tokens.take_out(cursor.since(first))
-            if after != name:
-                tokens.texts[cursor.at - 1] = after
-                changes.append(Change("collation", where, name, after, _CHARACTER_SET_REASON))
+    words = ["''" if word.startswith(("'", '"')) else word for word in tokens.words]
+    for at, word in enumerate(words):
+        depth -= (word == "(") - (word == ")")
+        said = at + 2 if words[at + 1 : at + 2] == ["="] else at + 1
+        if word != "COLLATE" or depth > 0 or not at or not tokens.texts[said]:  # or it went with a generated column
             continue
-        if word == "(":
-            opened.append(max(0, first - 1))
-        elif word == ")" and opened:
-            start = opened.pop()
-        cursor.take()
+        before = tokens.texts[said]
+        after = _new_collation(before, " ".join(words[max(0, at - 4) : at]))
+        if after:
+            tokens.texts[said] = after
+        else:
+            before = tokens.take_out(range(at, said + 1))
+        if after != before:
+            changes.append(Change("collation", where, before, after, _CHARACTER_SET_REASON))
     return changes
 
 
-def _new_collation(name: str, operand: list[str]) -> str:
-    """What stands for a collation after this operand; '' where it has to go."""
+def _new_collation(name: str, operand: str) -> str:
+    """What stands for a collation after the words of this operand; '' where it has to go."""
     collation = name.strip("'\"`").lower()
     known = known_collation(collation)
     if collation.startswith(("utf8mb4_", "binary")):
         return name if known == collation else known
-    if _HAS_CHARACTER_SET.search(" ".join("''" if word.startswith(("'", '"')) else word for word in operand)):
+    if _HAS_CHARACTER_SET.search(operand):
         return name if known == collation else ""
     return BINARY_COLLATION if keeps_case(None, collation) else DEFAULT_COLLATION
 

@@ -16,35 +16,13 @@ PAGE_POINTER = 40
 
 # https://dev.mysql.com/doc/refman/9.7/en/storage-requirements.html
 _SIZES = {
-    "TINYINT": 1,
-    "BOOL": 1,
-    "BOOLEAN": 1,
-    "SMALLINT": 2,
-    "MEDIUMINT": 3,
-    "INT": 4,
-    "INTEGER": 4,
-    "BIGINT": 8,
-    "FLOAT": 4,
-    "DOUBLE": 8,
-    "REAL": 8,
-    "YEAR": 1,
-    "DATE": 3,
-    "TIME": 3,
-    "DATETIME": 5,
-    "TIMESTAMP": 4,
-    "UUID": 36 * BYTES_PER_CHARACTER,
-    "INET6": 39 * BYTES_PER_CHARACTER,
-    "INET4": 15 * BYTES_PER_CHARACTER,
-    "TINYTEXT": 9,  # in the row; the value itself is kept outside
-    "TINYBLOB": 9,
-    "TEXT": 10,
-    "BLOB": 10,
-    "MEDIUMTEXT": 11,
-    "MEDIUMBLOB": 11,
-    "LONGTEXT": 12,
-    "LONGBLOB": 12,
-    "JSON": 12,
-}
+    "TINYINT": 1, "SMALLINT": 2, "MEDIUMINT": 3, "INT": 4, "BIGINT": 8, "FLOAT": 4, "DOUBLE": 8,
+    "YEAR": 1, "DATE": 3, "TIME": 3, "DATETIME": 5, "TIMESTAMP": 4,
+    "UUID": 36 * BYTES_PER_CHARACTER, "INET6": 39 * BYTES_PER_CHARACTER, "INET4": 15 * BYTES_PER_CHARACTER,
+    # In the row; the value itself is kept outside.
+    "TINYTEXT": 9, "TINYBLOB": 9, "TEXT": 10, "BLOB": 10, "MEDIUMTEXT": 11, "MEDIUMBLOB": 11, "LONGTEXT": 12,
+    "LONGBLOB": 12, "JSON": 12,
+}  # fmt: skip
 _VARIABLE_TYPES = {"VARCHAR", "VARBINARY", "UUID", "INET6", "INET4"}
 _DIGIT_BYTES = (0, 1, 1, 2, 2, 3, 3, 4, 4)  # of a decimal's digits that do not fill 9
 
@@ -54,7 +32,7 @@ def fixed_size(column: Column, texts: Sequence[str]) -> int:
     if column.type in _SIZES and not column.arguments:
         return _SIZES[column.type]
     numbers = [int(texts[at]) for at in column.arguments if NUMBER.fullmatch(texts[at])]
-    if column.type in ("DECIMAL", "NUMERIC", "DEC", "FIXED"):
+    if column.type in ("DECIMAL", "NUMERIC"):
         digits, scale = ([*numbers, 0] if numbers else [10, 0])[:2]
         return sum(part // 9 * 4 + _DIGIT_BYTES[part % 9] for part in (digits - scale, scale))
     if column.type == "BIT":
@@ -73,7 +51,7 @@ def fixed_size(column: Column, texts: Sequence[str]) -> int:
 
 def length_bytes(column: Column) -> int:
     """Bytes that a row spends on a text column's length."""
-    if column.type not in ("VARCHAR", "NVARCHAR"):
+    if column.type != "VARCHAR":
         return 0
     return 1 if (column.length or 0) * BYTES_PER_CHARACTER < 256 else 2
 

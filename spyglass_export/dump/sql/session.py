@@ -1,32 +1,20 @@
 """Follow what the ``SET`` statements of a dump say, so that each output file can say what it needs itself."""
 
+import codecs
 import re
-from dataclasses import dataclass, field
-from functools import cached_property, lru_cache
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
 
 from spyglass_export.dump.sql.create_table import Cursor, NotUnderstoodError
 from spyglass_export.dump.sql.tokens import Tokens, unquoted
 
-_FOLLOWED = {
-    "character_set_client",
-    "character_set_connection",
-    "character_set_results",
-    "collation_connection",
-    "time_zone",
-    "sql_mode",
-}
 # Of a session, and of no meaning for what is loaded: mysqldump and mariadb-dump set them to load faster.
 _WITHOUT_MEANING = {
-    "sql_notes",
-    "note_verbosity",
+    "autocommit", "character_set_connection", "character_set_results", "foreign_key_checks", "note_verbosity",
+    "restrict_fk_on_non_standard_key", "sql_notes", "sql_quote_show_create", "system_versioning_insert_history",
     "unique_checks",
-    "foreign_key_checks",
-    "autocommit",
-    "sql_quote_show_create",
-    "restrict_fk_on_non_standard_key",
-    "system_versioning_insert_history",
-}
-_CHARACTER_SETS = ("character_set_client", "character_set_connection", "character_set_results")
+}  # fmt: skip
+_FOLLOWED = ("character_set_client", "time_zone", "collation_connection", "sql_mode")
 _OTHER_SETS = {"PASSWORD", "TRANSACTION", "ROLE", "DEFAULT", "RESOURCE"}
 _SESSION_SCOPES = ("SESSION", "LOCAL")
 _SCOPES = (*_SESSION_SCOPES, "GLOBAL", "PERSIST", "PERSIST_ONLY")
@@ -35,67 +23,29 @@ _UNSAFE_CHARACTER_SETS = {"big5", "cp932", "gb18030", "gbk", "sjis"}
 _UNSAFE_MODES = {"NO_BACKSLASH_ESCAPES", "ANSI_QUOTES", "ANSI", "ORACLE", "POSTGRESQL", "MSSQL", "DB2", "MAXDB"}
 # https://dev.mysql.com/doc/refman/9.7/en/sql-mode.html
 _MYSQL_MODES = {
-    "ALLOW_INVALID_DATES",
-    "ERROR_FOR_DIVISION_BY_ZERO",
-    "HIGH_NOT_PRECEDENCE",
-    "IGNORE_SPACE",
-    "NO_AUTO_VALUE_ON_ZERO",
-    "NO_DIR_IN_CREATE",
-    "NO_ENGINE_SUBSTITUTION",
-    "NO_UNSIGNED_SUBTRACTION",
-    "NO_ZERO_DATE",
-    "NO_ZERO_IN_DATE",
-    "ONLY_FULL_GROUP_BY",
-    "PAD_CHAR_TO_FULL_LENGTH",
-    "PIPES_AS_CONCAT",
-    "REAL_AS_FLOAT",
-    "STRICT_ALL_TABLES",
-    "STRICT_TRANS_TABLES",
-    "TIME_TRUNCATE_FRACTIONAL",
-}
+    "ALLOW_INVALID_DATES", "ERROR_FOR_DIVISION_BY_ZERO", "HIGH_NOT_PRECEDENCE", "IGNORE_SPACE",
+    "NO_AUTO_VALUE_ON_ZERO", "NO_DIR_IN_CREATE", "NO_ENGINE_SUBSTITUTION", "NO_UNSIGNED_SUBTRACTION", "NO_ZERO_DATE",
+    "NO_ZERO_IN_DATE", "ONLY_FULL_GROUP_BY", "PAD_CHAR_TO_FULL_LENGTH", "PIPES_AS_CONCAT", "REAL_AS_FLOAT",
+    "STRICT_ALL_TABLES", "STRICT_TRANS_TABLES", "TIME_TRUNCATE_FRACTIONAL",
+}  # fmt: skip
 # Strict, so that no value is ever cut; with the zero and odd dates that the source could hold.
 LOADING_MODE = "NO_AUTO_VALUE_ON_ZERO,STRICT_TRANS_TABLES,STRICT_ALL_TABLES,ALLOW_INVALID_DATES"
-
-
-# Python's names for MySQL's character sets; https://dev.mysql.com/doc/refman/9.7/en/charset-charsets.html
-_CODECS = {
-    "utf8mb4": "utf-8",
-    "utf8mb3": "utf-8",
-    "binary": "utf-8",
-    "latin1": "cp1252",
-    "latin2": "iso8859-2",
-    "latin5": "iso8859-9",
-    "latin7": "iso8859-13",
-    "cp1250": "cp1250",
-    "cp1251": "cp1251",
-    "cp1256": "cp1256",
-    "cp1257": "cp1257",
-    "koi8r": "koi8-r",
-    "koi8u": "koi8-u",
-    "greek": "iso8859-7",
-    "hebrew": "iso8859-8",
-    "ujis": "euc-jp",
-    "eucjpms": "euc-jp",
-    "euckr": "euc-kr",
-    "gb2312": "gb2312",
-}
+# https://dev.mysql.com/doc/refman/9.7/en/charset-charsets.html; Python has most others by MySQL's name.
+_CODECS = {"utf8mb4": "utf-8", "utf8mb3": "utf-8", "binary": "utf-8", "latin1": "cp1252", "koi8r": "koi8-r",
+           "koi8u": "koi8-u", "eucjpms": "euc-jp"}  # fmt: skip
 
 
 class UnsafeSettingError(Exception):
-    """The dump's settings change how its bytes are read in a way that is not supported."""
-
-    def __init__(self, setting: str) -> None:
-        super().__init__(setting)
-        self.setting = setting
+    """The dump's settings, which are named, change how its bytes are read in a way that is not supported."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class SessionSettings:
     """The session's settings that a statement was dumped under; None is the server's default."""
 
-    character_set: str | None = None
+    character_set_client: str | None = None
     time_zone: str | None = None
-    collation: str | None = None
+    collation_connection: str | None = None
     sql_mode: str | None = None
 
     def for_loading(self) -> str:
@@ -105,20 +55,22 @@ class SessionSettings:
 
     def for_program(self) -> str:
         """The statements that a view, trigger or routine needs before it."""
-        collation = known_collation(self.collation or "")
+        collation = known_collation(self.collation_connection or "")
         if collation.startswith(f"{self.names}_"):
             names = f"SET NAMES {self.names} COLLATE {collation};\n"
         else:
             names = f"SET NAMES {self.names};\n" + (f"SET COLLATION_CONNECTION={collation};\n" if collation else "")
-        mode = "DEFAULT" if self.sql_mode is None else f"'{_known_modes(self.sql_mode)}'"
-        return (
-            f"{names}SET TIME_ZONE='{self.time_zone or 'SYSTEM'}';\nSET SQL_MODE={mode};\nSET FOREIGN_KEY_CHECKS=0;\n"
-        )
+        modes = "DEFAULT"
+        if self.sql_mode is not None:
+            modes = ",".join(mode for mode in self.sql_mode.upper().split(",") if mode in _MYSQL_MODES)
+            modes = f"'{modes}'"
+        time_zone = self.time_zone or "SYSTEM"
+        return f"{names}SET TIME_ZONE='{time_zone}';\nSET SQL_MODE={modes};\nSET FOREIGN_KEY_CHECKS=0;\n"
 
-    @cached_property
+    @property
     def names(self) -> str:
         """The character set that the statements are written in, utf8mb4 where the dump says nothing."""
-        return {None: "utf8mb4", "utf8": "utf8mb3"}.get(self.character_set, self.character_set or "")
+        return "utf8mb3" if self.character_set_client == "utf8" else self.character_set_client or "utf8mb4"
 
     def characters(self, text: bytes) -> int:
         """How many characters these bytes are, or, in character sets that are rarely met, at most are."""
@@ -126,15 +78,19 @@ class SessionSettings:
 
     def decode(self, text: bytes) -> str:
         """Text of the dump; what is none in its character set stays as it is, in surrogates."""
-        return text.decode(self._codec, "surrogateescape")
+        return text.decode(_codec(self.names), "surrogateescape")
 
     def encode(self, text: str) -> bytes:
         """What `decode` was given."""
-        return text.encode(self._codec, "surrogateescape")
+        return text.encode(_codec(self.names), "surrogateescape")
 
-    @cached_property
-    def _codec(self) -> str:
-        return _CODECS.get(self.names, "latin-1")
+
+@lru_cache
+def _codec(character_set: str) -> str:
+    try:
+        return codecs.lookup(_CODECS.get(character_set, character_set)).name
+    except LookupError:
+        return "latin-1"
 
 
 def known_collation(name: str) -> str:
@@ -144,10 +100,6 @@ def known_collation(name: str) -> str:
             return "utf8mb4_bin"
         return "utf8mb4_0900_as_cs" if name.endswith("_as_cs") else "utf8mb4_0900_ai_ci"
     return name
-
-
-def _known_modes(sql_mode: str) -> str:
-    return ",".join(mode for mode in sql_mode.upper().split(",") if mode in _MYSQL_MODES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,21 +189,10 @@ def _value(texts: list[str]) -> Value:
 class Session:
     """The settings at one place of a dump; user variables that save them are followed."""
 
-    values: dict[str, str | None] = field(default_factory=dict)
-    saved: dict[str, str | None] = field(default_factory=dict)
-    names: str | None = None  # what SET NAMES said last
-    in_force: SessionSettings | None = None  # of these values, once they were asked for
+    settings: SessionSettings = field(default_factory=SessionSettings)
     to_set: set[str] = field(default_factory=set)  # system variables that were saved, as one does before setting them
-
-    @property
-    def settings(self) -> SessionSettings:
-        """The settings that are in force."""
-        if self.in_force is None:
-            get = self.values.get
-            self.in_force = SessionSettings(
-                get("character_set_client"), get("time_zone"), get("collation_connection"), get("sql_mode")
-            )
-        return self.in_force
+    _saved: dict[str, str | None] = field(default_factory=dict)
+    _names: str | None = None  # what SET NAMES said last
 
     def apply(self, statement: str) -> bool:
         """Follow a ``SET`` statement; false where it sets anything that has to be listed as left out.
@@ -264,55 +205,51 @@ class Session:
 
     def _assign(self, assignment: Assignment) -> bool:
         name, value = assignment.name, assignment.value
-        if assignment.scope == "NAMES":
-            self._set_names(str(value))
-            return True
         if assignment.scope == "USER":
             return self._save(name, value)
-        if assignment.scope not in _SESSION_SCOPES:
+        if assignment.scope == "NAMES":
+            name, self._names = "character_set_client", str(value)
+            self._set("collation_connection", None)
+        elif assignment.scope not in _SESSION_SCOPES:
             return False
         self.to_set.discard(name)
         if name in _FOLLOWED:
             if isinstance(value, Expression):
                 raise NotUnderstoodError
             self._set(name, self._restored(name, value) if isinstance(value, Variable) else value)
-        return name in _FOLLOWED or name in _WITHOUT_MEANING
-
-    def _set_names(self, names: str) -> None:
-        self.to_set.difference_update((*_CHARACTER_SETS, "collation_connection"))
-        self.names = names
-        for variable in ("character_set_client", "character_set_results"):
-            self._set(variable, names)
-        self._set("collation_connection", None)
+            return True
+        return name in _WITHOUT_MEANING
 
     def _save(self, name: str, value: Value) -> bool:
         """Follow a user variable; false for one that saves nothing, or what is left out."""
         if not isinstance(value, Variable):
-            self.saved[name] = value if isinstance(value, str) else None
+            self._saved[name] = value if isinstance(value, str) else None
             return False
         if value.is_system:
             self.to_set.add(value.name)
-        self.saved[name] = (self.values if value.is_system else self.saved).get(value.name)
+        self._saved[name] = self._in_force(value.name) if value.is_system else self._saved.get(value.name)
         return value.name != "sql_log_bin"
+
+    def _in_force(self, name: str) -> str | None:
+        return getattr(self.settings, name) if name in _FOLLOWED else None
 
     def _restored(self, name: str, saved: Variable) -> str | None:
         """What a variable is restored to; where it was saved nowhere, as that line was lost, what mysqldump saves."""
         if saved.is_system:
-            return self.values.get(saved.name)
-        if saved.name in self.saved:
-            return self.saved[saved.name]
-        return self.names if name in _CHARACTER_SETS else self.values.get(name)
+            return self._in_force(saved.name)
+        if saved.name in self._saved:
+            return self._saved[saved.name]
+        return self._names if name == "character_set_client" else self._in_force(name)
 
     def _set(self, name: str, value: str | None) -> None:
         if value is not None:
             if not re.fullmatch(r"[\w/+:, -]*", value, re.A):  # it goes into statements of our own
                 raise NotUnderstoodError
-            if name.startswith(("character_set", "collation")):
+            if name in ("character_set_client", "collation_connection"):
                 value = value.lower()
                 if value in _UNSAFE_CHARACTER_SETS:
                     raise UnsafeSettingError(f"character set {value}")
             if name == "sql_mode" and (unsafe := _UNSAFE_MODES.intersection(value.upper().split(","))):
                 raise UnsafeSettingError(f"SQL mode {min(unsafe)}")
-        if self.values.get(name) != value:
-            self.in_force = None
-        self.values[name] = value
+        if self._in_force(name) != value:
+            self.settings = replace(self.settings, **{name: value})
