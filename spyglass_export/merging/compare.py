@@ -1,206 +1,145 @@
 """Hold the paper against a database: each row is new, the same already, in conflict, or cannot go."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Callable
 
 from spyglass_export.dump.sql.table_id import TableId
 from spyglass_export.merging import external, make_tables, numbers, obstacles, values
-from spyglass_export.merging.plan import MOST_LISTED, Comparison, Conflict, Plan, TablePlan
-from spyglass_export.merging.rows import Part, Rows
+from spyglass_export.merging.plan import Plan, TablePlan
 from spyglass_export.merging.server import Server
 from spyglass_export.merging.tables import Column, Table, in_order, read_tables
 
 
 def compare(paper: Server, target: Server, say: Callable[[str], None] = lambda text: None) -> Plan:
     """Make the plan; changes nothing but temporary tables of the session on the paper's side."""
-    plan = Plan(paper.name, target.name)
-    all_ours = read_tables(paper)
-    hidden = {name for name in all_ours if name.name.startswith("~") and not name.name.startswith(obstacles.EXTERNAL)}
-    plan.stays = [f"{name}: DataJoint's own notes on the paper's database" for name in sorted(hidden)]
+    plan = Plan(paper, target)
+    ours = read_tables(paper)
+    for name in sorted(ours):
+        if name.name.startswith("~") and not name.name.startswith(external.TABLES):
+            plan.stays.append(f"{name}: DataJoint's own notes on the paper's database")
+            del ours[name]
     plan.stays += make_tables.others(paper)
-    ours = {name: table for name, table in all_ours.items() if name not in hidden}
     names = {name: TableId(target.folded(name.schema), target.folded(name.name)) for name in ours}
-    theirs = read_tables(target, {name.schema for name in names.values()})
-    comparison = Comparison(paper, target, plan, ours, theirs, names)
-    make_tables.plan_definitions(comparison)
-    for group in in_order(ours):
+    in_paper = {names[name]: table for name, table in ours.items()}
+    theirs = read_tables(target, {name.schema for name in in_paper})
+    groups = in_order(ours)
+    make_tables.plan_definitions(plan, [ours[name] for group in groups for name in group], theirs, names)
+    done: dict[TableId, TablePlan] = {}
+    for group in groups:
         for name in group:
             say(f"comparing {name}")
-            table = _compare_table(comparison, name)
-            table.in_circle = len(group) > 1 or any(key.parent == name for key in ours[name].references)
-            plan.tables.append(table)
-            comparison.done[name] = table
-        _leave_out_children(comparison, group)
-    for table in plan.tables:
-        _count(table)
+            whole, notes, columns = match_columns(ours[name], theirs[names[name]])
+            if len(group) > 1 and any(ours[one].number for one in group):
+                whole = whole or "it and other tables refer to one another, by numbers that the server counted up"
+            done[name] = table = TablePlan(
+                paper=paper, target=target, ours=ours[name], theirs=theirs[names[name]], columns=columns,
+                is_new=names[name] in plan.definitions, whole=whole, notes=notes,
+                in_circle=len(group) > 1 or any(key.parent == name for key in ours[name].references),
+            )  # fmt: skip
+            if table.key:
+                table.list_rows()
+            else:
+                table.total = int(paper.one(f"SELECT COUNT(*) FROM {name.sql}"))
+            if table.key and whole:
+                table.mark("conflict")
+            elif table.total and not whole:
+                _follow_parents(done, table)
+                if not table.is_new and table.ours.number and table.theirs.number:
+                    table.renumbered = numbers.renumber(table)
+                _find_there(table, "PRIMARY")
+                obstacles.find_misfits(table)
+                obstacles.find_orphans(table, in_paper, theirs)
+                obstacles.find_collisions(table)
+                for unique in set(table.theirs.uniques) - {"PRIMARY"}:
+                    _find_there(table, unique)
+        _leave_out_children(done, [done[name] for name in group])
+    plan.tables = list(done.values())
+    for one in plan.tables:
+        one.count()
     plan.files = external.files(plan)
     return plan
 
 
-def _compare_table(all_: Comparison, name: TableId) -> TablePlan:
-    ours, theirs = all_.ours[name], all_.theirs[all_.names[name]]
-    table = TablePlan(name, theirs.id, theirs.id in all_.plan.definitions)
-    table.total = int(all_.paper.one(f"SELECT COUNT(*) FROM {name.sql}"))
-    if not table.total:
-        return table
-    table.whole, columns = match_columns(ours, theirs, table)
-    rows = table.rows = Rows(all_.paper, all_.target, ours, theirs, columns)
-    if table.whole:
-        if ours.key:
-            rows.leave_out(f"SELECT {rows.key_columns()} FROM {rows.source()}")
-        return table
-    _renumber_as_parents(all_, rows)
-    table.was_empty = table.is_new or not all_.target.rows(f"SELECT 1 FROM {theirs.id.sql} LIMIT 1")
-    obstacles.find_misfits(table, rows)
-    obstacles.find_orphans(all_, table, rows)
-    obstacles.find_collisions(table, rows)
-    if table.was_empty:
-        table.parts = list(rows.parts())
-        return table
-    if ours.number and theirs.number:
-        table.renumbered = numbers.renumber(rows)
-        if table.renumbered:
-            numbers.apply(rows, ours.number, table.renumbered)
-    for part in list(rows.parts()):
-        _classify(table, rows, part)
-    for unique in theirs.uniques:
-        if unique.name != "PRIMARY":
-            obstacles.find_taken(table, rows, unique)
-    return table
-
-
-def _renumber_as_parents(all_: Comparison, rows: Rows) -> None:
-    for reference in rows.ours.references:
-        parent = all_.done.get(reference.parent)
-        if not parent or not parent.rows:
-            continue
-        for column, parent_column in zip(reference.columns, reference.parent_columns, strict=True):
-            if parent_column in parent.rows.renumbered and column not in rows.maps:
-                numbers.apply(rows, column, parent.rows.renumbered[parent_column])
-
-
-def match_columns(ours: Table, theirs: Table, table: TablePlan) -> tuple[str, list[tuple[Column, Column]]]:
-    """Why no row of ours can go into theirs, or ''; and the columns that both store."""
-    stored = [column for column in ours.columns.values() if not column.is_generated]
-    lacking = [column.name for column in stored if column.name.lower() not in theirs.columns]
-    columns = [(column, theirs.columns[column.name.lower()]) for column in stored if column.name not in lacking]
-    reasons = [reason for pair in columns if (reason := values.differs(*pair))]
+def match_columns(ours: Table, theirs: Table) -> tuple[str, list[str], dict[str, tuple[Column, Column]]]:
+    """Why no row of ours can go into theirs, or ''; what is to be noted; and the columns that both store."""
+    stored = {name: column for name, column in ours.columns.items() if not column.is_generated}
+    columns = {name: (column, theirs.columns[name]) for name, column in stored.items() if name in theirs.columns}
     extra = [column for name, column in theirs.columns.items() if name not in ours.columns and not column.is_generated]
-    if lacking:
-        reasons.append(f"your table has no column {', '.join(lacking)}")
-    if needed := [column.name for column in extra if not column.has_default]:
-        reasons.append(f"your table wants a value for {', '.join(needed)}, which the paper does not have")
-    if extra and not reasons:
-        table.notes.append(f"your columns {', '.join(column.name for column in extra)} get their default")
+    reasons = [reason for pair in columns.values() if (reason := values.differs(*pair))]
+    if lacking := ", ".join(name for name in stored if name not in columns):
+        reasons.append(f"your table has no column {lacking}")
+    if needed := ", ".join(column.name for column in extra if not column.has_default):
+        reasons.append(f"your table wants a value for {needed}, which the paper does not have")
     if not ours.key:
         reasons.insert(0, "it has no primary key, so nothing tells its rows apart")
     elif set(ours.key) != set(theirs.key):
         reasons.append(f"its primary key is ({', '.join(ours.key)}), in your database ({', '.join(theirs.key)})")
     if theirs.engine != "innodb":
         reasons.append(f"your table is kept by {theirs.engine}, which cannot take back half a merge")
-    return "; ".join(reasons), columns
+    notes = [f"your columns {', '.join(column.name for column in extra)} get their default"] if extra else []
+    return "; ".join(reasons), [] if reasons else notes, columns
 
 
-def _classify(table: TablePlan, rows: Rows, part: Part) -> None:
-    """Tell for one part what is new, and keep that for inserting."""
-    if rows.same_order and not rows.has_row_between(part):
-        table.parts.append(replace(part, is_alone=True))
+def _follow_parents(done: dict[TableId, TablePlan], table: TablePlan) -> None:
+    """Change the numbers that refer to parents as those of the parents change."""
+    for reference in table.ours.references:
+        changes = done[reference.parent].maps if reference.parent in done else {}
+        for column, parent_column in zip(reference.columns, reference.parent_columns, strict=True):
+            if parent_column in changes and column not in table.maps:
+                numbers.follow(table, column, changes[parent_column])
+
+
+def _find_there(table: TablePlan, unique: str) -> None:
+    """Mark rows whose primary or unique key they have already: the same, or a conflict."""
+    names, is_key = table.theirs.uniques[unique], unique == "PRIMARY"
+    if table.is_new or not set(names) <= set(table.columns):
         return
-    for piece, number, keys in rows.lists(part, rows.key, whole=True):
-        found, digest = rows.their_digest(rows.in_theirs(rows.key, keys))
-        if not found:
-            table.parts.append(piece)
-            continue
-        if found == number:
-            folded = values.fold_digests(rows.digest())
-            where = rows.where(piece, whole=True)
-            if rows.paper.one(f"SELECT {folded} FROM {rows.source(whole=True)} WHERE {where}") == digest:
-                table.same += number
-                continue
-        _classify_rows(table, rows, piece, keys)
+    facts = f"{table.canonical(names)}, {table.digest()}, w.n, {table.row_of(names)}"
+    their_facts = f"{table.canonical(names, theirs=True)}, {table.digest(theirs=True)}"
+    for piece in table.pieces(table.row_of(names)):
+        found = dict(table.ask_theirs(their_facts, names, piece.texts[0]))
+        ours = table.ask(facts, piece.where) if found else []
+        # Where these are left, what differs to the last byte is equal to them in their collation.
+        strange = set(found).difference(canonical for canonical, *_ in ours)
+        same, taken = ["NULL"], ["NULL"]
+        for canonical, digest, number, key in ours:
+            if is_key and found.get(canonical) == digest:
+                same.append(str(number))
+            elif canonical in found or (strange and table.ask_theirs("1", names, key)):
+                taken.append(str(number))
+                if is_key:
+                    _tell_difference(table, number, key)
+                else:
+                    why = f"another row of yours has this for the unique key {unique}"
+                    table.add(number, why, ", ".join(names), key, key)
+        for why, rows in (("same", same), ("conflict", taken)):
+            table.mark(why, f"w.n IN ({','.join(rows)})")
 
 
-def _classify_rows(table: TablePlan, rows: Rows, part: Part, keys: str) -> None:
-    where = rows.where(part, whole=True)
-    found = dict(
-        rows.target.rows(
-            f"SELECT {rows.canonical_of(rows.key, theirs=True)}, {rows.digest(theirs=True)}"
-            f" FROM {rows.theirs.id.sql} AS t WHERE {rows.in_theirs(rows.key, keys)}"
-        )
-    )
-    ours = rows.paper.rows(
-        f"SELECT {rows.raw_key()}, {rows.row_of(rows.key)}, {rows.canonical_of(rows.key)}, {rows.digest()}"
-        f" FROM {rows.source(whole=True)} WHERE {where}"
-    )
-    matched = sum(canonical in found for _, _, canonical, _ in ours)
-    new, conflicts = [], []
-    for raw, key, canonical, digest in ours:
-        if canonical in found:
-            if found[canonical] == digest:
-                table.same += 1
-            else:
-                conflicts.append(str(raw))
-                if len(table.conflicts) < MOST_LISTED:
-                    _tell_difference(table, rows, raw, key)
-        elif matched < len(found) and rows.target.rows(
-            f"SELECT 1 FROM {rows.theirs.id.sql} AS t WHERE {rows.in_theirs(rows.key, key)}"
-        ):
-            conflicts.append(str(raw))
-            _tell_difference(table, rows, raw, key)
-        else:
-            new.append(str(raw))
-    if new:
-        table.parts.append(Part(keys=tuple(new)))
-    obstacles.leave_out_keys(table, rows, conflicts)
-
-
-def _tell_difference(table: TablePlan, rows: Rows, raw: str, key: str) -> None:
-    where = rows.where(Part(keys=(raw,)), whole=True)
-    ours = ", ".join(rows.canonical(*pair) for pair in rows.columns)
-    theirs = ", ".join(rows.canonical(*pair, theirs=True) for pair in rows.columns)
-    [one] = rows.paper.rows(f"SELECT {ours} FROM {rows.source(whole=True)} WHERE {where}")
-    [other] = rows.target.rows(
-        f"SELECT {theirs} FROM {rows.theirs.id.sql} AS t WHERE {rows.in_theirs(rows.key, key)} LIMIT 1"
-    )
-    shown = obstacles.shown_key(rows, raw)
-    for (column, their_column), left, right in zip(rows.columns, one, other, strict=True):
+def _tell_difference(table: TablePlan, number: int, key: str) -> None:
+    for name, pair in table.columns.items():
+        [(left,)] = table.ask(table.canonical([name]), f"w.n = {number}")
+        [(right,), *_] = table.ask_theirs(table.canonical([name], theirs=True), table.theirs.key, key)
         if left != right:
-            is_long = values.is_long(column) or values.is_long(their_column)
-            mark = "SHA-256 " if is_long else ""
-            table.add(Conflict(shown, "differs from yours", column.name, mark + str(left)[:80], mark + str(right)[:80]))
+            mark = "SHA-256 " if any(map(values.is_long, pair)) else ""
+            table.add(number, "differs from yours", pair[0].name, f"{mark}{left}", f"{mark}{right}")
 
 
-def _leave_out_children(all_: Comparison, group: Sequence[TableId]) -> None:
+def _leave_out_children(done: dict[TableId, TablePlan], group: list[TablePlan]) -> None:
     """Leave out, over and over, the rows of a group that refer to rows that cannot go."""
     more = True
     while more:
         more = False
-        for name in group:
-            table = all_.done[name]
-            rows = table.rows
-            if not rows or not rows.key:
-                continue
-            for reference in rows.ours.references:
-                parent = all_.done.get(reference.parent)
-                if not parent or not parent.rows or not parent.rows.left_out:
+        for table in group:
+            for reference in table.ours.references if table.key else ():
+                parent = done.get(reference.parent)
+                if parent is None or set(parent.marked()) <= {"same"}:
                     continue
-                added = rows.leave_out(
-                    f"SELECT DISTINCT {rows.key_columns()} FROM {parent.rows.left_out} AS x"
-                    f" JOIN {parent.id.sql} AS p ON {parent.rows.on_key('x', 'p')}"
-                    f" JOIN {name.sql} AS t ON {reference.joins()}",
-                )  # fmt: skip
-                more = more or (added > 0 and len(group) + (reference.parent == name) > 1)
-
-
-def _count(table: TablePlan) -> None:
-    if table.rows and not table.whole:
-        has_left_out = bool(table.rows.left_out)
-        if table.was_empty and not has_left_out:
-            table.new = table.total
-        else:
-            table.new = sum(table.rows.count(part) for part in table.parts)
-        stuck = table.total - table.new - table.same  # a row may be in the way of another, and be there itself
-        table.conflict = min(table.conflict, stuck)
-        table.left_out = stuck - table.conflict
-    elif table.rows:
-        table.conflict = table.total
+                lost = table.temporary()  # a temporary table can be named once in a statement, and this may be its own
+                table.paper.run(
+                    f"CREATE TEMPORARY TABLE {lost} (PRIMARY KEY ({parent.keys}))"
+                    f" SELECT {parent.keys} FROM {parent.listed} WHERE why <> 'same'"
+                )
+                joins = f" JOIN {parent.ours.id.sql} AS p ON {reference.joins()}"
+                joins += f" JOIN {lost} AS x ON {parent.on_key('x', 'p')}"
+                added = table.mark("left out", joins=joins)
+                more = more or (added > 0 and table.in_circle)

@@ -8,24 +8,24 @@ from typing import Any
 
 from spyglass_export.merging.plan import Plan
 
-PREFIX = "~external_"
+TABLES = "~external"
 
 
 def files(plan: Plan) -> dict[str, Any]:
     """The files that the paper's rows expect: store, path below the store's folder, bytes."""
     expected = []
     for table in plan.tables:
-        if not table.rows or not table.id.name.startswith(PREFIX):
+        store = table.ours.id.name.removeprefix("~external_")
+        if store == table.ours.id.name or not {"hash", "size", "filepath", "attachment_name"} <= set(
+            table.ours.columns
+        ):
             continue
-        columns = table.rows.ours.columns
-        if not {"hash", "size", "filepath", "attachment_name"} <= set(columns):
-            continue
-        for digest, size, path, attached in table.rows.paper.rows(
-            f"SELECT LOWER(HEX(hash)), size, filepath, attachment_name FROM {table.id.sql} ORDER BY filepath, hash"
+        for digest, size, path, attached in plan.paper.rows(
+            f"SELECT LOWER(HEX(hash)), size, filepath, attachment_name FROM {table.ours.id.sql} ORDER BY filepath, hash"
         ):
             name = f"{digest}.{attached}" if attached else digest
-            place = PurePosixPath(path or f"{table.id.schema}/{digest[:2]}/{digest[2:4]}/{name}")
-            expected.append({"store": table.id.name.removeprefix(PREFIX), "path": str(place), "bytes": int(size)})
+            place = PurePosixPath(path or f"{table.ours.id.schema}/{digest[:2]}/{digest[2:4]}/{name}")
+            expected.append({"store": store, "path": str(place), "bytes": int(size)})
     return {"expected": expected}
 
 

@@ -1,18 +1,20 @@
 """`invoke merge` and `invoke unmerge` from beginning to end."""
 
 import json
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
 from spyglass_export import console
 from spyglass_export.containers.docker import Docker
 from spyglass_export.errors import UserError
-from spyglass_export.merging import external, insert, rights, show, source
+from spyglass_export.merging import external, insert, rights, source
 from spyglass_export.merging import record as records
 from spyglass_export.merging.compare import compare
 from spyglass_export.merging.plan import Plan
-from spyglass_export.merging.server import Server, refuse_same_server
-from spyglass_export.merging.unmerge import Removal, unmerge
+from spyglass_export.merging.server import Server
+from spyglass_export.merging.show import show
+from spyglass_export.merging.unmerge import GOES, unmerge
 from spyglass_export.servers.account import Account
 from spyglass_export.servers.connection import connect
 from spyglass_export.settings import Settings
@@ -49,7 +51,8 @@ def merge(paper: Server, target: Server, folder: Path, options: Options) -> Plan
 
     Raises UserError where the plan cannot be carried out, with nothing changed.
     """
-    refuse_same_server(paper, target)
+    if paper.identity == target.identity:
+        raise UserError(f"{target.name} is the paper's own database", "name the server of your lab with --host")
     insert.lock(target)
     if done := insert.finish_earlier(target, folder):
         console.note(done)
@@ -57,21 +60,30 @@ def merge(paper: Server, target: Server, folder: Path, options: Options) -> Plan
         plan = compare(paper, target, shown)
     if options.data_dir:
         external.find_missing(plan, options.data_dir)
+    is_refused = plan.stuck and not options.skip_conflicts
     if not options.as_json:
-        show.show(plan)
-    elif options.plan_only or plan.nothing_to_do or (plan.stuck and not options.skip_conflicts):
+        show(plan)
+    elif options.plan_only or plan.nothing_to_do or is_refused:
         console.say(json.dumps(plan.as_json(), indent=1, ensure_ascii=False))
     if options.plan_only:
         return plan
-    _check(plan, target, options)
+    if is_refused:
+        raise UserError(
+            f"{plan.stuck:,} rows of the paper cannot go; nothing was changed",
+            "the lines above say why; --skip-conflicts leaves them out, with all that depends on them",
+        )
+    rights.check_triggers(plan)
+    rights.check_rights(plan)
     if plan.nothing_to_do:
         console.note("nothing to do: all of the paper that can go is there already")
         return plan
-    if not options.yes and not console.confirm(_question(plan)):
+    made = f", make {len(plan.definitions)} tables" if plan.definitions else ""
+    left = f", leave out {plan.stuck:,}" if plan.stuck else ""
+    if not options.yes and not console.confirm(f"insert {plan.new:,} rows{made}{left} in {target.name}?"):
         console.note("nothing was changed")
         return plan
     with console.status("inserting") as shown:
-        record = insert.carry_out(plan, target, folder, shown)
+        record = insert.carry_out(plan, folder, shown)
     if options.as_json:
         console.say(json.dumps(plan.as_json() | {"record": str(record)}, indent=1, ensure_ascii=False))
     console.note(
@@ -81,39 +93,21 @@ def merge(paper: Server, target: Server, folder: Path, options: Options) -> Plan
     return plan
 
 
-def _check(plan: Plan, target: Server, options: Options) -> None:
-    if plan.stuck and not options.skip_conflicts:
-        raise UserError(
-            f"{plan.stuck:,} rows of the paper cannot go; nothing was changed",
-            "the lines above say why; --skip-conflicts leaves them out, with all that depends on them",
-        )
-    rights.check_triggers(target, plan)
-    rights.check_rights(target, plan)
-
-
-def _question(plan: Plan) -> str:
-    made = f", make {len(plan.definitions)} tables" if plan.definitions else ""
-    left = f", leave out {plan.stuck:,}" if plan.stuck else ""
-    return f"insert {plan.new:,} rows{made}{left} in {plan.target}?"
-
-
 def take_out(target: Server, path: Path, *, yes: bool) -> None:
     """Take out what a merge inserted, after asking, and say what stays and why."""
     insert.lock(target)
 
-    def confirm(removal: Removal) -> bool:
-        total = sum(removal.removed.values())
-        for table, rows in removal.removed.items():
-            console.say(f"{table}: {rows:,} rows go")
-        for table, reasons in removal.kept.items():
-            for reason, rows in reasons.items():
-                console.say(f"{table}: {rows:,} rows stay: {reason}")
+    def confirm(found: Counter[tuple[str, str]]) -> bool:
+        for (table, what), rows in found.items():
+            console.say(f"{table}: {rows:,} rows {what}")
+        total = sum(rows for (_, what), rows in found.items() if what == GOES)
         return yes or console.confirm(f"remove {total:,} rows from {target.name}?")
 
-    removal, kept, done = unmerge(target, path, confirm)
-    if not done:
+    done = unmerge(target, path, confirm)
+    if done is None:
         console.say("nothing was changed")
         return
+    removed, kept = done
     for name in kept:
         console.say(f"{name} stays: it is not empty")
-    console.say(f"removed {sum(removal.removed.values()):,} rows")
+    console.say(f"removed {removed:,} rows")

@@ -1,99 +1,84 @@
 """Keys that a server counted up: which number a row of the paper has in their database."""
 
-from collections import defaultdict
-from collections.abc import Iterable
-
-from pymysql.cursors import SSCursor
-
 from spyglass_export.dump.sql.tokens import quoted
 from spyglass_export.errors import UserError
 from spyglass_export.merging import values
 from spyglass_export.merging.rows import Rows
-from spyglass_export.merging.server import Server
 
-_BATCH = 5000
+_STEP = 20_000  # of some fifty bytes each
 
 
-def apply(rows: Rows, column: str, renumbered: dict[int, int]) -> None:
-    """Let a column's values count as changed from here on."""
-    table = rows.temporary()
-    rows.paper.run(f"CREATE TEMPORARY TABLE {table} (old BIGINT PRIMARY KEY, new BIGINT NOT NULL)")
-    pairs = [f"({old},{new})" for old, new in renumbered.items()]
-    for start in range(0, len(pairs), _BATCH):
-        rows.paper.run(f"INSERT INTO {table} VALUES {','.join(pairs[start : start + _BATCH])}")
-    rows.maps[column], rows.renumbered[column] = table, renumbered
+def follow(rows: Rows, column: str, changes: str) -> None:
+    """Let a column's values change as a table of changes says, from here on."""
+    rows.maps[column] = rows.temporary()  # a temporary table can be named once in a statement, so each has its own
+    rows.paper.run(f"CREATE TEMPORARY TABLE {rows.maps[column]} (PRIMARY KEY (old)) SELECT * FROM {changes}")
 
 
 def renumber(rows: Rows) -> dict[int, int]:
-    """Old numbers to new ones, of the rows whose number changes.
+    """Change the numbers of rows that are there by another, or are new by a taken one; old numbers to new ones.
 
     Rows are the same where a unique key says so, else where all other columns are equal; of several equal rows the
-    first goes to the first. A new row keeps its number where that is free. Raises UserError where no number is left.
+    first goes to the first. A new row keeps its number where that is free. All of it is worked out by the paper's
+    server, in temporary tables. Raises UserError where no number is left.
     """
-    name = rows.ours.number or ""
-    identity = _identity(rows, name)
+    name = rows.key[0]
+    number = f"t.{quoted(name)}"
+    stored = {other: theirs for other, (_, theirs) in rows.columns.items() if other != name}
+    uniques = (
+        columns
+        for columns in rows.theirs.uniques.values()
+        if all(column in stored and not stored[column].is_nullable for column in columns)
+    )
+    identity = next(uniques, tuple(stored))
     if not identity:
         return {}
-    column, their_column = rows.ours.columns[name], rows.theirs.columns[name]
-    ours = _by_digest(
-        rows.paper, f"SELECT t.{quoted(column.name)}, {_digest(rows, identity)} FROM {rows.source(whole=True)}"
-    )
-    theirs = _by_digest(
-        rows.target,
-        f"SELECT t.{quoted(their_column.name)}, {_digest(rows, identity, theirs=True)} FROM {rows.theirs.id.sql} AS t",
-        ours.keys(),
-    )
-    changed: dict[int, int] = {}
-    new: list[int] = []
-    for digest, numbers in ours.items():
-        there = theirs.get(digest, [])
-        both = set(numbers) & set(there)
-        pairs = zip(
-            [one for one in numbers if one not in both], [one for one in there if one not in both], strict=False
+    ours, theirs, changes = rows.temporary(), rows.temporary(), rows.temporary()
+    for table in (ours, theirs):
+        rows.paper.run(
+            f"CREATE TEMPORARY TABLE {table}"
+            " (digest BINARY(16), number BIGINT, PRIMARY KEY (digest, number), KEY (number))"
         )
-        changed |= dict(pairs)
-        new += [one for one in numbers if one not in both and one not in changed]
-    taken: set[int] = set()
-    for start in range(0, len(new), _BATCH):
-        listed = ",".join(map(str, new[start : start + _BATCH]))
-        taken |= {number for (number,) in rows.target.rows(
-            f"SELECT t.{quoted(their_column.name)} FROM {rows.theirs.id.sql} AS t"
-            f" WHERE t.{quoted(their_column.name)} IN ({listed})")}  # fmt: skip
-    last = max(
-        int(rows.target.one(f"SELECT MAX({quoted(their_column.name)}) FROM {rows.theirs.id.sql}") or 0),
-        max((number for numbers in ours.values() for number in numbers), default=0),
+    digest = f"UNHEX(LEFT(SHA2({rows.canonical(identity)}, 256), 32))"
+    rows.paper.run(f"INSERT INTO {ours} SELECT {digest}, {number} FROM {rows.source()}")
+    _copy_theirs(rows, number, rows.canonical(identity, theirs=True), theirs)
+    highest = max(
+        int(server.one(f"SELECT COALESCE(MAX({number}), 0) FROM {table.id.sql} AS t"))
+        for server, table in ((rows.paper, rows.ours), (rows.target, rows.theirs))
     )
-    changed |= {old: last + 1 + place for place, old in enumerate(sorted(set(new) & taken))}
-    if changed and max(changed.values()) > values.integer_range(their_column)[1]:
+    ranked = "SELECT digest, number, ROW_NUMBER() OVER (PARTITION BY digest ORDER BY number) AS place FROM"
+    for statement in (
+        f"USE {quoted(rows.ours.id.schema)}",  # a DELETE from several tables wants a default
+        f"DELETE o, t FROM {ours} AS o JOIN {theirs} AS t ON t.digest = o.digest AND t.number = o.number",
+        f"CREATE TEMPORARY TABLE {changes} (old BIGINT PRIMARY KEY, new BIGINT NOT NULL) SELECT o.number AS old,"
+        f" t.number AS new FROM ({ranked} {ours}) AS o JOIN ({ranked} {theirs}) AS t USING (digest, place)",
+        f"DELETE o FROM {ours} AS o JOIN {changes} AS c ON c.old = o.number",
+        f"INSERT INTO {changes} SELECT o.number, {highest} + ROW_NUMBER() OVER (ORDER BY o.number)"
+        f" FROM {ours} AS o JOIN {theirs} AS t ON t.number = o.number",
+        f"DROP TEMPORARY TABLE {ours}, {theirs}",
+    ):
+        rows.paper.run(statement)
+    column = rows.theirs.columns[name]
+    if (rows.paper.one(f"SELECT MAX(new) FROM {changes}") or 0) > values.integer_range(column)[1]:
         raise UserError(
-            f"{rows.theirs.id} has no number left for new rows: {their_column.name} is {their_column.type}",
+            f"{rows.theirs.id} has no number left for new rows: {column.name} is {column.type}",
             "ask the administrator to make the column wider",
         )
-    return changed
+    follow(rows, name, changes)
+    for reference in rows.ours.references:
+        if reference.parent == rows.ours.id and reference.parent_columns == (name,):
+            follow(rows, reference.columns[0], changes)
+    return dict(rows.paper.rows(f"SELECT old, new FROM {changes} ORDER BY old"))
 
 
-def _identity(rows: Rows, name: str) -> tuple[str, ...]:
-    """The columns by which rows are told, apart from the number."""
-    stored = {ours.name.lower(): theirs for ours, theirs in rows.columns if ours.name.lower() != name}
-    for unique in rows.theirs.uniques:
-        if all(column in stored and not stored[column].is_nullable for column in unique.columns):
-            return unique.columns
-    return tuple(stored)
-
-
-def _digest(rows: Rows, names: Iterable[str], *, theirs: bool = False) -> str:
-    wanted = set(names)
-    pairs = [pair for pair in rows.columns if pair[0].name.lower() in wanted]
-    return values.row_digest([rows.canonical(*pair, theirs=theirs) for pair in pairs])
-
-
-def _by_digest(server: Server, select: str, wanted: Iterable[bytes] | None = None) -> dict[bytes, list[int]]:
-    found: dict[bytes, list[int]] = defaultdict(list)
-    kept = None if wanted is None else set(wanted)
-    with server.connection.cursor(SSCursor) as cursor:
-        cursor.execute(f"{select} ORDER BY 1")
-        for number, digest in cursor:
-            short = bytes.fromhex(digest[:32])
-            if kept is None or short in kept:
-                found[short].append(int(number))
-    return found
+def _copy_theirs(rows: Rows, number: str, canonical: str, table: str) -> None:
+    """Bring the digests and numbers of all their rows into a temporary table of the paper's session."""
+    last: int | None = -(2**63)
+    while True:
+        [(last, text)] = rows.target.rows(
+            "SELECT MAX(number), GROUP_CONCAT('(x''', digest, ''',', number, ')') FROM (SELECT"
+            f" LEFT(SHA2({canonical}, 256), 32) AS digest, {number} AS number FROM {rows.theirs.id.sql} AS t"
+            f" WHERE {number} > {last} ORDER BY {number} LIMIT {_STEP}) AS x"
+        )
+        if last is None:
+            return
+        rows.paper.run(f"INSERT INTO {table} VALUES {text}")

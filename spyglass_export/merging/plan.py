@@ -1,13 +1,13 @@
 """What a merge would do: by table what is new, the same, in conflict or cannot go, and why."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 from spyglass_export.dump.sql.table_id import TableId
-from spyglass_export.merging.rows import Part, Rows
+from spyglass_export.dump.sql.tokens import quoted
+from spyglass_export.merging import values
+from spyglass_export.merging.rows import Rows
 from spyglass_export.merging.server import Server
-from spyglass_export.merging.tables import Table
 
 MOST_LISTED = 100  # conflicts of one table that are told one by one; the others are counted
 
@@ -18,48 +18,54 @@ class Conflict:
 
     key: dict[str, str]
     why: str
-    column: str = ""
-    ours: str = ""
-    theirs: str = ""
+    column: str
+    ours: str
+    theirs: str
 
 
-@dataclass
-class TablePlan:
+@dataclass(kw_only=True)
+class TablePlan(Rows):
     """A table of the paper: ``conflict`` and ``left_out`` count rows that cannot go, for themselves or for a parent.
 
     ``whole`` says why none of its rows can go. ``unchecked`` are foreign keys with rows whose parent is nowhere.
     """
 
-    id: TableId
-    target: TableId
     is_new: bool
-    rows: Rows | None = None
-    total: int = 0
+    in_circle: bool
+    whole: str
+    notes: list[str]
     new: int = 0
     same: int = 0
     conflict: int = 0
     left_out: int = 0
-    whole: str = ""
-    parts: list[Part] = field(default_factory=list)
     conflicts: list[Conflict] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
     renumbered: dict[int, int] = field(default_factory=dict)
-    in_circle: bool = False
     unchecked: list[str] = field(default_factory=list)
-    was_empty: bool = True
 
-    def add(self, conflict: Conflict) -> None:
-        """Keep a conflict, as long as there are few."""
+    def add(self, number: int | None, why: str, column: str = "", ours: object = "", theirs: object = "") -> None:
+        """Keep the conflict of a row with a number in the list, as long as there are few."""
         if len(self.conflicts) < MOST_LISTED:
-            self.conflicts.append(conflict)
+            key = {}
+            if number is not None:
+                shown = [values.literal(self.ours.columns[name], f"t.{quoted(name)}") for name in self.key]
+                [row] = self.paper.rows(f"SELECT {', '.join(shown)} FROM {self.source()} WHERE w.n = {number}")
+                key = dict(zip(self.key, map(str, row), strict=True))
+            self.conflicts.append(Conflict(key, why, column, str(ours)[:80], str(theirs)[:80]))
+
+    def count(self) -> None:
+        """Count the rows by what is said of them."""
+        marked = self.marked()
+        self.same, self.left_out = marked.get("same", 0), marked.get("left out", 0)
+        self.conflict = self.total if self.whole else marked.get("conflict", 0)
+        self.new = self.total - self.same - self.conflict - self.left_out
 
 
 @dataclass
 class Plan:
     """All of a merge; tables come parents first. ``stays`` says what is not merged, and why."""
 
-    source: str
-    target: str
+    paper: Server
+    target: Server
     tables: list[TablePlan] = field(default_factory=list)
     schemas: list[str] = field(default_factory=list)
     definitions: dict[TableId, str] = field(default_factory=dict)
@@ -81,41 +87,24 @@ class Plan:
         """Whether all is there already."""
         return not self.new and not self.definitions
 
-    def to_insert(self) -> Iterator[tuple[TablePlan, Rows]]:
+    def to_insert(self) -> list[TablePlan]:
         """The tables that get rows, parents first."""
-        for table in self.tables:
-            if table.new and table.rows:
-                yield table, table.rows
+        return [table for table in self.tables if table.new]
 
     def as_json(self) -> dict[str, Any]:
         """The plan for machines."""
+        as_they_are = ("new", "same", "conflict", "left_out", "notes", "renumbered")
         return {
-            "source": self.source,
-            "target": self.target,
+            "source": self.paper.name,
+            "target": self.target.name,
             "schemas_made": self.schemas,
             "tables_made": [str(table) for table in self.definitions],
             "stays": self.stays,
             "files": self.files,
             "tables": [
-                {
-                    "table": str(table.target), "new": table.new, "same": table.same, "conflict": table.conflict,
-                    "left_out": table.left_out, "cannot_go": table.whole, "notes": table.notes,
-                    "renumbered": {str(old): new for old, new in table.renumbered.items()},
-                    "conflicts": [vars(conflict) for conflict in table.conflicts],
-                }
+                {"table": str(table.theirs.id), "cannot_go": table.whole}
+                | {name: getattr(table, name) for name in as_they_are}
+                | {"conflicts": [vars(conflict) for conflict in table.conflicts]}
                 for table in self.tables
             ],
-        }  # fmt: skip
-
-
-@dataclass
-class Comparison:
-    """Both sides, and what was found so far; ``names`` are those of our tables to theirs."""
-
-    paper: Server
-    target: Server
-    plan: Plan
-    ours: dict[TableId, Table]
-    theirs: dict[TableId, Table]
-    names: dict[TableId, TableId]
-    done: dict[TableId, TablePlan] = field(default_factory=dict)
+        }

@@ -5,6 +5,7 @@ A line of JSON for each piece of a table, so that a file of any size can be read
 
 import json
 import os
+import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,50 +14,49 @@ from typing import Any
 from spyglass_export.dump.sql.table_id import TableId
 from spyglass_export.errors import UserError
 from spyglass_export.merging.plan import Plan, TablePlan
-from spyglass_export.merging.rows import Piece, Rows
-from spyglass_export.merging.server import Server
 from spyglass_export.merging.values import is_long
 
 FILE = "merge.json"
 UNFINISHED = "merge.json.unfinished"
-FORMAT = 1
+FORMAT = 2
 _END = "]}\n"
+_VALUE = r"(?:'(?:[^'\\]|\\.|'')*'|x'[0-9A-Fa-f]*'|-?[0-9.]+)"
+# A key is written as SQL has it, and nothing else may stand there.
+_KEY = re.compile(rf"{_VALUE}|\({_VALUE}(?:,{_VALUE})+\)", re.DOTALL)
 
 
 class Record:
     """A merge.json while it is written, under another name until the merge is done."""
 
-    def __init__(self, folder: Path, plan: Plan, target: Server) -> None:
+    def __init__(self, folder: Path, plan: Plan) -> None:
         self.path = folder / UNFINISHED
-        self._is_first = True
+        self._separator = ""
         head = {
             "format": FORMAT,
             "begun": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-            "source": plan.source,
-            "server": target.name,
-            "identity": target.identity,
+            "source": plan.paper.name,
+            "server": plan.target.name,
+            "identity": plan.target.identity,
             "schemas_made": plan.schemas,
             "tables_made": [[table.schema, table.name] for table in plan.definitions],
-            "renumbered": {str(one.target): {str(a): b for a, b in one.renumbered.items()} for one in plan.tables
-                           if one.renumbered},
+            "renumbered": {str(table.theirs.id): table.renumbered for table in plan.tables if table.renumbered},
             "files": plan.files,
-        }  # fmt: skip
+        }
         self._file = self.path.open("x", encoding="utf-8", newline="\n")
         self._file.write(json.dumps(head, ensure_ascii=False)[:-1] + ', "inserted": [\n')
         self._flush()
 
-    def add(self, table: TablePlan, rows: Rows, piece: Piece) -> None:
+    def add(self, table: TablePlan, keys: str) -> None:
         """Note the keys of rows that were inserted."""
         head = {
-            "schema": table.target.schema,
-            "table": table.target.name,
-            "key": list(rows.key),
-            "columns": [theirs.name for _, theirs in rows.columns],
-            "long": [is_long(ours) or is_long(theirs) for ours, theirs in rows.columns],
+            "schema": table.theirs.id.schema,
+            "table": table.theirs.id.name,
+            "key": table.key,
+            "columns": list(table.columns),
+            "long": [any(map(is_long, pair)) for pair in table.columns.values()],
         }
-        text = json.dumps(head, ensure_ascii=False)[:-1]
-        self._file.write(f'{"" if self._is_first else ","}{text}, "rows": [{piece.keys}]}}\n')
-        self._is_first = False
+        self._file.write(f'{self._separator}{json.dumps(head, ensure_ascii=False)[:-1]}, "rows": [{keys}]}}\n')
+        self._separator = ","
 
     def close(self) -> None:
         """All is written; what is left to do is to commit."""
@@ -115,19 +115,22 @@ def read_head(path: Path) -> dict[str, Any]:
     return head
 
 
-def read_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    """The pieces of a record, as `Record.add` noted them, each with its place in the file."""
+def read_rows(path: Path, place: int = 0) -> Iterator[tuple[int, dict[str, Any]]]:
+    """The pieces of a record from a place on, as `Record.add` noted them, each with its place; stops where it was cut.
+
+    Raises UserError where a key is none.
+    """
     with path.open("rb") as file:
-        file.readline()
-        place = file.tell()
-        while piece := parse(file.readline()):
+        file.seek(place)
+        if not place:
+            file.readline()
+        while True:
+            place, line = file.tell(), file.readline()
+            if not line.endswith(b"\n") or line == _END.encode():
+                return
+            piece = json.loads(line.lstrip(b","))
+            for key, _ in piece["rows"]:
+                if not _KEY.fullmatch(key):
+                    what = f"{path} is not what `invoke merge` writes: no key looks like {key}"
+                    raise UserError(what, "name the file as it was written")
             yield place, piece
-            place = file.tell()
-
-
-def parse(line: bytes) -> dict[str, Any] | None:
-    """One piece from its line; None at the end, and where the line was cut short."""
-    if line == _END.encode() or not line.endswith(b"\n"):
-        return None
-    piece: dict[str, Any] = json.loads(line.lstrip(b","))
-    return piece

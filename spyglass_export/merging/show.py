@@ -2,16 +2,17 @@
 
 from spyglass_export import console
 from spyglass_export.errors import some
-from spyglass_export.merging.plan import Conflict, Plan, TablePlan
+from spyglass_export.merging.plan import Conflict, Plan
 
 MOST = 10  # of each list; --json has them all
 
 
 def show(plan: Plan) -> None:
     """Print what a merge would do."""
-    console.say(f"from {plan.source} into {plan.target}")
+    console.say(f"from {plan.paper.name} into {plan.target.name}")
     rows = [
-        [str(table.target) + " (made)" * table.is_new, *map(_number, _counts(table))]
+        [f"{table.theirs.id}{' (made)' * table.is_new}"]
+        + [f"{rows:,}" if rows else "-" for rows in (table.new, table.same, table.conflict, table.left_out)]
         for table in plan.tables
         if table.total or table.is_new
     ]
@@ -19,47 +20,31 @@ def show(plan: Plan) -> None:
     if plan.schemas:
         console.say(f"schemas that would be made: {', '.join(plan.schemas)}")
     for table in plan.tables:
-        for note in ([f"cannot go: {table.whole}"] if table.whole else []) + table.notes:
-            console.say(f"{table.target}: {note}")
+        name = table.theirs.id
+        for note in [f"cannot go: {table.whole}"] * bool(table.whole) + table.notes:
+            console.say(f"{name}: {note}")
         if table.renumbered:
             changes = [f"{old} becomes {new}" for old, new in table.renumbered.items()]
-            console.say(f"{table.target}: {table.rows.ours.number if table.rows else ''} {some(changes, MOST)}")
+            console.say(f"{name}: {table.key[0]} {some(changes, MOST)}")
         for conflict in table.conflicts[:MOST]:
-            console.say(f"conflict: {table.target} {_worded(conflict)}")
+            console.say(f"conflict: {name} {_worded(conflict)}")
         if table.conflict > len(table.conflicts[:MOST]) and table.conflicts:
-            console.say(f"conflict: {table.target}: {table.conflict:,} rows in all")
+            console.say(f"conflict: {name}: {table.conflict:,} rows in all")
     for line in plan.stays[:MOST]:
         console.say(f"stays: {line}")
     if len(plan.stays) > MOST:
         console.say(f"stays: {len(plan.stays) - MOST} more; --json lists all")
-    _show_files(plan)
-
-
-def _counts(table: TablePlan) -> tuple[int, int, int, int]:
-    return table.new, table.same, table.conflict, table.left_out
-
-
-def _number(value: int) -> str:
-    return f"{value:,}" if value else "-"
+    expected, missing = len(plan.files["expected"]), plan.files.get("missing")
+    told = f"{len(missing)} of them are missing" if missing is not None else "--data-dir FOLDER tells which are missing"
+    if expected:
+        console.say(f"{expected} files are expected beside the database; {told}")
+    for file in (missing or [])[:MOST]:
+        console.say(f"missing: {file['store']}/{file['path']}")
 
 
 def _worded(conflict: Conflict) -> str:
     key = ", ".join(f"{name}={value}" for name, value in conflict.key.items())
+    told = [f"({key})" if key else "", conflict.column, conflict.why]
     values = f": the paper has {conflict.ours}" if conflict.ours else ""
     values += f", yours has {conflict.theirs}" if conflict.theirs else ""
-    column = f" {conflict.column}" if conflict.column else ""
-    return f"({key}){column} {conflict.why}{values}" if key else f"{column.strip()} {conflict.why}{values}"
-
-
-def _show_files(plan: Plan) -> None:
-    expected, missing = plan.files["expected"], plan.files.get("missing")
-    if not expected:
-        return
-    if missing is None:
-        console.say(
-            f"{len(expected)} files are expected beside the database; --data-dir FOLDER tells which are missing"
-        )
-        return
-    console.say(f"{len(expected)} files are expected beside the database, {len(missing)} of them are missing")
-    for file in missing[:MOST]:
-        console.say(f"missing: {file['store']}/{file['path']}")
+    return " ".join(filter(None, told)) + values

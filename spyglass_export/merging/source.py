@@ -4,8 +4,10 @@ import secrets
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import pymysql
+from pymysql.constants import CR
 
 from spyglass_export import console
 from spyglass_export.containers import reader, stack
@@ -15,7 +17,7 @@ from spyglass_export.export.manifest import read_manifest
 from spyglass_export.merging.server import Server
 from spyglass_export.settings import Settings
 
-START_SECONDS = 600
+_START_SECONDS = 600
 
 
 @contextmanager
@@ -27,19 +29,18 @@ def paper(settings: Settings, docker: Docker) -> Iterator[Server]:
     if stack.is_running(docker, "db"):
         address = settings.bind_address
         host = ("127.0.0.1" if address.version == 4 else "::1") if address.is_unspecified else str(address)
-        with _session(host, settings.db_port, settings.mysql_root_password) as connection:
-            yield _server(connection, f"the running database of {settings.paper_id}")
+        with _connect(host, settings.db_port, settings.mysql_root_password) as connection:
+            yield _snapshot(connection, f"the running database of {settings.paper_id}")
         return
-    image = _image(settings, docker)
-    password = secrets.token_hex(16)
+    image, password = _image(settings, docker), secrets.token_hex(16)
     with console.status(f"starting a database of {settings.paper_id} for the time of the merge"):
         container = docker.ask(
             "run", "--detach", "--rm", "--publish", "127.0.0.1::3306", "--env", f"MYSQL_ROOT_PASSWORD={password}", image
         ).strip()
     try:
         port = int(docker.ask("port", container, "3306").split()[0].rpartition(":")[2])
-        with _session("127.0.0.1", port, password) as connection:
-            yield _server(connection, f"the database of {settings.paper_id}")
+        with _connect("127.0.0.1", port, password) as connection:
+            yield _snapshot(connection, f"the database of {settings.paper_id}")
     finally:
         docker.succeeds("rm", "--force", "--volumes", container)
 
@@ -59,27 +60,22 @@ def _image(settings: Settings, docker: Docker) -> str:
     return settings.db_image_name
 
 
-@contextmanager
-def _session(host: str, port: int, password: str) -> "Iterator[pymysql.Connection[pymysql.cursors.Cursor]]":
-    deadline = time.monotonic() + START_SECONDS
+def _connect(host: str, port: int, password: str) -> "pymysql.Connection[Any]":
+    """Log in as root, as soon as the server has started."""
+    deadline = time.monotonic() + _START_SECONDS
     while True:
         try:
-            connection = pymysql.connect(
-                host=host, port=port, user="root", password=password.encode(), charset="utf8mb4", autocommit=True
-            )
-            break
+            return pymysql.connect(host=host, port=port, user="root", password=password.encode(), autocommit=True)
         except pymysql.OperationalError as error:
-            if error.args[0] not in (2003, 2013) or time.monotonic() > deadline:
+            if error.args[0] not in (CR.CR_CONN_HOST_ERROR, CR.CR_SERVER_LOST) or time.monotonic() > deadline:
                 raise UserError(
                     f"the paper's database does not let us in: {error.args[-1]}",
                     "look at `invoke status`, and at MYSQL_ROOT_PASSWORD and DB_PORT in .env",
                 ) from error
             time.sleep(0.2)
-    with connection:
-        yield connection
 
 
-def _server(connection: "pymysql.Connection[pymysql.cursors.Cursor]", name: str) -> Server:
+def _snapshot(connection: "pymysql.Connection[Any]", name: str) -> Server:
     server = Server(connection, name)
     server.run("START TRANSACTION WITH CONSISTENT SNAPSHOT")
     return server

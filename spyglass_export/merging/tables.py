@@ -1,16 +1,18 @@
 """What a server's tables are: columns, keys and references, as information_schema tells them."""
 
 import re
-from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
+from itertools import groupby
+from typing import Any
 
 from spyglass_export.dump.sql.table_id import TableId
 from spyglass_export.dump.sql.tokens import quoted
-from spyglass_export.merging.server import SYSTEM_SCHEMAS, Server
+from spyglass_export.merging.server import Server
 
+NOT_SYSTEM = "NOT IN ('information_schema', 'mysql', 'performance_schema', 'sys', 'ndbinfo')"
 # MySQL before 8.0.19 and MariaDB give integers a width, which says nothing about their values.
-_WIDTH = re.compile(r"\b(tinyint|smallint|mediumint|int|bigint|year)\(\d+\)")
+_WIDTH = re.compile(r"\b(tinyint|smallint|mediumint|int|bigint|year)\(\d+\)| zerofill")
 
 
 @dataclass(frozen=True)
@@ -30,12 +32,12 @@ class Column:
     is_generated: bool
 
 
-@dataclass(frozen=True)
-class Unique:
-    """A unique key; the primary key among them."""
-
-    name: str
-    columns: tuple[str, ...]
+_COLUMN = (
+    "column_name, LOWER(data_type), column_type, is_nullable = 'YES',"
+    " column_default IS NOT NULL OR is_nullable = 'YES' OR LOCATE('auto_increment', extra) > 0, character_set_name,"
+    " collation_name, character_maximum_length, character_octet_length, LOCATE('auto_increment', extra) > 0,"
+    " extra REGEXP 'VIRTUAL|STORED|PERSISTENT'"
+)
 
 
 @dataclass(frozen=True)
@@ -61,13 +63,13 @@ class Table:
     engine: str
     row_length: int  # bytes, about
     columns: dict[str, Column] = field(default_factory=dict)
-    uniques: list[Unique] = field(default_factory=list)
+    uniques: dict[str, tuple[str, ...]] = field(default_factory=dict)  # the primary key among them
     references: list[ForeignKey] = field(default_factory=list)
 
     @property
     def key(self) -> tuple[str, ...]:
         """The columns of the primary key; empty where there is none."""
-        return next((unique.columns for unique in self.uniques if unique.name == "PRIMARY"), ())
+        return self.uniques.get("PRIMARY", ())
 
     @property
     def number(self) -> str | None:
@@ -75,126 +77,75 @@ class Table:
         return self.key[0] if len(self.key) == 1 and self.columns[self.key[0]].is_auto else None
 
 
-def text_literal(text: str) -> str:
-    """A string as SQL, in the same form that MySQL's QUOTE() gives it."""
-    return "'" + text.translate({92: "\\\\", 39: "\\'", 0: "\\0", 26: "\\Z"}) + "'"
-
-
-def read_tables(server: Server, schemas: Iterable[str] | None = None) -> dict[TableId, Table]:
+def read_tables(server: Server, schemas: Collection[str] | None = None) -> dict[TableId, Table]:
     """Read the base tables of these schemas, or of all but the server's own, with what refers to what."""
-    if schemas is None:
-        condition = f"NOT IN ({', '.join(map(text_literal, SYSTEM_SCHEMAS))})"
-    else:
-        condition = f"IN ({', '.join(map(text_literal, sorted(schemas))) or 'NULL'})"
+    condition = f"table_schema {NOT_SYSTEM}" if schemas is None else f"table_schema IN (''{', %s' * len(schemas)})"
+    schemas = schemas or ()
     tables = {
-        TableId(schema, name): Table(TableId(schema, name), (engine or "").lower(), int(length or 0))
+        TableId(schema, name): Table(TableId(schema, name), engine, int(length))
         for schema, name, engine, length in server.rows(
-            "SELECT table_schema, table_name, engine, avg_row_length FROM information_schema.tables"
-            f" WHERE table_schema {condition} AND table_type = 'BASE TABLE' ORDER BY table_schema, table_name"
+            "SELECT table_schema, table_name, LOWER(COALESCE(engine, '')), COALESCE(avg_row_length, 0)"
+            f" FROM information_schema.tables WHERE {condition} AND table_type = 'BASE TABLE' ORDER BY 1, 2",
+            *schemas,
         )
     }
-    for schema, name, *values in server.rows(
-        "SELECT table_schema, table_name, column_name, data_type, column_type, is_nullable,"
-        " column_default IS NOT NULL, character_set_name, collation_name, character_maximum_length,"
-        " character_octet_length, extra FROM information_schema.columns"
-        f" WHERE table_schema {condition} ORDER BY table_schema, table_name, ordinal_position"
+    for schema, name, *facts in server.rows(
+        f"SELECT table_schema, table_name, {_COLUMN} FROM information_schema.columns"
+        f" WHERE {condition} ORDER BY table_schema, table_name, ordinal_position",
+        *schemas,
     ):
         if table := tables.get(TableId(schema, name)):
-            column = _column(*values)
-            table.columns[column.name.lower()] = column
-    _add_uniques(server, condition, tables)
-    for child, key in foreign_keys(server, f"table_schema {condition}"):
+            facts[2] = _WIDTH.sub(r"\1", facts[2])
+            table.columns[facts[0].lower()] = Column(*facts)
+    for (schema, name, index), (columns, prefixes) in _grouped(
+        server,
+        "SELECT table_schema, table_name, index_name, LOWER(column_name), sub_part FROM information_schema.statistics"
+        f" WHERE {condition} AND non_unique = 0 ORDER BY seq_in_index",
+        schemas,
+    ):
+        # An expression has no column, and a prefix is not the whole value: the server itself tells when one is taken.
+        if TableId(schema, name) in tables and all(columns) and not any(prefixes):
+            tables[TableId(schema, name)].uniques[index] = columns
+    for child, key in foreign_keys(server, condition, *schemas):
         if child in tables:
             tables[child].references.append(key)
     return tables
 
 
-def _column(name, kind, type_, nullable, default, charset, collation, length, octets, extra) -> Column:  # type: ignore[no-untyped-def]
-    plain = _WIDTH.sub(r"\1", str(type_)).replace(" zerofill", "")
-    return Column(
-        name=name,
-        kind=str(kind).lower(),
-        type=plain,
-        is_nullable=nullable == "YES",
-        has_default=bool(default) or nullable == "YES" or "auto_increment" in extra.lower(),
-        charset=charset,
-        collation=collation,
-        length=length,
-        octets=octets,
-        is_auto="auto_increment" in extra.lower(),
-        is_generated="VIRTUAL" in extra.upper() or "STORED" in extra.upper() or "PERSISTENT" in extra.upper(),
-    )
-
-
-def _add_uniques(server: Server, condition: str, tables: dict[TableId, Table]) -> None:
-    found: dict[tuple[TableId, str], list[tuple[str | None, int | None]]] = defaultdict(list)
-    for schema, name, index, column, prefix in server.rows(
-        "SELECT table_schema, table_name, index_name, column_name, sub_part FROM information_schema.statistics"
-        f" WHERE table_schema {condition} AND non_unique = 0"
-        " ORDER BY table_schema, table_name, index_name, seq_in_index"
-    ):
-        found[TableId(schema, name), index].append((column, prefix))
-    for (table, index), parts in found.items():
-        # An expression has no column, and a prefix is not the whole value: the server itself tells when one is taken.
-        if table in tables and (index == "PRIMARY" or all(column and not prefix for column, prefix in parts)):
-            columns = tuple(column.lower() for column, _ in parts if column)
-            tables[table].uniques.append(Unique(index, columns))
-
-
-def foreign_keys(server: Server, condition: str) -> list[tuple[TableId, ForeignKey]]:
+def foreign_keys(server: Server, condition: str, *names: str) -> list[tuple[TableId, ForeignKey]]:
     """The foreign keys of which a condition holds in key_column_usage, each with the table that has it."""
-    found: dict[tuple[TableId, str], list[tuple[str, TableId, str]]] = defaultdict(list)
-    for schema, name, key, column, parent_schema, parent, parent_column in server.rows(
-        "SELECT table_schema, table_name, constraint_name, column_name, referenced_table_schema,"
-        " referenced_table_name, referenced_column_name FROM information_schema.key_column_usage"
-        f" WHERE {condition} AND referenced_table_name IS NOT NULL"
-        " ORDER BY table_schema, table_name, constraint_name, ordinal_position"
-    ):
-        found[TableId(schema, name), key].append(
-            (column.lower(), TableId(parent_schema, parent), parent_column.lower())
+    return [
+        (TableId(schema, name), ForeignKey(key, columns, TableId(parent_schemas[0], parents[0]), parent_columns))
+        for (schema, name, key), (columns, parent_schemas, parents, parent_columns) in _grouped(
+            server,
+            "SELECT table_schema, table_name, constraint_name, LOWER(column_name), referenced_table_schema,"
+            " referenced_table_name, LOWER(referenced_column_name) FROM information_schema.key_column_usage"
+            f" WHERE {condition} AND referenced_table_name IS NOT NULL ORDER BY ordinal_position",
+            names,
         )
-    keys = []
-    for (table, key), parts in found.items():
-        columns, parents, parent_columns = zip(*parts, strict=True)
-        keys.append((table, ForeignKey(key, columns, parents[0], parent_columns)))
-    return keys
+    ]
+
+
+def _grouped(
+    server: Server, sql: str, names: Collection[str]
+) -> Iterator[tuple[tuple[str, str, str], list[tuple[Any, ...]]]]:
+    """The rows of each key, which has three columns; of the other columns, the values of each."""
+    rows = sorted(server.rows(sql, *names), key=lambda row: row[:3])
+    for key, group in groupby(rows, key=lambda row: row[:3]):
+        yield key, list(zip(*(row[3:] for row in group), strict=True))
 
 
 def in_order(tables: dict[TableId, Table]) -> list[list[TableId]]:
-    """Parents before children; tables that refer to one another in a circle come as one group.
-
-    Tarjan's algorithm, without recursion: Spyglass' tables are many levels deep.
-    """
-    parents = {
-        name: sorted({key.parent for key in table.references if key.parent in tables}) for name, table in tables.items()
-    }
-    index: dict[TableId, int] = {}
-    low: dict[TableId, int] = {}
-    on_stack: dict[TableId, None] = {}
-    groups: list[list[TableId]] = []
-    for root in sorted(tables):
-        work = [(root, iter(parents[root]))] if root not in index else []
-        while work:
-            node, left = work[-1]
-            if node not in index:
-                index[node] = low[node] = len(index)
-                on_stack[node] = None
-            for parent in left:
-                if parent not in index:
-                    work.append((parent, iter(parents[parent])))
-                    break
-                if parent in on_stack:
-                    low[node] = min(low[node], index[parent])
-            else:
-                work.pop()
-                if work:
-                    low[work[-1][0]] = min(low[work[-1][0]], low[node])
-                if low[node] == index[node]:
-                    group = []
-                    while True:
-                        member, _ = on_stack.popitem()
-                        group.append(member)
-                        if member == node:
-                            break
-                    groups.append(sorted(group))
-    return groups
+    """Parents before children; tables that refer to one another in a circle come as one group."""
+    above: dict[TableId, list[TableId]] = {}
+    for name in tables:
+        reached: set[TableId] = set()
+        to_visit = [name]
+        while to_visit:
+            if (one := to_visit.pop()) not in reached:
+                reached.add(one)
+                to_visit += [key.parent for key in tables[one].references if key.parent in tables]
+        above[name] = sorted(reached)
+    # Tables of a circle reach the same, and a child reaches more than its parent.
+    ordered = sorted(tables, key=lambda name: (len(above[name]), above[name], name))
+    return [list(group) for _, group in groupby(ordered, key=above.__getitem__)]

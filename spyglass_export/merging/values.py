@@ -6,7 +6,7 @@ Every function gives an expression; ``value`` is the SQL of the column itself.
 from collections.abc import Sequence
 
 from spyglass_export.dump.sql.tokens import quoted
-from spyglass_export.merging.tables import Column, Table, text_literal
+from spyglass_export.merging.tables import Column, Table
 
 INTEGERS = {"tinyint": 8, "smallint": 16, "mediumint": 24, "int": 32, "bigint": 64}
 _BLOBS = {"tinyblob", "blob", "mediumblob", "longblob"}
@@ -15,7 +15,6 @@ _SPACES = {"geometry", "point", "linestring", "polygon", "multipoint", "multilin
 BYTES = {"binary", "varbinary", *_BLOBS, *_SPACES}
 _LONG_TEXTS = {"tinytext", "text", "mediumtext", "longtext", "json"}
 _TEXTS = {"char", "varchar", *_LONG_TEXTS}
-_NUMBERS = {*INTEGERS, "decimal", "bit"}
 # Of these, one value can be longer than a statement may be.
 HUGE = {"mediumblob", "longblob", "mediumtext", "longtext", "json", *_SPACES}
 
@@ -30,6 +29,11 @@ def utf8(column: Column, value: str) -> str:
     return f"CAST({value} AS CHAR)" if column.kind == "json" else f"CONVERT({value} USING utf8mb4)"
 
 
+def in_bytes(column: Column, value: str) -> str:
+    """A value of a `BYTES` or text column as the bytes that go over the network."""
+    return value if column.kind in BYTES else f"CAST({utf8(column, value)} AS BINARY)"
+
+
 def literal(column: Column, value: str) -> str:
     """The value as SQL that stores the same value; the text NULL for none."""
     if column.kind in BYTES:
@@ -40,13 +44,13 @@ def literal(column: Column, value: str) -> str:
         return f"QUOTE({value} * 1e0)"  # alone, it comes with six digits
     if column.kind == "decimal":
         return f"IFNULL({value}, 'NULL')"
-    return f"IFNULL({value} + 0, 'NULL')" if column.kind in _NUMBERS else f"QUOTE({value})"
+    return f"IFNULL({value} + 0, 'NULL')" if column.kind == "bit" or column.kind in INTEGERS else f"QUOTE({value})"
 
 
 def canonical(column: Column, value: str, *, is_long: bool) -> str:
     """The value as text that is the same on any server; ``is_long`` where either side's column may hold much."""
     if is_long:
-        return f"IFNULL(SHA2({value if column.kind in BYTES else utf8(column, value)}, 256), 'NULL')"
+        return f"IFNULL(SHA2({in_bytes(column, value)}, 256), 'NULL')"
     if column.kind in ("float", "double"):
         # The eight bytes of the number, as a point has them: MySQL and MariaDB write the same number differently, and
         # MariaDB has no -0.
@@ -56,12 +60,7 @@ def canonical(column: Column, value: str, *, is_long: bool) -> str:
 
 def is_long(column: Column) -> bool:
     """Whether a digest stands for the column's values."""
-    return column.kind in _BLOBS or column.kind in _SPACES or column.kind in _LONG_TEXTS
-
-
-def row_digest(expressions: Sequence[str]) -> str:
-    """SHA-256 over a row's values in their canonical form, in hexadecimal."""
-    return f"SHA2(CONCAT_WS(',', {', '.join(expressions)}), 256)"
+    return column.kind in _BLOBS | _SPACES | _LONG_TEXTS
 
 
 def fold_digests(digest: str) -> str:
@@ -76,13 +75,12 @@ def tuple_of(literals: Sequence[str]) -> str:
 
 def row_of(names: Sequence[str], table: Table) -> str:
     """Several columns as one SQL row."""
-    columns = (table.columns[name] for name in names)
-    return tuple_of([literal(column, f"t.{quoted(column.name)}") for column in columns])
+    return tuple_of([literal(table.columns[name], f"t.{quoted(name)}") for name in names])
 
 
-def columns_sql(names: Sequence[str], table: Table, alias: str = "t.") -> str:
+def columns_sql(names: Sequence[str], alias: str = "t.") -> str:
     """Several columns as SQL for the left side of IN."""
-    listed = ", ".join(f"{alias}{quoted(table.columns[name].name)}" for name in names)
+    listed = ", ".join(f"{alias}{quoted(name)}" for name in names)
     return listed if len(names) == 1 else f"({listed})"
 
 
@@ -103,73 +101,22 @@ def differs(ours: Column, theirs: Column) -> str | None:
     return f"{ours.name} is {ours.type} in the paper, and {theirs.type} in your database"
 
 
-def misfits(ours: Column, theirs: Column, value: str, max_packet: int) -> list[tuple[str, str]]:
-    """Conditions that single values of ours do not fit into theirs, each with the reason in words."""
-    found = []
-    if ours.is_nullable and not theirs.is_nullable:
-        found.append((f"{value} IS NULL", "is empty (NULL), which your database does not allow"))
-    if ours.kind in INTEGERS and theirs.kind in INTEGERS and ours.type != theirs.type:
-        low, high = integer_range(theirs)
-        found.append((f"{value} NOT BETWEEN {low} AND {high}", f"does not fit into {theirs.type}"))
-    if ours.kind in BYTES and (theirs.length or 0) < (ours.length or 0):
-        found.append((f"OCTET_LENGTH({value}) > {theirs.length}", f"is longer than your {theirs.type} holds"))
-    if ours.kind in ("enum", "set") and ours.type != theirs.type:
-        found.append((_no_member(ours, theirs, value), "is none of the values of your column"))
-    elif is_text(ours) and is_text(theirs) and ours.kind != "json":
-        found += _text_misfits(ours, theirs, value)
-    if ours.kind in HUGE:
-        length = f"OCTET_LENGTH({value if ours.kind in BYTES else utf8(ours, value)})"
-        found.append((f"{length} > {max_packet - 4096}", "is longer than your server's max_allowed_packet"))
-    return found
+def holds_all(ours: Column, theirs: Column) -> bool:
+    """Whether it is plain that each value of a column of ours can be in theirs."""
+    is_as_long = (
+        ours.kind == theirs.kind != "char" and (ours.length or 0) <= (theirs.length or 0) and ours.kind not in INTEGERS
+    )
+    if is_text(ours) and theirs.charset != ours.charset:
+        return ours.kind == "json" or (is_as_long and ours.kind == "varchar" and theirs.charset == "utf8mb4")
+    return ours.type == theirs.type or (is_as_long and ours.kind not in ("enum", "set"))
+
+
+def declared(column: Column) -> str:
+    """What a column can hold, as SQL declares it."""
+    return column.type + (f" CHARACTER SET {column.charset}" if column.charset else "")
 
 
 def integer_range(column: Column) -> tuple[int, int]:
     """The least and the greatest value that an integer column holds."""
     bits = INTEGERS[column.kind]
     return (0, 2**bits - 1) if "unsigned" in column.type else (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1)
-
-
-def _no_member(ours: Column, theirs: Column, value: str) -> str:
-    members, allowed = members_of(ours), members_of(theirs)
-    missing = [text_literal(member) for member in members if member not in allowed]
-    if ours.kind == "enum":
-        text = f"CAST({utf8(ours, value)} AS BINARY)"
-        return " OR ".join(f"{text} = CAST({member} AS BINARY)" for member in missing) or "FALSE"
-    return " OR ".join(f"FIND_IN_SET({member}, {value})" for member in missing) or "FALSE"
-
-
-def members_of(column: Column) -> list[str]:
-    """The values of an ENUM or SET column."""
-    inside = column.type[column.type.index("(") + 2 : -2]
-    return [member.replace("''", "'").replace("\\\\", "\\") for member in inside.split("','")]
-
-
-def _text_misfits(ours: Column, theirs: Column, value: str) -> list[tuple[str, str]]:
-    found = []
-    text = utf8(ours, value)
-    if (theirs.length or 0) < (ours.length or 0):
-        found.append((f"CHAR_LENGTH({text}) > {theirs.length}", f"is longer than your {theirs.type} holds"))
-    if theirs.charset not in (None, "utf8mb4"):
-        changed = f"CONVERT({text} USING {theirs.charset})"
-        back = f"CAST(CONVERT({changed} USING utf8mb4) AS BINARY)"
-        found.append((f"{back} <> CAST({text} AS BINARY)", f"has letters that {theirs.charset} does not have"))
-        text = changed
-    if theirs.kind in _LONG_TEXTS:
-        found.append((f"OCTET_LENGTH({text}) > {theirs.octets}", f"is longer than your {theirs.type} holds"))
-    if theirs.kind == "char" and ours.kind != "char":
-        found.append((f"RIGHT({text}, 1) = ' '", "ends with a space, which your char column does not keep"))
-    return found
-
-
-def key_literal(table: Table, names: Sequence[str], row: Sequence[object]) -> str:
-    """A key as a record keeps it, as one SQL row; what comes after the key in ``row`` is left alone."""
-    listed = []
-    for name, value in zip(names, row, strict=False):
-        kind = table.columns[name].kind
-        if kind in BYTES:
-            listed.append(f"x'{value}'")
-        elif kind in ("decimal", "bit") or isinstance(value, int):
-            listed.append(str(value))
-        else:
-            listed.append(text_literal(str(value)))
-    return listed[0] if len(listed) == 1 else f"({','.join(listed)})"

@@ -96,7 +96,7 @@ def unmerged(lab: dump_servers.Server, path: Path) -> None:
 
 
 def table_of(plan: Plan, name: str) -> TablePlan:
-    return next(table for table in plan.tables if str(table.id) == name)
+    return next(table for table in plan.tables if str(table.ours.id) == name)
 
 
 def counts(table: TablePlan) -> tuple[int, int, int, int]:
@@ -234,8 +234,12 @@ def test_a_conflict_is_shown_and_refused_or_left_with_its_children(
     [
         ("k varchar(9) PRIMARY KEY, v varchar(9)", "('A', 'x')", "differs from yours"),
         ("k varchar(9) PRIMARY KEY, v varchar(9), UNIQUE KEY (v)", "('z', 'X')", "another row of yours"),
-        ("k varchar(9) PRIMARY KEY, v varchar(3)", None, "is longer than your varchar"),
-        ("k varchar(9) PRIMARY KEY, v varchar(9) CHARACTER SET latin1", None, "letters that latin1 does not have"),
+        ("k varchar(9) PRIMARY KEY, v varchar(3)", None, "does not fit into your varchar(3)"),
+        (
+            "k varchar(9) PRIMARY KEY, v varchar(9) CHARACTER SET latin1",
+            None,
+            "does not fit into your varchar(9) CHARACTER SET latin1",
+        ),
         ("k varchar(9) PRIMARY KEY, v varchar(9) NOT NULL", None, "is empty"),
         ("k varchar(9) PRIMARY KEY, v int", None, "v is varchar(9) in the paper, and int"),
         ("k varchar(9) PRIMARY KEY", None, "your table has no column v"),
