@@ -9,8 +9,8 @@ from spyglass_export.checks.check import Check, failed, passed, warned
 from spyglass_export.checks.secrets import check_environment_secrets
 from spyglass_export.containers.docker import Docker
 from spyglass_export.containers.image import glibc_of
-from spyglass_export.environment.file import load
-from spyglass_export.environment.installable import FILE, OVERRIDE_FILE, made_of, make_installable, packages_of
+from spyglass_export.environment.file import load, packages_of
+from spyglass_export.environment.installable import FILE, OVERRIDE_FILE, made_of, make_installable
 from spyglass_export.environment.lock import FILE as LOCK_FILE
 from spyglass_export.environment.rules import matches, normalise, requirement_name, spec_name, version_and_build
 from spyglass_export.environment.solving import prepare, vanished

@@ -9,7 +9,7 @@ from typing import Any
 
 from spyglass_export.checks import code
 from spyglass_export.checks.check import Check, passed, run_side_by_side, warned
-from spyglass_export.environment.installable import packages_of
+from spyglass_export.environment.file import packages_of
 from spyglass_export.environment.rules import requirement_name, spec_name
 from spyglass_export.errors import UserError
 from spyglass_export.notebooks.files import check_links, notebook_files, tell_left_out

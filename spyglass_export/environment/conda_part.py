@@ -4,6 +4,7 @@ import re
 import time
 from collections.abc import Callable, Sequence
 from functools import cache
+from itertools import compress
 from typing import NamedTuple
 
 from rattler import RepoDataRecord, Version
@@ -19,27 +20,16 @@ from spyglass_export.errors import some
 SHOWN_LINES = 6
 
 
-class CondaPackage(NamedTuple):
-    """A package that was picked: where its file is, and the file's hashes in hexadecimal."""
-
-    name: str
-    version: str
-    build: str
-    url: str
-    sha256: str
-    md5: str
-    is_python: bool
-
-
 class CondaPart(NamedTuple):
-    """What became of the conda part: the packages that were picked, or what keeps them from it.
+    """The packages that were picked, as a lock has them, or what keeps them from it.
 
-    ``unknown`` are specs that a channel may have which did not answer.
+    ``brought`` are versions of those for Python, by name; ``unknown`` specs that a channel may have which is silent.
     """
 
-    packages: tuple[CondaPackage, ...] = ()
-    problems: tuple[Problem, ...] = ()
-    unknown: tuple[str, ...] = ()
+    packages: list[dict[str, str]]
+    brought: dict[str, str]
+    problems: list[Problem]
+    unknown: list[str]
 
 
 def solve(channels: Channels, specs: Sequence[str], glibc: str) -> CondaPart:
@@ -73,27 +63,27 @@ def solve(channels: Channels, specs: Sequence[str], glibc: str) -> CondaPart:
         else:
             unknown.append(out)
         wanted.remove(out)
-    if problems or unknown:
-        return CondaPart(problems=tuple(problems), unknown=tuple(unknown))
-    packages = [_package(record) for record in pick(*wanted)[0]]
-    for one in packages:
-        if not gpu and is_gpu_build(one.build):
-            what = f"{one.name} {one.version} can be had as a GPU build only ({one.build})"
-            advice = f"leave it out: ENV_EXCLUDE={one.name}, or name a version for a CPU"
-            problems.append(Problem((one.name,), what, advice))
-    return CondaPart(tuple(packages), tuple(problems))
-
-
-def _package(record: RepoDataRecord) -> CondaPackage:
-    return CondaPackage(
-        record.name.normalized,
-        str(record.version),
-        str(record.build),
-        record.url,
-        record.sha256.hex() if record.sha256 else "",
-        record.md5.hex() if record.md5 else "",
-        any(depends.split()[0] == "python" for depends in record.depends),
-    )
+    picked = [] if problems or unknown else pick(*wanted)[0]
+    for record in picked:
+        if not gpu and is_gpu_build(str(record.build)):
+            name = record.name.normalized
+            what = f"{name} {record.version} can be had as a GPU build only ({record.build})"
+            advice = f"leave it out: ENV_EXCLUDE={name}, or name a version for a CPU"
+            problems.append(Problem((name,), what, advice))
+    packages = [
+        {
+            "name": record.name.normalized,
+            "version": str(record.version),
+            "build": str(record.build),
+            "url": record.url,
+            "sha256": record.sha256.hex() if record.sha256 else "",
+            "md5": record.md5.hex() if record.md5 else "",
+        }
+        for record in picked
+    ]
+    needs_python = [any(one.split()[0] == "python" for one in record.depends) for record in picked]
+    brought = {one["name"]: one["version"] for one in compress(packages, needs_python)}
+    return CondaPart(packages, brought, problems, unknown)
 
 
 def _missing(channels: Channels, specs: Sequence[str]) -> tuple[list[Problem], list[str], list[str]]:

@@ -3,6 +3,7 @@
 Comments, order and quotes stay. A file in flow style (``dependencies: [numpy, scipy]``) is written anew.
 """
 
+import contextlib
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -224,29 +225,20 @@ def _text(document: Document, node: yaml.Node) -> str:
 
 def write(document: Document, header: Mapping[str, Any]) -> str:
     """Return the file's text with its dependencies as they are now; all else by its keys is in ``header``."""
-    wanted = {**header, "dependencies": _dependencies(document)}
+    conda, pip = ([line.after for line in part if line.after] for part in (document.conda, document.pip))
     edited = _edited(document, header)
-    try:
-        if load(edited) == wanted:
+    with contextlib.suppress(yaml.YAMLError, TypeError, AttributeError):
+        data = load(edited)
+        if packages_of(data) == (conda, pip) and data == {**header, "dependencies": data["dependencies"]}:
             return edited
-    except yaml.YAMLError:
-        pass
-    return _dump(wanted)
+    return _dump({**header, "dependencies": [*conda, *([{"pip": pip}] if pip else [])]})
 
 
-def _dependencies(document: Document) -> list[Any]:
-    texts = {id(line.node): line.after for line in document.conda if line.node}
-    pip = [line.after for line in document.pip if line.after]
-    found: list[Any] = []
-    at = 0
-    for node in document.keys["dependencies"][1].value:
-        if node is not document.pip_item:
-            found += [texts[id(node)]] if texts[id(node)] else []
-            at = len(found)
-        elif pip or not document.pip:
-            found.append({"pip": pip or None})
-    found[at:at] = [line.after for line in document.conda if not line.node and line.after]
-    return [*found, *([{"pip": pip}] if pip and not document.pip_item else [])]
+def packages_of(content: Mapping[str, Any]) -> tuple[list[str], list[str]]:
+    """The lines of conda's part and of pip's."""
+    dependencies = content.get("dependencies") or []
+    specs = [line for line in dependencies if isinstance(line, str)]
+    return specs, [line for part in dependencies if isinstance(part, dict) for line in part.get("pip") or ()]
 
 
 def _edited(document: Document, header: Mapping[str, Any]) -> str:

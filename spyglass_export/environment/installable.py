@@ -7,7 +7,7 @@ author wishes (``ENV_EXCLUDE``, environment.override.yml) and what the hub needs
 import gzip
 import re
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -128,13 +128,6 @@ def make_installable(
     header, changes = _header(document.data, name, channels)
     changes += [change for line in document.lines for change in line.changes]
     return write(document, header), changes
-
-
-def packages_of(content: Mapping[str, Any]) -> tuple[list[str], list[str]]:
-    """The lines of conda's part and of pip's."""
-    dependencies = content.get("dependencies", [])
-    specs = [line for line in dependencies if isinstance(line, str)]
-    return specs, [line for part in dependencies if isinstance(part, dict) for line in part.get("pip") or ()]
 
 
 def _check_override(wish: Document) -> None:

@@ -10,7 +10,7 @@ import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from packaging.version import InvalidVersion, Version
 from uv import find_uv_bin
@@ -64,18 +64,11 @@ def pip_configuration(ca_bundle: Path | None = None) -> PipConfiguration:
     )
 
 
-class PipPackage(NamedTuple):
-    """A package that was picked: `name==version` or `name @ address`, and the SHA-256 of its files."""
-
-    requirement: str
-    sha256: tuple[str, ...]
-
-
 @dataclass
 class PipPart:
-    """What became of the pip part: ``options`` are its indexes, ``unreachable`` what did not answer and why."""
+    """What became of the pip part: packages as a lock has them, its indexes, and what did not answer and why."""
 
-    packages: list[PipPackage] = field(default_factory=list)
+    packages: list[dict[str, Any]] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     options: list[str] = field(default_factory=list)
@@ -191,7 +184,7 @@ def _solve(part: PipPart, resolver: _Resolver, items: list[str], named: set[str]
 def _take(part: PipPart, resolver: _Resolver, items: list[str], resolved: str) -> None:
     """Take what was resolved; torch from PyTorch's index of CPU builds, whoever brought it."""
     packages = _packages(resolved)
-    names = {requirement_name(package.requirement) for package in packages}
+    names = {requirement_name(package["requirement"]) for package in packages}
     if "torch" in names and any(matches(name, GPU_ONLY) for name in names) and PYTORCH_CPU_INDEX not in part.options:
         ca_bundle = Path(resolver.pip.ca_bundle) if resolver.pip.ca_bundle else None
         if trouble := unreachable([PYTORCH_CPU_INDEX.split()[1]], ca_bundle):
@@ -201,8 +194,8 @@ def _take(part: PipPart, resolver: _Resolver, items: list[str], resolved: str) -
             again = resolver.resolve(items, part.options)
             packages = packages if again.returncode else _packages(again.stdout)
             part.notes.append("torch comes from PyTorch's index of CPU builds")
-    cpu = [package for package in packages if not matches(requirement_name(package.requirement), GPU_ONLY)]
-    if len(cpu) < len(packages) and not any(re.match(r"torch==[\d.]+$", one.requirement) for one in packages):
+    cpu = [package for package in packages if not matches(requirement_name(package["requirement"]), GPU_ONLY)]
+    if len(cpu) < len(packages) and not any(re.match(r"torch==[\d.]+$", one["requirement"]) for one in packages):
         part.notes.append(f"left out, since they serve a GPU only: {len(packages) - len(cpu)} packages")
         packages = cpu
     part.packages = packages
@@ -254,13 +247,13 @@ def _reason(error: str) -> str:
     return re.sub(r",? (?:and )?we can conclude that your requirements are unsatisfiable\.$", "", text)
 
 
-def _packages(resolved: str) -> list[PipPackage]:
+def _packages(resolved: str) -> list[dict[str, Any]]:
     """Read what `uv pip compile --generate-hashes` printed, without what conda brings."""
     packages = []
     for line in resolved.replace("\\\n", " ").splitlines():
         requirement, *hashes = re.split(r"\s+--hash=sha256:", line.strip())
         if requirement and not requirement.startswith(("#", "-")) and OF_CONDA not in requirement:
-            packages.append(PipPackage(requirement, tuple(one.strip() for one in hashes)))
+            packages.append({"requirement": requirement, "sha256": [one.strip() for one in hashes]})
     return packages
 
 

@@ -15,8 +15,8 @@ from spyglass_export.environment import conda_part, pip_part
 from spyglass_export.environment.channels import channels_of, gone
 from spyglass_export.environment.conda_part import CondaPart
 from spyglass_export.environment.credentials import kind_of_credential
-from spyglass_export.environment.file import load
-from spyglass_export.environment.installable import FILE, Evidence, made_of, make_installable, packages_of
+from spyglass_export.environment.file import load, packages_of
+from spyglass_export.environment.installable import FILE, Evidence, made_of, make_installable
 from spyglass_export.environment.lock import Lock
 from spyglass_export.environment.lock import read as read_lock
 from spyglass_export.environment.pip_part import PipConfiguration, PipPart, pip_configuration
@@ -77,34 +77,34 @@ def _solved(
 ) -> Prepared:
     specs, requirements = packages_of(load(prepared.text))
     unreachable = dict(channels.unreachable)
+    nothing = CondaPart([], {}, [], specs)
     try:
-        conda = conda_part.solve(channels, specs, glibc) if channels.addresses else CondaPart(unknown=tuple(specs))
+        conda = conda_part.solve(channels, specs, glibc) if channels.addresses else nothing
     except GatewayError as error:
-        conda, unreachable["a channel"] = CondaPart(unknown=tuple(specs)), str(error).splitlines()[0]
+        conda, unreachable["a channel"] = nothing, str(error).splitlines()[0]
     pins = {spec_name(spec): version_and_build(spec)[0] for spec in specs}
-    python = next((one.version for one in conda.packages if one.name == "python"), pins.get("python") or USUAL_PYTHON)
-    brought = {one.name: one.version for one in conda.packages if one.is_python} or {
-        name: version for name, version in pins.items() if version and name != "python"
-    }
+    picked = {one["name"]: one["version"] for one in conda.packages}
+    python = picked.get("python") or pins.get("python") or USUAL_PYTHON
+    brought = conda.brought or {name: version for name, version in pins.items() if version and name != "python"}
     pip = PipPart()
     if requirements and asked:
         pip = pip_part.solve(requirements, brought, [*pins], python=python, glibc=glibc, pip=asked.result())
     unreachable |= pip.unreachable
     lost = [Problem((), f"there is no channel at {one}", "correct `channels:`") for one in channels.lost]
     problems = (*lost, *conda.problems, *pip.problems)
+    # Nobody else may see a credential in an address.
+    addresses = [one["url"] for one in conda.packages] + [one["requirement"] for one in pip.packages] + pip.options
+    is_whole = not problems and not unreachable and not conda.unknown and not kind_of_credential("\n".join(addresses))
     lock = Lock(
         source=source,
         environment=sha256_of(prepared.text),
         python=python,
         glibc=glibc,
         evidence=prepared.evidence,
-        conda=[{key: value for key, value in one._asdict().items() if key != "is_python"} for one in conda.packages],
-        pip=[{"requirement": one.requirement, "sha256": list(one.sha256)} for one in pip.packages],
+        conda=conda.packages,
+        pip=pip.packages,
         pip_options=pip.options,
     )
-    # Nobody else may see a credential in an address.
-    told = "\n".join([*(one["url"] for one in lock.conda), *pip.options, *(one.requirement for one in pip.packages)])
-    is_whole = not problems and not unreachable and not conda.unknown and not kind_of_credential(told)
     return replace(
         prepared,
         lock=lock if is_whole else None,
@@ -112,7 +112,7 @@ def _solved(
         problems=problems,
         notes=tuple(pip.notes),
         unreachable=unreachable,
-        unknown=conda.unknown,
+        unknown=tuple(conda.unknown),
         channels_answer=bool(channels.addresses),
     )
 

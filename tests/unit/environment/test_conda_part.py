@@ -50,16 +50,16 @@ def channels(channel: Server, tmp_path: Path) -> Channels:
 
 
 def picked(part: CondaPart) -> list[str]:
-    assert part.problems == ()
-    return sorted(f"{one.name}={one.version}={one.build}" for one in part.packages)
+    assert part.problems == []
+    return sorted("{name}={version}={build}".format(**one) for one in part.packages)
 
 
 def test_what_goes_together_is_picked_with_address_and_hashes(channels: Channels) -> None:
     part = solve(channels, ["python=3.10.6", "numpy=1.23.4=py310h1_0"], "2.35")
     assert picked(part) == ["numpy=1.23.4=py310h1_0", "python=3.10.6=h1_cpython"]
-    [numpy] = [one for one in part.packages if one.name == "numpy"]
-    assert numpy.url == f"{channels.addresses[0]}/linux-64/numpy-1.23.4-py310h1_0.conda"
-    assert (len(numpy.sha256), len(numpy.md5), numpy.is_python) == (64, 32, True)
+    [numpy] = [one for one in part.packages if one["name"] == "numpy"]
+    assert numpy["url"] == f"{channels.addresses[0]}/linux-64/numpy-1.23.4-py310h1_0.conda"
+    assert (len(numpy["sha256"]), len(numpy["md5"]), part.brought) == (64, 32, {"numpy": "1.23.4"})
 
 
 def test_no_gpu_build_is_picked_where_nothing_asks_for_one(channels: Channels) -> None:
@@ -131,7 +131,7 @@ def test_a_silent_channel_is_named_and_what_it_may_have_is_no_problem(channel: S
     channels = Channels([silent, f"{channel.address}/lab"], tmp_path / "cache", None)
     part = solve(channels, ["python=3.10.6", "elsewhere=1.0", "numpy=1.23.5", "numpy=1.23.4", "scipy=1.9.0"], "2.35")
     assert [*channels.unreachable] == ["http://127.0.0.1:1/forge"]
-    assert part.unknown == ("elsewhere=1.0",)
+    assert part.unknown == ["elsewhere=1.0"]
     assert [problem.lines for problem in part.problems] == [("numpy=1.23.5",), ("numpy=1.23.4", "scipy=1.9.0")]
 
 
@@ -139,7 +139,7 @@ def test_an_address_without_a_channel_is_given(channel: Server, tmp_path: Path) 
     channels = Channels([f"{channel.address}/lab", f"{channel.address}/nobody"], tmp_path / "cache", None)
     assert channels.lost == [f"{channel.address}/nobody"]
     assert channels.addresses == [f"{channel.address}/lab"]
-    assert solve(channels, ["elsewhere"], "2.35").unknown == ("elsewhere",)
+    assert solve(channels, ["elsewhere"], "2.35").unknown == ["elsewhere"]
 
 
 def test_nobody_is_told_to_leave_out_what_the_hub_needs(channels: Channels) -> None:

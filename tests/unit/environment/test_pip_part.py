@@ -33,13 +33,13 @@ def solved(
 
 def picked(part: PipPart) -> list[str]:
     assert part.problems == []
-    return [package.requirement for package in part.packages]
+    return [package["requirement"] for package in part.packages]
 
 
 def test_what_goes_together_is_picked_with_hashes(index: Server) -> None:
     part = solved(index, ["bokeh"])
     assert picked(part) == ["bokeh==3.9.1", "tornado==6.4"]
-    assert all(len(digest) == 64 for package in part.packages for digest in package.sha256)
+    assert all(len(digest) == 64 for package in part.packages for digest in package["sha256"])
 
 
 def test_what_conda_brings_stays_and_is_not_installed_again(index: Server) -> None:
