@@ -4,8 +4,7 @@ import re
 import subprocess
 import textwrap
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 from spyglass_export import console
@@ -71,41 +70,24 @@ def build_images(root: Path, docker: Docker) -> None:
     log: list[str] = []
     started = time.monotonic()
     try:
-        with _steps_shown() as show:
+        with console.status("building both images") as show_status:
+            shown: dict[str, str] = {}
             for line in docker.follow("compose", "--progress", "plain", "build"):
                 log.append(line)
-                show(line)
+                if step := STEP.match(line):
+                    shown[step[1]] = f"{step[2]}, step {step[3]}: {_meaning(step[4])}"
+                elif (output := OUTPUT.match(line)) and output[1] in shown:
+                    _show(shown, output[1], output[2], show_status)
     except subprocess.CalledProcessError as error:
         raise _explain(log) from error
     finally:
         if log:
             write_text(root / "build.log", "\n".join(log) + "\n")
-    for line in log:
-        if (output := OUTPUT.match(line)) and output[2].startswith(("stand-in: ", "JupyterLab: ")):
-            console.warn(output[2].removeprefix("stand-in: "))
+    for text in _printed(log):
+        if text.startswith(("stand-in: ", "JupyterLab: ")):
+            console.warn(text.removeprefix("stand-in: "))
     if not docker.dry:
         console.say(f"built both images in {time.monotonic() - started:.0f} s")
-
-
-@contextmanager
-def _steps_shown() -> Iterator[Callable[[str], None]]:
-    """Show steps in place on a terminal, a line for each that runs where the output is none."""
-    steps: dict[str, str] = {}
-    shown: set[str] = set()
-    with console.status("building both images") as show_status:
-
-        def show(line: str) -> None:
-            if step := STEP.match(line):
-                steps[step[1]] = f"{step[2]}, step {step[3]}: {_meaning(step[4])}"
-            elif (output := OUTPUT.match(line)) and (title := steps.get(output[1])):
-                # What mysqld says while it starts alarms, and tells nothing.
-                detail = "" if "[Server]" in line or "[InnoDB]" in line else textwrap.shorten(output[2], 100)
-                show_status(f"{title}\n  {detail}".rstrip())
-                if not console.is_terminal() and output[1] not in shown:
-                    shown.add(output[1])
-                    console.say(title)
-
-        yield show
 
 
 def _meaning(instruction: str) -> str:
@@ -114,23 +96,36 @@ def _meaning(instruction: str) -> str:
     return next((meaning for word, meaning in MEANINGS.items() if word in words), "setting up")
 
 
+def _show(titles: dict[str, str], step: str, text: str, show_status: Callable[[str], None]) -> None:
+    """Show a step in place on a terminal, or by a line where the output is none."""
+    if not console.is_terminal():
+        console.say(titles.pop(step))
+        return
+    # What mysqld says while it starts alarms, and tells nothing.
+    detail = "" if "[Server]" in text or "[InnoDB]" in text else textwrap.shorten(text, 100)
+    show_status(f"{titles[step]}\n  {detail}".rstrip())
+
+
+def _printed(log: list[str], step: str = "") -> list[str]:
+    """What the steps of a build printed, or one of them."""
+    return [output[2] for line in log if (output := OUTPUT.match(line)) and step in ("", output[1])]
+
+
 def _explain(log: list[str]) -> UserError:
-    outputs = [output[2] for line in log if (output := OUTPUT.match(line))]
-    if said := spoken(outputs):
+    if said := spoken(_printed(log)):
         return UserError(said.what, said.hint or "build.log has the whole log")
     # What a step prints is not Docker's own, except where the disk is full, which it alone may tell.
-    if NoSpace.fits("\n".join(outputs)):
+    if NoSpace.fits("\n".join(_printed(log))):
         return NoSpace()
     if trouble := recognise("\n".join(line for line in log if not OUTPUT.match(line))):
         return trouble
-    failure = next((match for line in log if (match := FAILURE.match(line))), None)
+    failure = next(filter(None, map(FAILURE.match, log)), None)
     if not failure:
         last = next((line for line in reversed(log) if line.strip()), "Docker gave no reason")
         return UserError(f"the images cannot be built: {last}", "build.log has the whole log")
-    step = [output[2] for line in log if (output := OUTPUT.match(line)) and output[1] == failure[1]]
-    for text in step[-LOG_LINES:]:
+    for text in _printed(log, failure[1])[-LOG_LINES:]:
         console.note(f"  {text}")
-    title = next((found for line in log if (found := STEP.match(line)) and found[1] == failure[1]), None)
+    title = next((found for found in map(STEP.match, log) if found and found[1] == failure[1]), None)
     return UserError(
         f"the image of {title[2]} cannot be built: step {title[3]} failed" if title else failure[2],
         "the lines above are the last that it printed; build.log has all of them",

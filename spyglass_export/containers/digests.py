@@ -1,8 +1,8 @@
 """published.json: the digests that a registry gave the images, so that others can name exactly these."""
 
 import json
-from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from spyglass_export.errors import UserError
 from spyglass_export.files import write_text
@@ -11,8 +11,7 @@ from spyglass_export.settings import Settings
 FILE = "published.json"
 
 
-@dataclass(frozen=True)
-class Published:
+class Published(NamedTuple):
     """An image in a registry: its name, the tag of its content, its digest there, and its ID on this machine."""
 
     name: str
@@ -21,8 +20,7 @@ class Published:
     id: str
 
 
-@dataclass(frozen=True)
-class Record:
+class Record(NamedTuple):
     """What was published last, by service."""
 
     db: Published
@@ -54,4 +52,7 @@ def read(settings: Settings) -> Record | None:
 
 def write(root: Path, record: Record) -> None:
     """Replace published.json."""
-    write_text(root / FILE, json.dumps(asdict(record), indent=2) + "\n")
+    write_text(
+        root / FILE,
+        json.dumps({service: image._asdict() for service, image in record._asdict().items()}, indent=2) + "\n",
+    )

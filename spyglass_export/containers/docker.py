@@ -61,32 +61,24 @@ class Docker:
         done = self._run(arguments, stdin=DEVNULL, stderr=PIPE)
         return explain(done.stderr, f"docker {arguments[0]} failed") if done.returncode else None
 
-    def pipe(self, source: Sequence[str], sink: Sequence[str], path: Path) -> None:
-        """Feed what one docker command prints to another, and write what that one prints to a new file.
-
-        Raises DockerError where either fails; what is in the file is worth nothing then.
-        """
+    def save(self, images: Sequence[str], path: Path, level: int) -> None:
+        """Write images to a new file, as Docker saves them, compressed with zstd; raise DockerError where it fails."""
         if self.dry:
-            commands = (shlex.join(self._command(tuple(one))) for one in (source, sink))
-            console.say(f"{' | '.join(commands)} > {path}")
+            self._run(("save", *images))
             return
-        with (
-            path.open("xb") as file,
-            tempfile.TemporaryFile() as errors,
-            self.start(*source, stdin=DEVNULL, stdout=PIPE, stderr=errors) as first,
-            self.start(*sink, stdin=first.stdout, stdout=file, stderr=errors) as second,
-        ):
-            try:
-                if first.stdout:
-                    first.stdout.close()  # so that the first is told when the second ends early
-                statuses = second.wait(), first.wait()
-            except BaseException:
-                first.terminate()
-                second.terminate()
-                raise
-            if any(statuses):
+        import zstandard  # of readers only those with an archive have it
+
+        with path.open("xb") as file, tempfile.TemporaryFile() as errors:
+            with self.start("save", *images, stdin=DEVNULL, stdout=PIPE, stderr=errors) as process:
+                try:
+                    if process.stdout:
+                        zstandard.ZstdCompressor(level=level, threads=-1).copy_stream(process.stdout, file)
+                except BaseException:
+                    process.terminate()
+                    raise
+            if process.returncode:
                 errors.seek(0)
-                raise explain(errors.read().decode("utf-8", "replace"), "one of two docker commands failed")
+                raise explain(errors.read().decode("utf-8", "replace"), "docker save failed")
 
     def follow(self, *arguments: str, stdin: int = DEVNULL) -> Iterator[str]:
         """Run docker and yield its lines, of output and errors alike, as they come; ``stdin`` is a file descriptor.

@@ -109,6 +109,13 @@ def test_two_users_run_it_at_once_and_nobody_else_reaches_it(node: Node) -> None
         query = "python -c 'import datajoint as dj; print(dj.list_schemas())'"
         assert "common_session" in node.run(user, f'echo "{query}" | bash apptainer/paper.sh enter')
     assert said["ada"] != said["bob"]
+    # A second one by the same user, in a folder of its own.
+    second = "PAPER_STATE=~/second bash apptainer/paper.sh"
+    node.run("bob", f"{second.replace('bash', 'setsid bash')} start >~/second.log 2>&1 </dev/null & true")
+    node.wait("bob", "grep -q password: ~/second.log")
+    assert node.run("bob", f"{second} status").split("localhost:")[1] != said["bob"].split("localhost:")[1]
+    assert "stopped" in node.run("bob", f"{second} stop")
+    assert "(job " in node.run("bob", "bash apptainer/paper.sh status")
     node.run("ada", f"scancel {jobs['ada']}")
     node.ended_cleanly("ada")
     assert "it does not run" in node.run("ada", "bash apptainer/paper.sh stop", status=1)
