@@ -6,15 +6,16 @@ from typing import Any
 
 from spyglass_export.changes import Change, say_kinds
 from spyglass_export.checks.check import Check, failed, passed, warned
-from spyglass_export.checks.secrets import check_environment_secrets
 from spyglass_export.containers.docker import Docker
 from spyglass_export.containers.image import glibc_of
+from spyglass_export.environment.credentials import find_credentials, private_addresses
 from spyglass_export.environment.file import load, packages_of
 from spyglass_export.environment.installable import FILE, OVERRIDE_FILE, made_of, make_installable
 from spyglass_export.environment.lock import FILE as LOCK_FILE
 from spyglass_export.environment.rules import matches, normalise, requirement_name, spec_name, version_and_build
 from spyglass_export.environment.solving import prepare, vanished
 from spyglass_export.errors import UserError
+from spyglass_export.publishing.secrets import Find, hint_for
 from spyglass_export.settings import Settings
 
 NAME = "environment"
@@ -45,7 +46,25 @@ def read_environment(settings: Settings) -> tuple[list[Check], dict[str, Any]]:
     if changes:
         what += f"; changed, so that they install: {say_kinds(changes)}"
     found = [*_check_exclude(settings, changes), *_check_widgets(specs, requirements)]
-    return [passed(NAME, what), *found, *check_environment_secrets(exported, text)], content
+    return [passed(NAME, what), *found, *_check_secrets(exported, text)], content
+
+
+def _check_secrets(exported: str, installable: str) -> list[Check]:
+    """Name lines that hold a credential or an address closed to readers, by number: as the author's file has them."""
+    lines = exported.splitlines()
+
+    def place(number: int) -> str:
+        text = installable.splitlines()[number - 1]
+        return f"line {lines.index(text) + 1}" if text in lines else f"line {number} of export_data/{FILE}"
+
+    hint = hint_for(Find(f"export_data/{FILE}", "", ""))
+    found = find_credentials(installable)
+    checks = [warned(NAME, f"{place(one.line)} cannot be published: {one.kind}", hint) for one in found]
+    for host, number in private_addresses(installable).items():
+        what = f"{place(number)}: {host} is not among the public channels and indexes; readers may not reach it"
+        hint = "images hold what was installed and run all the same; for readers to build anew, name a public address"
+        checks.append(warned(NAME, what, hint))
+    return checks
 
 
 def _check_widgets(specs: Sequence[str], requirements: Sequence[str]) -> list[Check]:

@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Iterable
 from functools import partial
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,12 @@ from spyglass_export.checks import code
 from spyglass_export.checks.check import Check, passed, run_side_by_side, warned
 from spyglass_export.environment.file import packages_of
 from spyglass_export.environment.rules import requirement_name, spec_name
-from spyglass_export.errors import UserError
+from spyglass_export.errors import UserError, some
 from spyglass_export.notebooks.files import check_links, notebook_files, tell_left_out
+from spyglass_export.publishing.secrets import hint_for, in_notebooks
+from spyglass_export.settings import Settings
 
+SECRETS = "secrets"
 # Every Python of conda needs these, so that a list with all of them was written by `conda env export`, in full.
 COMPLETE = {"bzip2", "libffi", "openssl", "python"}
 
@@ -129,3 +133,13 @@ def _check_imports(name: str, cells: list[tuple[int, str]], folders: set[Path], 
         stop = f"it {will} stop at cell {min(lacking.values())}"
         checks.append(warned(name, f"{stop}: it imports what the environment does not list: {modules}", hint))
     return checks
+
+
+def check_notebooks_secrets(settings: Settings) -> list[Check]:
+    """Look for what `publish`, `bundle` and `archive` would refuse in notebooks/, a warning for each file."""
+    checks = []
+    for file, finds in groupby(in_notebooks(settings), lambda find: find.file):
+        found = list(finds)
+        places = some([f"{find.place}: {find.kind}".removeprefix(": ") for find in found], separator="; ")
+        checks.append(warned(SECRETS, f"{file} cannot be published: {places}", hint_for(found[0])))
+    return checks or [passed(SECRETS, "none found in notebooks/: cells, outputs, and files of text beside them")]

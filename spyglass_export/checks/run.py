@@ -10,8 +10,7 @@ from spyglass_export.checks.env_file import check_env_file
 from spyglass_export.checks.environment import check_packages, read_environment
 from spyglass_export.checks.export_folder import check_export
 from spyglass_export.checks.machine import check_machine
-from spyglass_export.checks.notebooks import check_notebooks
-from spyglass_export.checks.secrets import check_notebooks_secrets
+from spyglass_export.checks.notebooks import check_notebooks, check_notebooks_secrets
 from spyglass_export.containers import ports
 from spyglass_export.containers.docker import Docker
 from spyglass_export.errors import UserError

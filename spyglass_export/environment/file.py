@@ -69,6 +69,11 @@ class Line:
         named = rules.spec_name if self.part == "conda" else rules.requirement_name
         return named(self.before or self.after)
 
+    @property
+    def key(self) -> str:
+        """The name, or the whole text where there is none."""
+        return self.name or self.after
+
     def become(self, kind: str, after: str, reason: str) -> None:
         """Give the dependency another text, and note the change; to what it is already, do nothing."""
         if after != self.after:

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from spyglass_export.changes import Change
 from spyglass_export.environment import rules
+from spyglass_export.environment.credentials import kind_of_credential
 from spyglass_export.environment.file import EXPORT_IT, Document, Line, contradictions, read, read_text, write
 from spyglass_export.environment.package_lists import BRINGS_TORCH, PYTORCH_CPU_INDEX, PYTORCH_WHEELS
 from spyglass_export.environment.systems import exported_on
@@ -42,7 +43,7 @@ _PATH = re.compile(
 )
 _SECRET = re.compile(r"key|token|secret|passw|passphrase|pwd|pass$|credential|auth(?!or)|cookie|dsn|session_?id", re.I)
 # Long mixtures of letters and digits, and the beginnings that services give their keys.
-_SECRET_VALUE = re.compile(r"^(sk-|gh[pousr]_|hf_|xox[abp]-|AKIA|AIza|eyJ|glpat-)|://[^/\s]*@|[?&](token|sig|key)=")
+_SECRET_VALUE = re.compile(r"sk-|gh[pousr]_|hf_|xox[abp]-|AKIA|AIza|eyJ|glpat-")
 _RANDOM_VALUE = re.compile(r"(?=.*\d)(?=.*[A-Za-z])[A-Za-z0-9+/=_-]{24,}")
 _GPU = re.compile(r"^(CUDA|CUDNN|NVIDIA|NCCL|ROCM|HIP|ROCR|GPU)_|VISIBLE_DEVICES$|^TF_FORCE_GPU|^JAX_CUDA", re.I)
 _PLATFORM = re.compile(r"cuda|gpu|rocm|metal|tpu", re.I)
@@ -136,45 +137,35 @@ def _check_override(wish: Document) -> None:
             hint = "it may hold `channels:` and `dependencies:`; the name is PAPER_ID"
             raise wish.error(node, f"'{key}' cannot be overridden", hint)
     for lines in (wish.conda, wish.pip):
-        names = [line.name or line.after for line in lines]
-        for line in lines[1:]:
-            if line.node and names.index(line.name or line.after) < lines.index(line):
+        keys = [line.key for line in lines]
+        for line in lines:
+            if line.node and keys.index(line.key) < lines.index(line):
                 raise wish.error(line.node, f"'{line.name}' comes a second time", "keep one of the two lines")
 
 
 def _apply_override(lines: list[Line], wishes: list[Line], elsewhere: list[Line], part: str) -> None:
     """Put the author's lines in the place of those of the same name in this part; ``elsewhere`` is the other part's."""
     reason = f"{OVERRIDE_FILE} says so"
-    waiting = {wish.name or wish.after: wish.after for wish in wishes}
-    moved = {wish.name for wish in elsewhere if wish.name} - waiting.keys()
-    placed = set()
+    waiting = {wish.key: wish.after for wish in wishes}
+    named = {*waiting, *(wish.name for wish in elsewhere if wish.name)}
     for line in lines:
-        key = line.name or line.after
-        if key in waiting:
-            line.become("override", "" if key in placed else waiting[key], reason)
-            line.author = True
-            placed.add(key)
-        elif line.name and line.name in moved:
-            line.become("override", "", reason)
-    for key, text in waiting.items():
-        if key not in placed:
-            line = Line(part, None, author=True)
-            line.become("override", text, reason)
-            lines.append(line)
+        if line.key in named:
+            line.author = line.key in waiting or line.key in (wish.key for wish in wishes)
+            line.become("override", waiting.pop(line.key, ""), reason)
+    for text in waiting.values():
+        lines.append(Line(part, None, author=True))
+        lines[-1].become("override", text, reason)
 
 
 def _surroundings(
     document: Document, exclude: Sequence[str], spyglass_version: str, evidence: Evidence
 ) -> rules.Surroundings:
     packages = [(line.name, *rules.version_and_build(line.before)) for line in document.conda if line.before]
-    prefix = document.data.get("prefix")
-    system = exported_on(
-        ((name, build) for name, _, build in packages), prefix if isinstance(prefix, str) else "", evidence.systems
-    )
+    builds = [(name, build) for name, _, build in packages]
     return rules.Surroundings(
         conda_names=frozenset(line.name for line in document.conda if line.after) - {""},
         pip_names=frozenset(line.name for line in document.pip if line.after) - {""},
-        other_system=system,
+        other_system=exported_on(builds, str(document.data.get("prefix") or ""), evidence.systems),
         exclude=tuple(rules.normalise(pattern.strip()) for pattern in exclude if pattern.strip()),
         conda_versions={name: version for name, version, _ in packages},
         spyglass_version=spyglass_version,
@@ -183,12 +174,10 @@ def _surroundings(
 
 
 def _apply_hashes(lines: list[Line]) -> None:
-    """Take hashes out where not all packages have one: pip wants them of all or of none."""
+    """Take hashes out where not all packages have one."""
     packages = [line for line in lines if line.after and not line.after.startswith("-")]
     hashed = [line for line in packages if "--hash=" in line.after]
-    if len(hashed) == len(packages):
-        return
-    for line in hashed:
+    for line in hashed if len(hashed) < len(packages) else ():
         if not line.author:
             without = re.sub(r"\s+--hash=\S+", "", line.after)
             line.become("hash", without, "pip wants hashes of all packages or of none, and others here have none")
@@ -217,29 +206,31 @@ def _add_needed(document: Document) -> None:
 
 def _check_places(document: Document, channels: list[str] | None) -> None:
     """Refuse what only the lab's machine can install; one error quotes every such line."""
-    found: list[tuple[str, str, str]] = []
+    found: list[str] = []
+    names: list[str] = []
     hints: dict[str, None] = {}
+
+    def place(line: Line) -> str:
+        return document.place(line.node) if line.node and not line.author else OVERRIDE_FILE
+
     for node in document.channel_nodes if channels is None else ():
         if rules.spec_problem(node.value):
-            found.append((document.place(node), f"the channel '{node.value}' {rules.DISK_ONLY}", ""))
+            found.append(f"{document.place(node)}: the channel '{node.value}' {rules.DISK_ONLY}")
             hints[f"name the channels that everyone can reach under `channels:` in export_data/{OVERRIDE_FILE}"] = None
     for line in document.lines:
         problem = (rules.spec_problem if line.part == "conda" else rules.requirement_problem)(line.after)
         if line.after and problem and not (line.author and problem != rules.DISK_ONLY):
-            place = document.place(line.node) if line.node and not line.author else OVERRIDE_FILE
-            found.append((place, f"'{line.after}' {problem}", line.name))
+            found.append(f"{place(line)}: '{line.after}' {problem}")
+            names += [line.name] if line.name else []
             hints[_way_out(line)] = None
     for first, second in (*contradictions(document.conda), *contradictions(document.pip)):
-        lines = " and ".join(f"'{one.after}'" for one in (first, second))
-        place = document.place(second.node) if second.node else OVERRIDE_FILE
-        found.append((place, f"{lines} contradict each other", ""))
-        hints[f"keep one of {lines}: write it alone in export_data/{OVERRIDE_FILE}"] = None
-    if not found:
-        return
-    names = [name for *_, name in found if name]
-    leave_out = [f"leave out what the paper can do without: ENV_EXCLUDE={','.join(names)} in .env"] if names else []
-    what = "; ".join(f"{place}: {problem}" for place, problem, _ in found)
-    raise UserError(what, "; or ".join([*hints, *leave_out]))
+        found.append(f"{place(second)}: '{first.after}' and '{second.after}' contradict each other")
+        hint = f"keep one of '{first.after}' and '{second.after}': write it alone in export_data/{OVERRIDE_FILE}"
+        hints[hint] = None
+    if names:
+        hints[f"leave out what the paper can do without: ENV_EXCLUDE={','.join(names)} in .env"] = None
+    if found:
+        raise UserError("; ".join(found), "; or ".join(hints))
 
 
 def _way_out(line: Line) -> str:
@@ -281,15 +272,13 @@ def _header(data: dict[str, Any], name: str, channels: list[str] | None) -> tupl
 
 def left_out(variables: Any) -> dict[str, str]:
     """The names of the variables that do not belong to the paper, each with the reason; values are never told."""
-    reasons = {}
-    for name, value in variables.items() if isinstance(variables, dict) else ():
-        if reason := _reason(str(name), str(value)):
-            reasons[str(name)] = reason
-    return reasons
+    named = variables.items() if isinstance(variables, dict) else ()
+    return {str(name): reason for name, value in named if (reason := _reason(str(name), str(value)))}
 
 
 def _reason(name: str, value: str) -> str:
-    if _SECRET.search(name) or _SECRET_VALUE.search(value) or _RANDOM_VALUE.fullmatch(value):
+    looks_random = _SECRET_VALUE.match(value) or _RANDOM_VALUE.fullmatch(value)
+    if _SECRET.search(name) or looks_random or kind_of_credential(value):
         return "it may be a key or a password"
     if _HUB.search(name):
         return "the hub is given its own value when it starts"
