@@ -6,6 +6,7 @@ A command imports its own feature, so that no other has to wait for it to load.
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from invoke.context import Context
@@ -164,7 +165,7 @@ def up(context: Context) -> None:
         _copy_files(settings, docker)
     if omitted := tell_left_out(settings.notebooks):
         console.say(omitted)
-    docker = stack.authors_docker(settings, dry=docker.dry)
+    docker = replace(docker, volume_hashes=stack.volume_hashes(settings))
     labelled = provenance.add_labels(settings, docker)
     if provenance.are_built(labelled):
         console.say("both images are up to date")

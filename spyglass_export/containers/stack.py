@@ -4,8 +4,8 @@ import json
 import os
 import sys
 import time
-from functools import cache
-from pathlib import Path
+from contextlib import suppress
+from dataclasses import replace
 
 from spyglass_export import console
 from spyglass_export.checksum import sha256_of
@@ -39,19 +39,12 @@ def authors_docker(settings: Settings, *, dry: bool = False) -> Docker:
         "BUILDX_NO_DEFAULT_ATTESTATIONS": "1",
         **variables(settings, "compose"),
     }
-    return Docker(
-        settings.docker,
-        settings.root,
-        environment=environment,
-        compose_files=tuple(name for name, is_asked_for in files.items() if is_asked_for),
-        project=settings.project,
-        owner=_owner_of_notebooks(settings, dry),
-        volume_hashes=_volume_hashes(settings),
-        dry=dry,
-    )
+    asked_for = tuple(name for name, is_asked_for in files.items() if is_asked_for)
+    docker = Docker(settings.docker, settings.root, environment, asked_for, settings.project, dry=dry)
+    return replace(docker, owner=_owner_of_notebooks(settings, docker), volume_hashes=volume_hashes(settings))
 
 
-def _owner_of_notebooks(settings: Settings, dry: bool) -> tuple[int, int] | None:
+def _owner_of_notebooks(settings: Settings, docker: Docker) -> tuple[int, int] | None:
     """The user and group id by which the hub writes as whoever owns the notebooks.
 
     Docker Desktop on macOS and Windows maps ids by itself. Rootless Docker, and Docker Desktop on Linux, let the
@@ -60,33 +53,25 @@ def _owner_of_notebooks(settings: Settings, dry: bool) -> tuple[int, int] | None
     """
     if sys.platform != "linux":
         return None
-    # Neither of the two is used by sudo.
-    if not dry and settings.docker[0] != "sudo" and _root_is_user(settings.docker, settings.root):
-        return (0, 0)
+    if not docker.dry and docker.command[0] != "sudo":  # neither of the two is used by sudo
+        quick = replace(docker, patience=INFO_SECONDS)
+        with suppress(UserError, OSError):  # Docker is missing or does not answer, as whoever needs it will say
+            engine = quick.ask("info", "--format", "{{.OperatingSystem}} {{.SecurityOptions}}")
+            if "name=rootless" in engine or "Docker Desktop" in engine:
+                return (0, 0)
     owner = settings.notebooks.stat()
     return (owner.st_uid, owner.st_gid)
 
 
-@cache  # a build connects twice
-def _root_is_user(command: tuple[str, ...], root: Path) -> bool:
-    try:
-        docker = Docker(command, root, patience=INFO_SECONDS)
-        engine = docker.ask("info", "--format", "{{.OperatingSystem}} {{.SecurityOptions}}")
-    except (UserError, OSError):
-        return False  # Docker is missing or does not answer, as whoever needs it will say
-    return "name=rootless" in engine or "Docker Desktop" in engine
-
-
-def _volume_hashes(settings: Settings) -> dict[str, str]:
+def volume_hashes(settings: Settings) -> dict[str, str]:
     """Name by role what each volume belongs to; nothing before copy_files has run."""
-    environment = settings.export_data / "environment.yml"
+    solved = [settings.export_data / name for name in ("environment.yml", "environment.lock.yml")]
     manifest = read_manifest(settings.export_data)
-    if not manifest or not environment.is_file():
+    if not manifest or not solved[0].is_file():
         return {}
-    solved = [one for one in (environment, settings.export_data / "environment.lock.yml") if one.is_file()]
     return {
         "db_data": sha256_of(manifest.seed_id, settings.db_base_image)[:12],
-        "conda": sha256_of(*(one.read_bytes() for one in solved), settings.hub_base_image)[:12],
+        "conda": sha256_of(*(one.read_bytes() for one in solved if one.is_file()), settings.hub_base_image)[:12],
     }
 
 

@@ -1,7 +1,6 @@
 """Which files of notebooks/ go into the image, and which of them are notebooks."""
 
 import difflib
-import os
 from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -27,20 +26,15 @@ LISTED_AT_MOST = 20
 EXECUTED = "executed"
 
 
-def _walk(notebooks: Path) -> Iterator[tuple[Path, bool]]:
+def _walk(folder: Path, *, top: bool = True) -> Iterator[tuple[Path, bool]]:
     """Every file and link below the folder with whether it goes into the image; what is left out is not entered."""
-    for parent, folders, files in os.walk(notebooks):
-        top = Path(parent) == notebooks
-        folders[:] = [name for name in folders if not (top and name == EXECUTED)]
-        entered = []
-        for name in sorted([*files, *folders]):
-            path = Path(parent) / name
-            is_kept = name in HIDDEN_DATA or not any(fnmatchcase(name, pattern) for pattern in LEFT_OUT)
-            if is_kept and name in folders and not path.is_symlink():
-                entered.append(name)
-            else:
-                yield path, is_kept
-        folders[:] = entered
+    for path in folder.iterdir():
+        is_kept = path.name in HIDDEN_DATA or not any(fnmatchcase(path.name, pattern) for pattern in LEFT_OUT)
+        if is_kept and path.is_dir() and not path.is_symlink():
+            if not (top and path.name == EXECUTED):
+                yield from _walk(path, top=False)
+        else:
+            yield path, is_kept
 
 
 def notebook_files(notebooks: Path) -> list[Path]:
@@ -66,12 +60,10 @@ def check_links(notebooks: Path) -> None:
         what = f"notebooks/ is a link to {notebooks.readlink()}, which a build cannot follow"
         raise UserError(what, "move the folder itself to the place of the link")
     astray = []
-    for file in notebook_files(notebooks):
-        if file.is_symlink():
-            target = file.readlink()
-            inside = (file.parent / target).resolve().is_relative_to(notebooks.resolve())
-            if target.is_absolute() or not inside or not file.exists():
-                astray.append(f"{file.relative_to(notebooks).as_posix()} -> {target}")
+    for link in filter(Path.is_symlink, notebook_files(notebooks)):
+        inside = link.resolve().is_relative_to(notebooks.resolve())
+        if not inside or link.readlink().is_absolute() or not link.exists():
+            astray.append(f"{link.relative_to(notebooks).as_posix()} -> {link.readlink()}")
     if astray:
         raise UserError(
             f"links in notebooks/ lead where neither the hub nor the image can follow: {', '.join(astray)}",
@@ -90,11 +82,10 @@ def find(settings: Settings) -> list[str]:
 
     Raises UserError where there is none.
     """
-    found = [
-        file.relative_to(settings.notebooks) for file in notebook_files(settings.notebooks) if file.suffix == ".ipynb"
-    ]
+    notebooks = settings.notebooks
+    found = [file.relative_to(notebooks) for file in notebook_files(notebooks) if file.suffix == ".ipynb"]
     if not found:
-        raise UserError(f"there is no notebook in {settings.notebooks}", "copy the paper's notebooks there")
+        raise UserError(f"there is no notebook in {notebooks}", "copy the paper's notebooks there")
     return [file.as_posix() for file in found]
 
 
@@ -103,18 +94,14 @@ def select(settings: Settings, known: Sequence[str], names: Sequence[str]) -> li
 
     Raises UserError for a name that none has, with the nearest one.
     """
+    # Without the end that all have in common, which would make any two alike.
+    stems = {one.removesuffix(".ipynb"): one for one in known}
     selected = []
     for name in names:
-        path = Path(name)
-        if path.is_absolute() and path.is_relative_to(settings.notebooks):
-            path = path.relative_to(settings.notebooks)
-        text = path.as_posix()
-        candidates = [wanted + end for wanted in (text, text.removeprefix("notebooks/")) for end in ("", ".ipynb")]
-        match = next((candidate for candidate in candidates if candidate in known), None)
+        stem = Path(name).as_posix().removeprefix(f"{settings.notebooks.as_posix()}/").removesuffix(".ipynb")
+        match = stems.get(stem) or stems.get(stem.removeprefix("notebooks/"))
         if not match:
-            # Without the end that all have in common, which would make any two alike.
-            stems = {one.removesuffix(".ipynb"): one for one in known}
-            near = difflib.get_close_matches(candidates[-1].removesuffix(".ipynb"), stems, n=1)
+            near = difflib.get_close_matches(stem.removeprefix("notebooks/"), stems, n=1)
             hint = f"did you mean {stems[near[0]]}?" if near else f"there are: {', '.join(known)}"
             raise UserError(f"there is no notebook {name} among the paper's", hint)
         selected.append(match)
