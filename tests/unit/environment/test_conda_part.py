@@ -37,16 +37,22 @@ PACKAGES = [
 ]
 
 
-@pytest.fixture
-def channel(tmp_path: Path) -> Iterator[Server]:
-    write_channel(tmp_path / "channels" / "lab", PACKAGES)
-    with served(tmp_path / "channels") as server:
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("channels")
+    write_channel(folder / "lab", PACKAGES)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def channel(folder: Path) -> Iterator[Server]:
+    with served(folder) as server:
         yield server
 
 
-@pytest.fixture
-def channels(channel: Server, tmp_path: Path) -> Channels:
-    return Channels([f"{channel.address}/lab"], tmp_path / "cache", None)
+@pytest.fixture(scope="module")
+def channels(channel: Server, tmp_path_factory: pytest.TempPathFactory) -> Channels:
+    return Channels([f"{channel.address}/lab"], tmp_path_factory.mktemp("cache"), None)
 
 
 def picked(part: CondaPart) -> list[str]:
@@ -119,8 +125,8 @@ def test_a_line_that_is_no_spec_is_told(channels: Channels) -> None:
     assert problem.what.startswith("'numpy=>=1' cannot be read:")
 
 
-def test_a_later_channel_serves_where_an_earlier_cannot(channel: Server, tmp_path: Path) -> None:
-    write_channel(tmp_path / "channels" / "old", [package("numpy", "1.19.0", "py310h0_0")])
+def test_a_later_channel_serves_where_an_earlier_cannot(channel: Server, folder: Path, tmp_path: Path) -> None:
+    write_channel(folder / "old", [package("numpy", "1.19.0", "py310h0_0")])
     channels = Channels([f"{channel.address}/lab", f"{channel.address}/old"], tmp_path / "cache", None)
     assert picked(solve(channels, ["numpy=1.19.0"], "2.35")) == ["numpy=1.19.0=py310h0_0"]
     assert picked(solve(channels, ["old::numpy"], "2.35")) == ["numpy=1.19.0=py310h0_0"]
@@ -154,6 +160,7 @@ def test_evidence_is_what_linux_lacks_and_where_it_is(channels: Channels) -> Non
 
 
 def test_what_a_channel_has_is_fetched_once(channel: Server, tmp_path: Path) -> None:
+    channel.asked.clear()
     for _ in range(2):
         channels = Channels([f"{channel.address}/lab"], tmp_path / "cache", None)
         assert solve(channels, ["numpy"], "2.35").packages

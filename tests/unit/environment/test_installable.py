@@ -598,7 +598,7 @@ requirements = st.one_of(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(
     st.lists(specs, unique=True, min_size=1), st.lists(requirements, unique=True), st.sampled_from(["", "jax*", "t*"])
 )
@@ -618,7 +618,7 @@ def test_nothing_changes_but_what_is_listed_and_all_of_it_at_once(
     assert lines_of(text) == lines
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(st.text(max_size=60))
 def test_any_text_gives_an_environment_or_an_error(text: str) -> None:
     try:

@@ -9,9 +9,10 @@ from spyglass_export.environment.pip_part import PipConfiguration, PipPart, pip_
 from tests.unit.environment.packages import Server, served, write_wheel
 
 
-@pytest.fixture
-def index(tmp_path: Path) -> Iterator[Server]:
-    simple = tmp_path / "served" / "simple"
+@pytest.fixture(scope="module")
+def index(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    folder = tmp_path_factory.mktemp("served")
+    simple = folder / "simple"
     write_wheel(simple, "tornado", "6.1")
     write_wheel(simple, "tornado", "6.4")
     write_wheel(simple, "bokeh", "3.9.1", "tornado>=6.2")
@@ -20,7 +21,7 @@ def index(tmp_path: Path) -> Iterator[Server]:
     write_wheel(simple, "pandas", "2.0", "numpy>=1.25", "python-dateutil>=2.8")
     write_wheel(simple, "python-dateutil", "2.9.0.post0")
     write_wheel(simple, "pywin32", "306", tag="cp310-cp310-win_amd64")
-    with served(tmp_path / "served") as server:
+    with served(folder) as server:
         yield server
 
 

@@ -27,8 +27,6 @@ dependencies:
   - pip
   - ipykernel
   - numpy=1.23.4=py310h1_0
-  - pip:
-    - bokeh
 prefix: /home/ada/miniforge3/envs/lab
 """
 PACKAGES = [
@@ -89,6 +87,10 @@ def change(settings: Settings, before: str, after: str) -> None:
     file.write_text(file.read_text().replace(before, after))
 
 
+def add_pip(settings: Settings, line: str = "bokeh") -> None:
+    change(settings, "prefix:", f"  - pip:\n    - {line}\nprefix:")
+
+
 def keep_first(settings: Settings, locked_once: list[lock.Lock]) -> lock.Lock:
     """Keep the lock of `ENVIRONMENT` as an earlier command would have, solved once for all tests."""
     locked_once += [] if locked_once else [keep(settings, prepare(settings, "2.36"))]
@@ -103,6 +105,7 @@ def keep(settings: Settings, prepared: Prepared) -> lock.Lock:
 
 
 def test_both_parts_are_solved_and_locked(server: Server, settings: Settings) -> None:
+    add_pip(settings)
     prepared = prepare(settings, "2.36")
 
     assert (prepared.problems, dict(prepared.unreachable)) == ((), {})
@@ -144,7 +147,7 @@ def test_whatever_changes_is_solved_anew(
     elif what == "override":
         (settings.export_data / "environment.override.yml").write_text("dependencies: [numpy=1.24.0]\n")
     elif what == "exclude":
-        settings = load(settings.root, {"PAPER_ID": "Gu2026", "SPYGLASS_PAPER_DIR": "export", "ENV_EXCLUDE": "bokeh"})
+        settings = load(settings.root, {"PAPER_ID": "Gu2026", "SPYGLASS_PAPER_DIR": "export", "ENV_EXCLUDE": "numpy"})
     elif what == "glibc":
         glibc = "2.39"
     elif what == "lock damaged":
@@ -159,7 +162,7 @@ def test_whatever_changes_is_solved_anew(
 def test_without_a_solution_no_lock_stays(server: Server, settings: Settings, locked_once: list[lock.Lock]) -> None:
     keep_first(settings, locked_once)
     change(settings, "numpy=1.23.4=py310h1_0", "numpy=9.9")
-    change(settings, "- bokeh", "- bokeh==9.9")
+    add_pip(settings, "bokeh==9.9")
 
     prepared = prepare(settings, "2.36")
     lock.write(settings.export_data, prepared.lock)
@@ -194,7 +197,7 @@ def test_the_version_that_dots_become_is_the_dumps_for_solving_and_for_copying(
     server: Server, settings: Settings, file: str | None
 ) -> None:
     """`spyglass_version` may be older than the dump, or missing; the lock belongs to what is copied all the same."""
-    change(settings, "    - bokeh\n", "    - -e .\n")
+    add_pip(settings, "-e .")
     (settings.spyglass_paper_dir / "a.sql").write_text("--\n-- SPYGLASS VERSION: 0.5.5 --\n--\n")
     if file:
         (settings.spyglass_paper_dir / "spyglass_version").write_text(file)
@@ -257,6 +260,7 @@ def test_behind_a_proxy_channels_and_indexes_are_reached_through_it(
     server: Server, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nobody but the proxy knows these hosts; the index is that of pip's configuration."""
+    add_pip(settings)
     for name in ("PIP_INDEX_URL", "PIP_CONFIG_FILE", "no_proxy", "NO_PROXY"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("http_proxy", server.address)
@@ -278,6 +282,7 @@ def test_behind_a_proxy_channels_and_indexes_are_reached_through_it(
 def test_behind_a_proxy_that_is_silent_all_is_named(
     server: Server, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    add_pip(settings)
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
     monkeypatch.setenv("CONDA_CHANNEL_ALIAS", "http://channels.test")
     monkeypatch.setattr(solving, "pip_configuration", lambda _: PipConfiguration("http://index.test/simple"))
