@@ -95,8 +95,7 @@ def clean_to_file(source: Path, output: Path, progress: Progress | None = None) 
             writer = RowsWriter(copier, lambda table: partial)
             for table in export.tables.values():
                 for rows in table.rows:
-                    for start, end in rows.pieces:
-                        writer.add(table, rows, start, end)
+                    writer.add(table, rows)
             writer.finish()
             with partial.open("ab") as file:
                 file.write(programs_text(export) + LAST_LINE)

@@ -1,16 +1,17 @@
 """What mysqldump and mariadb-dump write around rows: followed, because what is lost from a dump shows there first."""
 
 import re
+from collections.abc import Callable
 
 from spyglass_export.dump.reading.rows import NUL_BYTES
 from spyglass_export.dump.reading.statements import DUMP_FOOTER, DUMP_HEADER, DamagedDumpError
 from spyglass_export.dump.sql.statement_forms import COMMIT, DISABLE_KEYS, ENABLE_KEYS, LOCK, TRANSACTION, UNLOCK
 from spyglass_export.dump.sql.tokens import printable, quoted, split_name
 
-_DATABASE = re.compile(r"-- Host: .*?\bDatabase: ([^\r\n]+)")
+_DATABASE = re.compile(rb"-- Host: .*?\bDatabase: ([^\r\n]+)")
 _ANNOUNCED = re.compile(
-    r"-- (?:.* structure for (?!table )|(?:Table structure|Dumping data) for table"
-    r"(?: (?P<table>`(?:[^`\r\n]|``)+`|[^`\r\n]+)\s*$)?)"
+    rb"-- (?:.* structure for (?!table )|(?:Table structure|Dumping data) for table"
+    rb"(?: (?P<table>`(?:[^`\r\n]|``)+`|[^`\r\n]+)\s*$)?)"
 )
 _CLOSING = {"LOCK TABLES": "UNLOCK TABLES", "DISABLE KEYS": "ENABLE KEYS", "START TRANSACTION": "COMMIT"}
 
@@ -30,18 +31,18 @@ class Completeness:
         self._open: dict[str, tuple[str, int]] = {}  # what is open: of which table, and since where
         self._announced: str | None = None
 
-    def comment(self, raw: bytes, text: str, offset: int) -> None:
-        """Follow a comment: its bytes, and what they say."""
-        self.refuse_nul_bytes(raw, offset)
-        if DUMP_HEADER.match(raw):
+    def comment(self, text: bytes, decode: Callable[[bytes], str], offset: int) -> None:
+        """Follow a comment, whose names are ``decode``d."""
+        self.refuse_nul_bytes(text, offset)
+        if DUMP_HEADER.match(text):
             self.is_inside = True
-        elif raw.startswith(DUMP_FOOTER):
+        elif text.startswith(DUMP_FOOTER):
             self.end()
             self.is_inside, self.database, self._announced = False, None, None
         elif found := _DATABASE.match(text):
-            self.database = found[1]
+            self.database = decode(found[1])
         elif found := _ANNOUNCED.match(text):
-            self._announced = split_name(found["table"])[1] if found["table"] else None
+            self._announced = split_name(decode(found["table"]))[1] if found["table"] else None
 
     def refuse_nul_bytes(self, text: bytes, offset: int) -> None:
         """Refuse what no dump program writes between its first and last line."""
@@ -65,10 +66,6 @@ class Completeness:
         else:
             return False
         return True
-
-    def use(self) -> None:
-        """Follow a ``USE``: from now on it says what the database is."""
-        self.database = None
 
     def table(self, name: str, offset: int) -> None:
         """Follow the definition of a table, or its rows."""

@@ -1,7 +1,5 @@
 """What the SQL files of an export hold: schemas, tables, where their rows stand, and what comes last."""
 
-from array import array
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from spyglass_export.changes import Change
@@ -13,21 +11,12 @@ from spyglass_export.dump.sql.tokens import Tokens, printable, quoted, split, un
 
 @dataclass(slots=True)
 class Rows:
-    """Pieces of one source that hold rows, dumped under the same settings; ``spans`` is start, end, start, end..."""
+    """A piece of a source that holds rows of one table, dumped under the same settings; in bytes."""
 
     source: Source
     settings: SessionSettings
-    spans: "array[int]" = field(default_factory=lambda: array("Q"))
-
-    @property
-    def pieces(self) -> Iterator[tuple[int, int]]:
-        """Start and end of each."""
-        return zip(self.spans[::2], self.spans[1::2], strict=True)
-
-    @property
-    def size(self) -> int:
-        """Bytes."""
-        return sum(self.spans[1::2]) - sum(self.spans[::2])
+    start: int
+    end: int
 
 
 @dataclass(slots=True)
@@ -39,7 +28,6 @@ class Table:
     number: int  # from 1, in the order in which the sources define the tables
     defined_at: tuple[Source, int]  # the offset is in bytes
     definition: TableDefinition
-    meaning: tuple[str, ...]  # of the definition as it was read
     settings: SessionSettings
     rows: list[Rows] = field(default_factory=list)
     column_lists: set[tuple[str, ...] | None] = field(default_factory=set)  # of the INSERT statements, in lower case
@@ -59,7 +47,7 @@ class Table:
     @property
     def size(self) -> int:
         """Bytes of rows."""
-        return sum(rows.size for rows in self.rows)
+        return sum(rows.end - rows.start for rows in self.rows)
 
     def column_where(self, name: str) -> str:
         """One of its columns or indexes, for a person."""

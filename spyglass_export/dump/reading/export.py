@@ -8,13 +8,7 @@ from typing import ClassVar
 from spyglass_export.changes import Change
 from spyglass_export.dump.reading.completeness import Completeness
 from spyglass_export.dump.reading.contents import Export, Program, Rows, Table, column_names
-from spyglass_export.dump.reading.refusals import (
-    not_a_dump,
-    not_of_a_dump,
-    outside_a_dump,
-    refuse_message,
-    two_definitions,
-)
+from spyglass_export.dump.reading.refusals import no_statement_here, refuse_message, two_definitions
 from spyglass_export.dump.reading.sources import COPY_AGAIN, Source
 from spyglass_export.dump.reading.statements import (
     DUMP_FOOTER,
@@ -32,6 +26,7 @@ from spyglass_export.errors import UserError
 
 # https://dev.mysql.com/doc/refman/9.7/en/system-schema.html and .../mysql-cluster-ndbinfo.html
 SYSTEM_SCHEMAS = {"mysql", "sys", "information_schema", "performance_schema", "ndbinfo"}
+_SET = re.compile(r"SET .*", re.S | re.I)
 _MARIADB_ONLY = re.compile(r"/\*M!(?:(?!\*/).)*\*/\s*", re.S)  # a comment to MySQL
 # At the beginning of a line within another statement: that one has lost its end.
 _ANOTHER = re.compile(
@@ -39,29 +34,22 @@ _ANOTHER = re.compile(
     r"|/\*!\d+ (?!(?:DEFINER|SQL|VIEW|TRIGGER|PROCEDURE|FUNCTION|EVENT)\b)|-- )",
     re.I | re.A,
 )
-_BEGINNINGS = {
-    "ALTER",
-    "CREATE",
-    "DROP",
-    "INSERT",
-    "LOCK",
-    "REPLACE",
-    "UNLOCK",
-    "USE",
-}  # of what follows a table's definition
+# Of what follows a table's definition.
+_BEGINNINGS = {"ALTER", "CREATE", "DROP", "INSERT", "LOCK", "REPLACE", "UNLOCK", "USE"}
 _DELIMITERS = re.compile(rb";|;;\d*|//")  # that dump programs use
 # Without them, what follows would be read by the server's own, which nobody knows.
 _SETTINGS_OF_ROWS = {"character_set_client", "time_zone"}
-_OnRows = Callable[[Table, Rows, int, int], None]
+_OF_SOURCE = "only makes sense on the source server, or while the source was read"
+_TOLD_EVERY = 1 << 20  # bytes
+OnRows = Callable[[Table, Rows], None]
+Progress = Callable[[int], None]
 
 
-def read_export(
-    sources: Sequence[Source], progress: Callable[[int], None] | None = None, on_rows: _OnRows | None = None
-) -> Export:
+def read_export(sources: Sequence[Source], progress: Progress | None = None, on_rows: OnRows | None = None) -> Export:
     """Read the files of one export.
 
-    ``progress`` is called with the bytes of the users' files read since the last call, ``on_rows`` with each span
-    of rows that was read: their table, what they share, start and end in the source.
+    ``progress`` is called with the bytes of the users' files read since the last call, ``on_rows`` with each piece of
+    a table's rows that was read.
 
     Raises `UserError` with file, line and, where there is one, table for anything that cannot be a whole dump.
     """
@@ -72,7 +60,9 @@ def read_export(
             _SourceReader(export, source, on_rows, may_wait=waiting.count(source) == 1).read(progress)
         except _DefinedLaterError:
             waiting.append(source)
-    export.programs = _each_made_once(export.programs)
+    # Every piece of a table has its triggers, and another view stands in for each view first: the last counts.
+    last = {(program.schema, program.kind, program.name): program for program in export.programs}
+    export.programs = [one for one in export.programs if last[one.schema, one.kind, one.name] is one]
     for key, table in list(export.tables.items()):
         if table.is_dropped and table.rows:
             raise UserError(f"{table.place}: {table.where} is dropped after its rows", COPY_AGAIN)
@@ -89,7 +79,7 @@ class _DefinedLaterError(Exception):
 
 
 class _SourceReader:
-    def __init__(self, export: Export, source: Source, on_rows: _OnRows | None, *, may_wait: bool) -> None:
+    def __init__(self, export: Export, source: Source, on_rows: OnRows | None, *, may_wait: bool) -> None:
         self.export = export
         self.may_wait = may_wait  # until other files are read
         self.source = source
@@ -101,7 +91,7 @@ class _SourceReader:
         self.open_schema: Statement | None = None  # CREATE DATABASE or USE with no dump after it yet
         self.has_header = False
 
-    def read(self, progress: Callable[[int], None] | None) -> None:
+    def read(self, progress: Progress | None) -> None:
         table = b""
         done = end = 0
         with self.source.path.open("rb", buffering=0) as stream:
@@ -109,15 +99,15 @@ class _SourceReader:
                 for statement in read_statements(stream):
                     self.take(statement)
                     table = statement.table or table
-                    if progress and statement.end - done >= 1 << 20:
-                        progress(round((statement.end - done) * self.source.packed))
-                        done = statement.end
                     end = statement.end
+                    if progress and end - done >= _TOLD_EVERY:
+                        progress(round((end - done) * self.source.packed))
+                        done = end
                 self.completeness.end()
             except DamagedDumpError as error:
                 refuse_message(self.source, error.offset)
                 near = f" (after the rows of {printable(self.decode(table))})" if table else ""
-                raise UserError(f"{self.place(error.offset)}: the dump {error.what}{near}", COPY_AGAIN) from error
+                raise self.error(error.offset, f"the dump {error.what}{near}") from error
             except UnsafeSettingError as error:
                 raise UserError(
                     f"{self.source.name}: a dump in {error} cannot be read safely",
@@ -126,33 +116,30 @@ class _SourceReader:
         if progress:
             progress(round((end - done) * self.source.packed))
         if self.open_schema and self.has_header:
-            raise UserError(
-                f"{self.place(self.open_schema.start)}: the file ends after this, before any table of the schema",
-                COPY_AGAIN,
-            )
+            raise self.error(self.open_schema.start, "the file ends after this, before any table of the schema")
 
-    def place(self, offset: int) -> str:
-        return self.source.place(offset)
+    def error(self, offset: int, what: str, hint: str = COPY_AGAIN) -> UserError:
+        return UserError(f"{self.source.place(offset)}: {what}", hint)
 
     def decode(self, text: bytes) -> str:
         """A dump may change its character set from statement to statement."""
         return self.session.settings.decode(text)
 
     def take(self, statement: Statement) -> None:
-        if statement.kind is Kind.BLANK:
-            self.completeness.comment(statement.text, self.decode(statement.text), statement.start)
-            begins = DUMP_HEADER.match(statement.text) is not None
-            self.has_header = self.has_header or begins
-            if begins or statement.text.startswith(DUMP_FOOTER):
-                self.open_schema = None
-                self.rows_of = None  # the next may be of another database
-        elif statement.kind is Kind.ROWS:
+        if statement.kind is Kind.ROWS:
             self.take_rows(statement)
         elif statement.kind is Kind.OTHER:
             try:
                 self.follow(statement)
             except NotUnderstoodError as error:
                 raise self.refusal(statement) from error
+        elif statement.kind is Kind.BLANK and not statement.text.isspace():
+            self.completeness.comment(statement.text, self.decode, statement.start)
+            begins = DUMP_HEADER.match(statement.text) is not None
+            self.has_header = self.has_header or begins
+            if begins or statement.text.startswith(DUMP_FOOTER):
+                self.open_schema = None
+                self.rows_of = None  # the next may be of another database
 
     @property
     def database(self) -> str | None:
@@ -165,16 +152,13 @@ class _SourceReader:
             return schema
         own = self.completeness.database
         if own and self.schema and own.lower() != self.schema.lower():
-            raise UserError(
-                f"{self.place(offset)}: the dump is of database {own!r} by its header,"
-                f" and the last USE before it names {self.schema!r}",
-                f"{COPY_AGAIN}; if it is to go there, say so in the header's 'Database:' too",
+            what = f"the dump is of database {own!r} by its header, and the last USE before it names {self.schema!r}"
+            raise self.error(
+                offset, what, f"{COPY_AGAIN}; if it is to go there, say so in the header's 'Database:' too"
             )
         if self.database is None:
-            raise UserError(
-                f"{self.place(offset)}: no USE says which database {printable(quoted(name))} belongs to",
-                "dump with --databases, or put CREATE DATABASE and USE statements first",
-            )
+            what = f"no USE says which database {printable(quoted(name))} belongs to"
+            raise self.error(offset, what, "dump with --databases, or put CREATE DATABASE and USE statements first")
         return self.database
 
     def is_of_server(self, schema: str | None) -> bool:
@@ -187,8 +171,7 @@ class _SourceReader:
     def require_place(self, name: str, offset: int) -> None:
         """Refuse a table where its dump program would not have written it, or not under these settings."""
         self.completeness.table(name, offset)
-        unset = self.session.to_set & _SETTINGS_OF_ROWS
-        if unset:
+        if unset := self.session.to_set & _SETTINGS_OF_ROWS:
             what = f"has {printable(quoted(name))} here, and has saved but not set {min(unset)} before"
             raise DamagedDumpError(what, offset)
 
@@ -200,18 +183,14 @@ class _SourceReader:
             return
         self.require_place(table.name, statement.start)
         table.column_lists.add(None if statement.columns is None else column_names(self.decode(statement.columns)))
-        settings = self.session.settings
-        if not table.rows or table.rows[-1].source is not self.source or table.rows[-1].settings != settings:
-            table.rows.append(Rows(self.source, settings))
-        spans = table.rows[-1].spans
-        start = statement.start
-        if spans and start - spans[-1] <= 2:  # a line end between two statements
-            start = spans[-1]
-            spans[-1] = statement.end
+        piece = Rows(self.source, self.session.settings, statement.start, statement.end)
+        last = table.rows[-1] if table.rows else None
+        if last and last.source is self.source and piece.start - last.end <= 2:  # a line end between two statements
+            piece.start, last.end = last.end, piece.end
         else:
-            spans.extend((start, statement.end))
+            table.rows.append(piece)
         if self.on_rows:
-            self.on_rows(table, table.rows[-1], start, statement.end)
+            self.on_rows(table, piece)
 
     def table_of_rows(self, statement: Statement) -> Table | None:
         """The table of an INSERT; None for one of the server's own."""
@@ -227,8 +206,8 @@ class _SourceReader:
             raise _DefinedLaterError
         if table is None:
             where = printable(f"{quoted(schema)}.{quoted(name)}")
-            what = f"{self.place(statement.start)}: rows of {where}, which is defined nowhere before them"
-            raise UserError(what, "dump again without --no-create-info")
+            what = f"rows of {where}, which is defined nowhere before them"
+            raise self.error(statement.start, what, "dump again without --no-create-info")
         self.may_wait = False
         return table
 
@@ -237,50 +216,51 @@ class _SourceReader:
         raw = statement.text[: -len(statement.delimiter)]
         self.completeness.refuse_nul_bytes(raw, statement.start)
         text = self.decode(raw)
-        if _MARIADB_ONLY.fullmatch(text):
-            self.note("MariaDB only", text, "only makes sense on the source server, or while the source was read")
-            return
         # A definition as mysqldump writes it is known by its beginning, and read word by word later.
         words = text if text.startswith("CREATE TABLE `") else forms.words_of(text)
-        if not words:
-            return  # nothing but a comment, or not even that
-        if words[:4].upper() == "SET ":
-            if not self.session.apply(text.strip()):
-                self.leave_out(text if parse_set(text.strip()) else f"{' '.join(words.split()[:2])} ...")
+        if not words:  # nothing but a comment, or not even that
+            if _MARIADB_ONLY.fullmatch(text):
+                self.note("MariaDB only", text, _OF_SOURCE)
             return
-        if self.completeness.is_inside and self.completeness.statement(words, statement.start):
+        is_inside = self.completeness.is_inside
+        if is_inside and self.completeness.statement(words, statement.start):
             return
-        for form, handle in self._HANDLERS if self.completeness.is_inside else self._HANDLERS_OUTSIDE:
+        for form, handle in self._HANDLERS if is_inside else self._HANDLERS_OUTSIDE:
             if found := form.fullmatch(words):
                 handle(self, statement, text, found)
                 return
         raise self.refusal(statement)
 
     def refusal(self, statement: Statement) -> UserError:
-        refuse = not_of_a_dump if self.completeness.is_inside else outside_a_dump if self.has_header else not_a_dump
-        return refuse(self.source, statement.start, self.decode(statement.text))
+        place = "inside" if self.completeness.is_inside else "outside" if self.has_header else "no dump"
+        return no_statement_here(self.source, statement.start, self.decode(statement.text), place)
 
     def note(self, kind: str, text: str, reason: str) -> None:
         self.export.changes[Change(kind, self.source.name, printable(text), "", reason)] = None
 
-    def leave_out(self, text: str, kind: str = "source server") -> None:
+    def set_session(self, statement: Statement, text: str, found: re.Match[str]) -> None:
+        if not self.session.apply(text.strip()):
+            shown = text if parse_set(text.strip()) else f"{' '.join(found[0].split()[:2])} ..."
+            self.leave_out(statement, shown, found)
+
+    def leave_out(self, statement: Statement, text: str, found: re.Match[str], kind: str = "source server") -> None:
         if _ANOTHER.search(text):
             raise NotUnderstoodError
-        self.note(kind, text, "only makes sense on the source server, or while the source was read")
+        self.note(kind, text, _OF_SOURCE)
+
+    def leave_out_option(self, statement: Statement, text: str, found: re.Match[str]) -> None:
+        self.leave_out(statement, text, found, kind="character set")
 
     def leave_out_of_server(self, statement: Statement, text: str, found: re.Match[str]) -> None:
         if _ANOTHER.search(text):
             raise NotUnderstoodError
-        what = " ".join(found.group().split()[:2]).upper()  # no more: there may be a password in it
+        what = " ".join(found[0].split()[:2]).upper()  # no more: there may be a password in it
         self.note("server's own", f"{what} ...", "it belongs to a server, not to a paper")
-
-    def leave_out_option(self, statement: Statement, text: str, found: re.Match[str]) -> None:
-        self.leave_out(text, kind="character set")
 
     def use(self, statement: Statement, text: str, found: re.Match[str]) -> None:
         self.schema = unquoted(found["schema"])
         self.rows_of = None
-        self.completeness.use()
+        self.completeness.database = None  # from now on, USE says what it is
         if self.schema.lower() not in SYSTEM_SCHEMAS:
             self.export.schemas.setdefault(self.schema, [])
         self.open_schema = statement
@@ -290,19 +270,15 @@ class _SourceReader:
         if name != printable(name):
             raise NotUnderstoodError  # the `mysql` client reads no name that has a line end in it
         self.open_schema = statement
-        if self.is_of_server(name):
-            return
-        statements = self.export.schemas.setdefault(name, [])
-        if text not in statements:
-            statements.append(text)
+        if not self.is_of_server(name):
+            statements = self.export.schemas.setdefault(name, [])
+            statements += [text] * (text not in statements)
 
     def drop_database(self, statement: Statement, text: str, found: re.Match[str]) -> None:
         schema = unquoted(found["schema"])
         if any(table.schema == schema for table in self.export.tables.values()):
-            raise UserError(
-                f"{self.place(statement.start)}: {printable(quoted(schema))} is dropped after its tables", COPY_AGAIN
-            )
-        self.leave_out(text)
+            raise self.error(statement.start, f"{printable(quoted(schema))} is dropped after its tables")
+        self.leave_out(statement, text, found)
 
     def drop_table(self, statement: Statement, text: str, found: re.Match[str]) -> None:
         for identifier in forms.NAMES.findall(found["tables"]):
@@ -328,22 +304,12 @@ class _SourceReader:
         if self.is_of_server(schema):
             return
         self.export.schemas.setdefault(schema, [])
-        meaning = _meaning(tokens)
-        table = self.export.tables.get((schema, definition.name))
-        if table is None:
-            self.export.tables[schema, definition.name] = Table(
-                schema,
-                definition.name,
-                len(self.export.tables) + 1,
-                (self.source, statement.start),
-                definition,
-                meaning,
-                self.session.settings,
-            )
-        elif table.meaning != meaning:
-            raise two_definitions(table, self.place(statement.start), text)
-        else:
-            table.is_dropped = False
+        at = self.source, statement.start
+        new = Table(schema, definition.name, len(self.export.tables) + 1, at, definition, self.session.settings)
+        table = self.export.tables.setdefault((schema, definition.name), new)
+        if table is not new and _meaning(table.definition.tokens) != _meaning(tokens):
+            raise two_definitions(table, new.place, text)
+        table.is_dropped = False
 
     def keep_program(self, statement: Statement, text: str, found: re.Match[str]) -> None:
         """Keep a view, trigger, routine or event for the end, but none that reaches beyond the paper's databases."""
@@ -361,27 +327,27 @@ class _SourceReader:
             reason = f"it has {reaching!r} in it, which reaches beyond the paper's databases"
             self.note("left out", f"{kind} {quoted(name)}", reason)
             return
-        place = self.place(statement.start)
+        place = self.source.place(statement.start)
         self.export.programs.append(Program(schema or self.database, self.session.settings, tokens, kind, name, place))
 
     def refuse_change(self, statement: Statement, text: str, found: re.Match[str]) -> None:
-        raise UserError(
-            f"{self.place(statement.start)}: this would change rows or tables after they were written:"
-            f" {printable(text)[:60]!r}",
-            "dump again with mysqldump, or take that statement out of the file",
-        )
+        what = f"this would change rows or tables after they were written: {printable(text)[:60]!r}"
+        raise self.error(statement.start, what, "dump again with mysqldump, or take that statement out of the file")
 
     def refuse_sequence(self, statement: Statement, text: str, found: re.Match[str]) -> None:
-        raise UserError(
-            f"{self.place(statement.start)}: MySQL knows no sequences: {printable(text)[:80]}",
-            "leave them out: mariadb-dump --ignore-table=DATABASE.SEQUENCE",
-        )
+        what = f"MySQL knows no sequences: {printable(text)[:80]}"
+        raise self.error(statement.start, what, "leave them out: mariadb-dump --ignore-table=DATABASE.SEQUENCE")
 
-    _HANDLERS: ClassVar[list[tuple[re.Pattern[str], Callable[..., None]]]] = [
-        (forms.CREATE_TABLE, create_table),
-        (forms.DROP_TABLE, drop_table),
+    # Spyglass' script writes USE and CREATE DATABASE between the dumps of its tables.
+    _HANDLERS_OUTSIDE: ClassVar[list[tuple[re.Pattern[str], Callable[..., None]]]] = [
+        (_SET, set_session),
         (forms.USE, use),
         (forms.CREATE_DATABASE, create_database),
+    ]
+    _HANDLERS: ClassVar = [
+        *_HANDLERS_OUTSIDE,
+        (forms.CREATE_TABLE, create_table),
+        (forms.DROP_TABLE, drop_table),
         (forms.ALTER_DATABASE, leave_out_option),
         (forms.DROP_DATABASE, drop_database),
         (forms.SERVERS_OWN, leave_out_of_server),
@@ -390,14 +356,6 @@ class _SourceReader:
         (forms.SEQUENCE, refuse_sequence),
         (forms.CHANGING_ROWS, refuse_change),
     ]
-    # Spyglass' script writes these two between the dumps of its tables.
-    _HANDLERS_OUTSIDE: ClassVar = [(forms.USE, use), (forms.CREATE_DATABASE, create_database)]
-
-
-def _each_made_once(programs: list[Program]) -> list[Program]:
-    """The last of each: every piece of a table has its triggers, and another view stands in for each view first."""
-    last = {(program.schema, program.kind, program.name): program for program in programs}
-    return [program for program in programs if last[program.schema, program.kind, program.name] is program]
 
 
 def _meaning(tokens: Tokens) -> tuple[str, ...]:

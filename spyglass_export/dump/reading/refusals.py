@@ -24,6 +24,8 @@ _MESSAGE = re.compile(
     r"\s*(?P<line>(?:(?:mysqldump|mariadb-dump|mysql|docker)\b[^\n:]*: |Warning: A partial|Enter password)[^\n]*)"
 )
 _SHOWN = 100  # characters of a definition
+_FAILED = "the dump failed there: mend what the message says, and dump again"
+_WARNED = "take this line out of the file; dump with `2> messages.txt` to keep it out next time"
 _DUMP_AGAIN = "dump again with mysqldump or mariadb-dump, without --compact and --skip-comments"
 
 
@@ -33,35 +35,28 @@ def refuse_message(source: Source, offset: int) -> None:
         file.seek(offset)
         line = file.readline(_BEGINNING).decode("utf-8", "replace")
     if message := _MESSAGE.match(line):
-        raise _message_of_program(source.place(offset), message["line"])
+        what = f"{source.place(offset)}: this is a message of a program, not of the dump"
+        failed = re.search(r"error|couldn't|unknown|denied", line, re.I)
+        raise UserError(f"{what}: {printable(message['line'])[:120]!r}", _FAILED if failed else _WARNED)
 
 
-def not_a_dump(source: Source, offset: int, text: str) -> UserError:
-    """The error for a statement of a file in which no dump has begun."""
+def no_statement_here(source: Source, offset: int, text: str, place: str) -> UserError:
+    """The error for a statement that is not of a dump; ``place`` is `inside` of one, `outside` or `no dump`."""
     refuse_message(source, offset)
+    where, first = source.place(offset), printable(text)[:60]
+    if place == "inside":
+        return UserError(f"{where}: this is nothing that mysqldump writes: {first!r}", COPY_AGAIN)
+    if place == "outside":
+        what = f"{where}: this stands outside of a dump, which ends with '-- Dump completed': {first!r}"
+        return UserError(what, f"take it out of the file, or {_DUMP_AGAIN}")
     with source.path.open("rb") as file:
         beginning = file.read(_BEGINNING)
-    program = next((name for name, mark in _PROGRAMS.items() if re.search(mark, beginning)), None)
-    if program:
-        what = f"{source.name}: {program} wrote this, and nothing in it tells whether it is whole"
-    else:
-        first = printable(text)[:60]
-        what = f"{source.place(offset)}: nothing tells that all is there, as no '-- MySQL dump' comes before {first!r}"
+    for program, mark in _PROGRAMS.items():
+        if re.search(mark, beginning):
+            what = f"{source.name}: {program} wrote this, and nothing in it tells whether it is whole"
+            return UserError(what, _DUMP_AGAIN)
+    what = f"{where}: nothing tells that all is there, as no '-- MySQL dump' comes before {first!r}"
     return UserError(what, _DUMP_AGAIN)
-
-
-def outside_a_dump(source: Source, offset: int, text: str) -> UserError:
-    """The error for a statement after the last line of a dump, or before its first."""
-    refuse_message(source, offset)
-    what = f"{source.place(offset)}: this stands outside of a dump, which ends with '-- Dump completed'"
-    return UserError(f"{what}: {printable(text)[:60]!r}", f"take it out of the file, or {_DUMP_AGAIN}")
-
-
-def not_of_a_dump(source: Source, offset: int, text: str) -> UserError:
-    """The error for a statement that no dump program writes."""
-    refuse_message(source, offset)
-    what = f"{source.place(offset)}: this is nothing that mysqldump writes: {printable(text)[:60]!r}"
-    return UserError(what, COPY_AGAIN)
 
 
 def two_definitions(table: Table, place: str, text: str) -> UserError:
@@ -75,10 +70,3 @@ def two_definitions(table: Table, place: str, text: str) -> UserError:
         f"{table.where} is defined in two ways: {table.place} has {first}, {place} has {second}",
         "two exports are mixed here; keep the files of one",
     )
-
-
-def _message_of_program(place: str, line: str) -> UserError:
-    what = f"{place}: this is a message of a program, not of the dump: {printable(line)[:120]!r}"
-    if re.search(r"error|couldn't|unknown|denied", line, re.I):
-        return UserError(what, "the dump failed there: mend what the message says, and dump again")
-    return UserError(what, "take this line out of the file; dump with `2> messages.txt` to keep it out next time")

@@ -3,7 +3,6 @@
 import re
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
-from typing import BinaryIO
 
 import stringzilla
 
@@ -11,7 +10,6 @@ from spyglass_export.dump.reading.contents import Rows, Table, column_names
 from spyglass_export.dump.reading.rows import SINGLE, has_odd_quotes
 from spyglass_export.dump.reading.sources import COPY_AGAIN
 from spyglass_export.dump.reading.statements import ROWS_HEAD
-from spyglass_export.dump.sql.session import SessionSettings
 from spyglass_export.errors import UserError
 
 
@@ -26,12 +24,9 @@ _HEAD_ROOM = 1 << 17
 _LARGE = 1 << 18  # of a row that has begun
 _KEPT = 1 << 18  # of a string in a large row: a varchar or TEXT is never longer, escapes and all
 _ANY_HEAD = re.sub(rb"\?P<\w+>", b"?:", ROWS_HEAD.pattern)
-_INSERT = re.compile(rb"(?i:INSERT|REPLACE)\s")
 _USUAL = bytes((*range(0x09, 0x0E), *range(0x20, 0x7F)))
-_UP_TO_UNUSUAL = re.compile(rb"(?:[\x09-\x0d\x20-\x5b\x5d-\x7e]|\\[^0Z])*", re.S)
 _LATE_DIGITS = bytes.maketrans(b"456789", b"333333")  # of the decades from 2030 on
 _ESCAPED_CONTROL = re.compile(rb"\\(?:[0Z]|\Z)")  # at the end it may go on as one
-_ROW_END = re.compile(rb"\)[,;]")
 # The most frequent come first, which makes all of it a third faster. No text is a value in two of these ways: a row
 # that does not match would be tried in each combination of them. MySQL 8 and newer write _binary.
 _VALUE = rb"(?:" + SINGLE + rb"|[^'(),;\s]+|_binary " + SINGLE + rb")"
@@ -54,15 +49,12 @@ def read_values(
     Raises `UserError` where the rows are written as no dump program writes them.
     """
     for rows in table.rows:
-        with rows.source.path.open("rb", buffering=0) as stream:
-            for start, end in rows.pieces:
-                stream.seek(start)
-                try:
-                    for block in _read_span(stream, end - start, table, rows.settings, names, longer_than):
-                        yield rows, block
-                except _NotValuesError as error:
-                    what = f"{rows.source.place(start)}: rows of {table.where} are no plain list of values"
-                    raise UserError(what, COPY_AGAIN) from error
+        try:
+            for block in _read_piece(table, rows, names, longer_than):
+                yield rows, block
+        except _NotValuesError as error:
+            what = f"{rows.source.place(rows.start)}: rows of {table.where} are no plain list of values"
+            raise UserError(what, COPY_AGAIN) from error
 
 
 def is_ascii(table: Table) -> bool:
@@ -71,14 +63,13 @@ def is_ascii(table: Table) -> bool:
 
 
 def _parts(table: Table) -> Iterator[bytes]:
-    """The rows in pieces of any length; each span begins with a piece of its own."""
+    """The rows in parts of any length; each piece of a source begins with a part of its own."""
     for rows in table.rows:
         with rows.source.path.open("rb", buffering=0) as stream:
-            for start, end in rows.pieces:
-                stream.seek(start)
-                while start < end and (part := stream.read(min(_READ, end - start))):
-                    start += len(part)
-                    yield part
+            at = stream.seek(rows.start)
+            while at < rows.end and (part := stream.read(min(_READ, rows.end - at))):
+                at += len(part)
+                yield part
 
 
 def has_empty_string(table: Table) -> bool:
@@ -101,28 +92,9 @@ def may_have_late_year(table: Table) -> bool:
     )
 
 
-def may_be_unusual(table: Table, names: Sequence[str]) -> bool:
-    """Whether rows may have unusual bytes in one of these columns: a quick look, which rather says yes.
-
-    No value has more than one string in it, so what comes after more strings than there are columns up to the last
-    of these is in none of them.
-    """
-    last = max((place for columns in table.column_lists for place, _ in _places(table, names, columns)[1]), default=-1)
-    rest = b""
-    for part in _parts(table):
-        if is_usual(part) and is_usual(rest):
-            rest += part
-            row_end = max(rest.rfind(b"),"), rest.rfind(b");"))
-            rest = rest[row_end + 2 :] if row_end >= 0 else rest
-        else:
-            *pieces, rest = _ROW_END.split(rest + part)
-            if any(_may_be_in_first(piece, last + 1) for piece in pieces):
-                return True
-        if len(rest) > _LARGE:
-            if _may_be_in_first(rest, last + 1):
-                return True
-            rest = _shortened(rest)
-    return _may_be_in_first(rest, last + 1)
+def may_be_unusual(table: Table) -> bool:
+    """Whether rows may have unusual bytes: a quick look, with false alarms; what is written in hex is not seen."""
+    return not all(map(is_usual, _parts(table)))
 
 
 def is_usual(text: bytes) -> bool:
@@ -131,16 +103,6 @@ def is_usual(text: bytes) -> bool:
     Any two such texts compare alike in all collations that ignore case.
     """
     return not text.translate(None, _USUAL) and not (b"\\" in text and _ESCAPED_CONTROL.search(text))
-
-
-def _may_be_in_first(piece: bytes, columns: int) -> bool:
-    """Whether a part of a row may have unusual bytes in one of its first columns."""
-    if is_usual(piece):
-        return False
-    head = ROWS_HEAD.search(piece) if _INSERT.search(piece) else None
-    before = _UP_TO_UNUSUAL.match(piece, head.end() if head else 0)
-    text = before.group().replace(b"''", b"") if before else b""  # empty strings, as a rule
-    return b"\\'" in text or (text.count(b"'") + 1) // 2 <= columns
 
 
 def _rows_without_longer(buffer: bytes, length: int) -> int:
@@ -158,35 +120,34 @@ def _rows_without_longer(buffer: bytes, length: int) -> int:
     return end + 1
 
 
-def _read_span(
-    stream: BinaryIO,
-    left: int,
-    table: Table,
-    settings: SessionSettings,
-    names: Sequence[str],
-    longer_than: Callable[[], int] | None,
+def _read_piece(
+    table: Table, rows: Rows, names: Sequence[str], longer_than: Callable[[], int] | None
 ) -> Iterator[Block]:
-    """The blocks of one span of ``left`` bytes."""
+    left = rows.end - rows.start
     buffer = b""
-    count = 0
-    in_order: list[str] = []
-    pattern: re.Pattern[bytes] | None = None
-    while True:
-        part = stream.read(min(left, max(_READ, len(buffer))))  # a large row is looked at as often as it doubles
-        left -= len(part)
-        buffer = _shortened(buffer + part) if len(buffer) > _LARGE else buffer + part
-        while True:
-            if pattern is None or buffer.startswith(b";"):
-                statement = buffer.lstrip(b"; \t\r\n")
-                if left and len(statement) < _HEAD_ROOM:
-                    break
-                if not statement:
+    pattern: re.Pattern[bytes] | None = None  # of a row of the statement that was begun
+    with rows.source.path.open("rb", buffering=0) as stream:
+        stream.seek(rows.start)
+        while left or buffer:
+            if not buffer.startswith(b";") or len(buffer) < _HEAD_ROOM:
+                part = stream.read(
+                    min(left, max(_READ, len(buffer)))
+                )  # a large row is looked at as often as it doubles
+                left -= len(part)
+                buffer = _shortened(buffer + part) if len(buffer) > _LARGE else buffer + part
+            if buffer.startswith(b";"):
+                pattern = None
+            if pattern is None:
+                buffer = buffer.lstrip(b"; \t\r\n")
+                if left and len(buffer) < _HEAD_ROOM:
+                    continue
+                if not buffer:
                     return
-                head = ROWS_HEAD.match(statement)
+                head = ROWS_HEAD.match(buffer)
                 if head is None:
                     raise _NotValuesError
-                buffer = statement[head.end() :]
-                columns = None if head["columns"] is None else column_names(settings.decode(head["columns"]))
+                buffer = buffer[head.end() :]
+                columns = None if head["columns"] is None else column_names(rows.settings.decode(head["columns"]))
                 count, places = _places(table, names, columns)
                 in_order = [name for _, name in sorted(places)]
                 # Any head will do where all name the same columns, and any table's rows of this form.
@@ -198,13 +159,10 @@ def _read_span(
             buffer = found.pop()[-1].lstrip() if found and found[-1][-1] else b""
             if found:
                 yield dict(zip(in_order, zip(*found, strict=True), strict=False))
-            if not buffer.startswith(b";"):
-                break
-        is_no_row = len(buffer) > 2 * _KEPT * (count + 1)  # for no row is that long once its values are cut
-        if is_no_row or not left:
-            if buffer:
+            # No row is that long once its values are cut.
+            is_row = left and len(buffer) <= 2 * _KEPT * (count + 1)
+            if buffer and not is_row and not buffer.startswith(b";"):
                 raise _NotValuesError
-            return
 
 
 def _shortened(row: bytes) -> bytes:

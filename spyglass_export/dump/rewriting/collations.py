@@ -85,7 +85,7 @@ class _Letters:
     def are_apart(table: Table, columns: Iterable[Column]) -> bool:
         """Whether a quick look says that all values are usual; it does not see what is written in hex."""
         is_readable = all(rows.settings.names != "binary" for rows in table.rows)
-        return is_readable and not may_be_unusual(table, [column.name for column in columns])
+        return is_readable and not may_be_unusual(table)
 
 
 class _Spaces:

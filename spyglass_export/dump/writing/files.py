@@ -70,17 +70,21 @@ class RowsWriter:
         self._in_use: dict[Path, tuple[str, SessionSettings]] = {}  # the schema and settings at a file's end
         self._last: tuple[Path, bytes, Path, int, int] | None = None  # what more may follow without a line end
 
-    def add(self, table: Table, rows: Rows, start: int, end: int) -> None:
-        """Append a span of ``rows``."""
+    def add(self, table: Table, rows: Rows) -> None:
+        """Append a piece of the table's rows."""
         target, source = self._target(table), rows.source.path
-        goes_on = self._last is not None and (self._last[0], self._last[2], self._last[4]) == (target, source, start)
+        goes_on = self._last is not None and (self._last[0], self._last[2], self._last[4]) == (
+            target,
+            source,
+            rows.start,
+        )
         self._give(b"" if goes_on else b"\n")
         schema, settings = self._in_use.get(target, (None, None))
         before = _use(table.schema) if schema != table.schema else b""
         if before or settings != rows.settings:
             before += rows.settings.for_loading().encode()
         self._in_use[target] = table.schema, rows.settings
-        self._last = target, before, source, start, end
+        self._last = target, before, source, rows.start, rows.end
 
     def _give(self, line_end: bytes) -> None:
         if self._last:
