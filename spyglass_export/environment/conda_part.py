@@ -21,9 +21,9 @@ SHOWN_LINES = 6
 
 
 class CondaPart(NamedTuple):
-    """The packages that were picked, as a lock has them, or what keeps them from it.
+    """The packages that were picked, Python's among them by version, or what keeps them from it.
 
-    ``brought`` are versions of those for Python, by name; ``unknown`` specs that a channel may have which is silent.
+    ``unknown`` are specs that a channel may have which is silent.
     """
 
     packages: list[dict[str, str]]

@@ -1,8 +1,4 @@
-"""environment.yml, made installable: for the paper, without a GPU and away from the lab's machine.
-
-`file` reads and writes it, `rules` judges its lines; here the two meet, with what the
-author wishes (``ENV_EXCLUDE``, environment.override.yml) and what the hub needs.
-"""
+"""environment.yml, made installable: by `rules`, by what the author wishes, and by what the hub needs."""
 
 import gzip
 import re
@@ -25,11 +21,7 @@ VERSION_FILE = "spyglass_version"
 
 
 class Evidence(NamedTuple):
-    """What the channels told that could be asked.
-
-    ``absent`` are names that none has for Linux, ``None`` where one did not answer; ``systems`` names a system for
-    each build that is there and not for Linux.
-    """
+    """What channels told: names that none has for Linux (``None``: one was silent), and the systems of builds."""
 
     absent: frozenset[str] | None
     systems: tuple[str, ...]
@@ -91,18 +83,12 @@ def make_installable(
 ) -> tuple[str, list[Change]]:
     """Return an environment.yml that installs on Linux without a GPU, and each change with its reason.
 
-    ``name`` becomes the environment's name. ``exclude`` (``ENV_EXCLUDE``) takes packages out, by name or shell
-    pattern (``jax*``), as PEP 503 compares names; ipykernel and pip stay, because the hub needs them.
-
-    ``override`` is the text of environment.override.yml, with ``dependencies``, ``channels`` or both. It wins over
-    everything above: a package in it takes the place of those of its name in both parts, or is added; a list of
-    channels replaces the whole list. A path such as ``-e /home/me/tool`` goes by its last part, so ``tool`` replaces
-    it. What the override holds is not changed, only checked for paths.
-
-    ``spyglass_version`` is the export's; Spyglass' own environment files name its folder (``..``) and no version.
-    ``evidence`` is what channels told; without it, short lists decide what cannot exist on Linux.
-
-    Applied to its own output, the function changes nothing and lists nothing.
+    ``name`` becomes the environment's. ``exclude`` takes packages out, by PEP 503's names or shell patterns (``jax*``),
+    but for what the hub needs. ``override`` is the text of environment.override.yml and wins over all else: a package
+    in it takes the place of those of its name in both parts, or is added (a path goes by its last part); a list of
+    channels replaces the whole list. What it holds is not changed, only checked for paths. ``spyglass_version`` is the
+    export's; Spyglass' own environment files name its folder (``..``) and no version. ``evidence`` is what channels
+    told; without it, short lists decide what cannot exist on Linux. Applied to its own output, nothing changes.
 
     :raises UserError: for YAML that is broken (with its line) or is no conda environment, and for what cannot be
         installed elsewhere whatever is done: paths on the lab's disk, development versions of unknown origin.

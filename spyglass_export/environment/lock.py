@@ -21,11 +21,9 @@ _HEADER = """\
 
 @dataclass(frozen=True)
 class Lock:
-    """The packages of an environment for Linux on x86-64.
+    """The packages for Linux on x86-64, in the order to install them in, and the indexes that pip's come from.
 
     ``source`` is a hash of all that the environment was made of, ``environment`` of environment.yml's text.
-    ``conda`` has name, version, build, url, sha256 and md5 of each package in the order to install them in, ``pip``
-    requirement and sha256 (of each file there is), ``pip_options`` the indexes that these come from.
     """
 
     source: str

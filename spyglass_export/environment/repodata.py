@@ -27,10 +27,9 @@ LINUX_KERNEL = "5.10"
 
 
 class Channels:
-    """The channels that can be read, in the order of their priority, and what py-rattler keeps of them.
+    """The channels that can be read, by priority, and the names of all that they have for Linux.
 
-    ``names`` are those of all packages for Linux, ``lost`` the channels where a server says that there is none,
-    ``unreachable`` those that do not answer, with the reason.
+    ``lost`` are those where a server says that there is none, ``unreachable`` those that do not answer, and why.
     """
 
     def __init__(self, addresses: Sequence[str], cache: Path, ca_bundle: Path | None) -> None:

@@ -1,7 +1,6 @@
 """What becomes of one line of environment.yml on a Linux machine without a GPU, as plain functions on text.
 
-A *spec* is a line of conda's part (``jaxlib=0.4.23=cuda120py39h8c47b65_202``), a *requirement* a line of the
-``pip:`` part (``torch==2.3.1+cu121``). A rule looks at one line and at what it must know of the others.
+A *spec* is a line of conda's part (``jaxlib=0.4.23=cuda120py39h8c47b65_202``), a *requirement* one of pip's.
 """
 
 import re
@@ -13,7 +12,6 @@ from typing import NamedTuple
 from spyglass_export.environment import package_lists as lists
 
 CPU_REASON = "the containers have no GPU; same version, built for a CPU"
-PYTORCH_REASON = f"{CPU_REASON}, or PyPI's build (which needs no GPU) where PyTorch's CPU index is out of reach"
 TWIN_REASON = "this is the same package for Linux without a GPU"
 DISK_ONLY = "is on the lab's disk only"
 
@@ -300,11 +298,8 @@ def _conda_built_ruling(match: re.Match[str], conda_names: frozenset[str]) -> Ru
 
 
 def _label_ruling(name: str, match: re.Match[str]) -> Ruling | None:
-    """The change for a local version label (PEP 440): `+cu121` of a GPU build, `+g89e3be86` of a commit.
-
-    ``torch==2.3.1`` asks for ``2.3.1+cpu`` where PyTorch's CPU index is searched too, as PEP 440 orders a version
-    with a label after the same one without, and is still found, on PyPI, where that index cannot be reached.
-    """
+    # `+cu121` of a GPU build, `+g89e3be86` of a commit. `torch==2.3.1` is 2.3.1+cpu where an index of CPU builds is searched
+    # too: PEP 440 orders a version with a label after the same one without.
     rest = re.sub(r"\s+--hash=\S+", "", match["rest"])
     pinned = _PINNED.search(rest)
     if not pinned:
@@ -312,7 +307,8 @@ def _label_ruling(name: str, match: re.Match[str]) -> Ruling | None:
     head = f"{match['name']}{match['extras'] or ''}"
     if _HARDWARE.search(pinned["label"]):
         after = head + rest.replace(pinned[0], pinned["operator"] + pinned["version"])
-        return Ruling("GPU build", after, PYTORCH_REASON if name in lists.PYTORCH_WHEELS else CPU_REASON)
+        otherwise = ", or PyPI's build (which needs no GPU) where PyTorch's CPU index is out of reach"
+        return Ruling("GPU build", after, CPU_REASON + otherwise * (name in lists.PYTORCH_WHEELS))
     commit = _COMMIT.search(pinned["label"])
     if not commit or name not in lists.REPOSITORIES:
         return None

@@ -47,8 +47,7 @@ PREFIX_VOTES = 3
 def exported_on(packages: Iterable[tuple[str, str]], prefix: str, told: Iterable[str] = ()) -> str:
     """The system that an environment was exported on, ``""`` where nothing speaks against Linux on x86.
 
-    ``packages`` are normalised names with build strings (``""`` for none), ``prefix`` is the file's own folder, and
-    ``told`` names a system for each build that channels have there and not for Linux.
+    ``packages`` are normalised names with build strings; ``told`` are systems that channels have builds for.
     """
     votes = Counter(told)
     for name, build in packages:

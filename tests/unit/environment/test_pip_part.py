@@ -92,6 +92,15 @@ def test_where_pips_own_index_is_silent_nothing_is_told_of_the_packages() -> Non
     assert (part.packages, part.problems, [*part.unreachable]) == ([], [], ["http://127.0.0.1:1/simple"])
 
 
+def test_where_none_is_configured_and_pips_usual_index_is_silent_it_is_named_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in ("https_proxy", "HTTPS_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:1")
+    part = solve(["nothing-of-ours", "neither"], {}, [], python="3.10", glibc="2.35", pip=PipConfiguration())
+    assert (part.packages, part.problems, [*part.unreachable.values()]) == ([], [], ["it does not answer"])
+
+
 def test_a_repository_out_of_reach_is_named_and_the_rest_is_solved(index: Server) -> None:
     part = solved(index, ["tool @ git+http://127.0.0.1:1/lab/tool@abc", "bokeh", "tornado==6.1"])
     assert [*part.unreachable] == ["http://127.0.0.1:1"]
