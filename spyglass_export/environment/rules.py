@@ -162,7 +162,9 @@ def spec_ruling(spec: str, around: Surroundings) -> Ruling | None:
     if is_gpu_build(text):
         if matches(name, lists.SELECTORS):
             return Ruling("GPU package", "", "it only makes the solver choose a GPU build")
-        return Ruling("GPU build", head + _with_build(rest, _cpu_build(name, text)), CPU_REASON)
+        cpu = _cpu_build(name, text)
+        kept_out = "" if cpu else ": what needs a GPU's packages is kept out of the image"
+        return Ruling("GPU build", head + _with_build(rest, cpu), CPU_REASON + kept_out)
     is_made_for_gpu = any(matches(one, lists.GPU_ONLY) for one in around.conda_names)
     if not build and matches(name, lists.CPU_BUILDS_ASKED_FOR) and is_made_for_gpu and "[" not in rest:
         version = re.fullmatch(r"\s*={0,2}\s*([\w.*]*)", rest)
@@ -298,8 +300,8 @@ def _conda_built_ruling(match: re.Match[str], conda_names: frozenset[str]) -> Ru
 
 
 def _label_ruling(name: str, match: re.Match[str]) -> Ruling | None:
-    # `+cu121` of a GPU build, `+g89e3be86` of a commit. `torch==2.3.1` is 2.3.1+cpu where an index of CPU builds is searched
-    # too: PEP 440 orders a version with a label after the same one without.
+    # `+cu121` of a GPU build, `+g89e3be86` of a commit. `torch==2.3.1` is 2.3.1+cpu where an index of CPU builds is
+    # searched too: PEP 440 orders a version with a label after the same one without.
     rest = re.sub(r"\s+--hash=\S+", "", match["rest"])
     pinned = _PINNED.search(rest)
     if not pinned:
