@@ -28,7 +28,7 @@ EXECUTED = "executed"
 
 def _walk(folder: Path, *, top: bool = True) -> Iterator[tuple[Path, bool]]:
     """Every file and link below the folder with whether it goes into the image; what is left out is not entered."""
-    for path in folder.iterdir():
+    for path in folder.iterdir() if folder.is_dir() else ():  # a bundle has no notebooks/
         is_kept = path.name in HIDDEN_DATA or not any(fnmatchcase(path.name, pattern) for pattern in LEFT_OUT)
         if is_kept and path.is_dir() and not path.is_symlink():
             if not (top and path.name == EXECUTED):

@@ -55,6 +55,10 @@ def test_what_is_left_out_is_listed_by_folder_without_what_programs_leave_behind
     assert left_out(tmp_path, litter=True) == [".DS_Store", ".ssh/", "__pycache__/", "code/.netrc"]
 
 
+def test_a_bundle_has_no_folder_of_notebooks(tmp_path: Path) -> None:
+    assert notebook_files(tmp_path / "notebooks") == []
+
+
 def test_a_long_list_says_how_much_more_there_is(tmp_path: Path) -> None:
     for number in range(25):
         (tmp_path / f"n{number:02}.ipynb~").write_text("x")
