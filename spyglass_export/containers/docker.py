@@ -5,7 +5,7 @@ import shlex
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from io import TextIOWrapper
 from pathlib import Path
@@ -61,8 +61,11 @@ class Docker:
         done = self._run(arguments, stdin=DEVNULL, stderr=PIPE)
         return explain(done.stderr, f"docker {arguments[0]} failed") if done.returncode else None
 
-    def save(self, images: Sequence[str], path: Path, level: int) -> None:
-        """Write images to a new file, as Docker saves them, compressed with zstd; raise DockerError where it fails."""
+    def save(self, images: Sequence[str], path: Path, level: int, progress: Callable[[int], None]) -> None:
+        """Write images to a new file, as Docker saves them, compressed with zstd; raise DockerError where it fails.
+
+        ``progress`` is called with each number of bytes more, before they are compressed.
+        """
         if self.dry:
             self._run(("save", *images))
             return
@@ -71,8 +74,11 @@ class Docker:
         with path.open("xb") as file, tempfile.TemporaryFile() as errors:
             with self.start("save", *images, stdin=DEVNULL, stdout=PIPE, stderr=errors) as process:
                 try:
-                    if process.stdout:
-                        zstandard.ZstdCompressor(level=level, threads=-1).copy_stream(process.stdout, file)
+                    compressor = zstandard.ZstdCompressor(level=level, threads=-1)
+                    with compressor.stream_writer(file, closefd=False) as writer:
+                        while process.stdout and (block := process.stdout.read(1 << 20)):
+                            writer.write(block)
+                            progress(len(block))
                 except BaseException:
                     process.terminate()
                     raise

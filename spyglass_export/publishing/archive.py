@@ -73,8 +73,10 @@ def write_archive(settings: Settings, docker: Docker, *, incomplete: bool = Fals
 
 
 def _save_images(docker: Docker, images: Mapping[str, Image], folder: Path) -> None:
-    with console.status("compressing both images, which takes minutes"):
-        docker.save([image.tagged for image in images.values()], folder / ARCHIVED_IMAGES, ZSTD_LEVEL)
+    names = [image.tagged for image in images.values()]
+    size = sum(int(docker.ask("image", "inspect", "--format", "{{.Size}}", name) or 0) for name in names)
+    with console.progress("compressing both images", size) as advance:
+        docker.save(names, folder / ARCHIVED_IMAGES, ZSTD_LEVEL, advance)
 
 
 def _add_files(settings: Settings, docker: Docker, images: Mapping[str, Image], folder: Path) -> None:

@@ -71,7 +71,8 @@ def project(folder: Path) -> tuple[Settings, Docker]:
         (folder / name).write_text((ROOT / name).read_text(encoding="utf-8") if name != ".env" else AUTHORS)
     for name in ("elsewhere", "spyglass_export"):
         (folder / name).symlink_to(ROOT / name)
-    (folder / "export_data").mkdir()
+    for name in ("export_data", "notebooks"):
+        (folder / name).mkdir()
     (folder / "export_data" / "environment.yml").write_text("name: Gu2026\n")
     (folder / "version").write_text("26.1.5")
     return load(folder, {}), docker_that_runs(folder, DOCKER)
