@@ -28,8 +28,7 @@ def own_secrets(settings: Settings) -> dict[str, str]:
 
     The paper's ID is none: every reader gets it as the password.
     """
-    env = settings.root / ".env"
-    given = dotenv_values(env, encoding="utf-8-sig") if env.is_file() else {}
+    given = dotenv_values(settings.root / ".env", encoding="utf-8-sig")
     found = {name: value or "" for name, value in given.items() if _SECRET_SETTING.search(name)}
     found |= {name: getattr(settings, name.lower()) for name, one in DECLARED.items() if one.secret}
     files = [settings.notebooks / name for name in left_out(settings.notebooks) if name.endswith(".json")]

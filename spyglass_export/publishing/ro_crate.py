@@ -30,60 +30,50 @@ def describe(settings: Settings, images: Mapping[str, Image], folder: Path, sums
     """Describe the files of an archive; ``sums`` are their SHA-256 in ``folder``, in hexadecimal, by name."""
     cited = citation.read(settings.root, settings.paper_id)
     of_hub = images["hub"].labels
-    files = [_file(folder, name, digest) for name, digest in sums.items()]
-    files.append({"@id": CHECKSUMS, "@type": "File", "name": CHECKSUMS, "encodingFormat": "text/plain"})
-    names = list(dict.fromkeys(author.affiliation for author in cited.authors if author.affiliation))
-    institutes = {
-        name: {"@id": f"#institute-{number}", "@type": "Organization", "name": name}
-        for number, name in enumerate(names, 1)
-    }
-    people: list[Entity] = [
-        {"@id": author.orcid or f"#author-{number}", "@type": "Person", "name": author.name}
-        | ({"affiliation": _named(institutes[author.affiliation])} if author.affiliation else {})
-        for number, author in enumerate(cited.authors, 1)
-    ]
-    is_simple = re.fullmatch(r"[A-Za-z0-9.+-]+", cited.licence)
-    licence: Entity = {
-        "@id": f"https://spdx.org/licenses/{cited.licence}" if is_simple else "#licence",
-        "@type": "CreativeWork",
-        "name": cited.licence,
-    }
-    article: Entity = {"@id": f"https://doi.org/{cited.doi}", "@type": "ScholarlyArticle", "name": cited.title}
-    software: list[Entity] = [
-        {
-            "@id": f"#{service}",
-            "@type": "SoftwareApplication",
-            "name": image.tagged,
-            "description": image.labels[labels.DESCRIPTION],
-            "softwareVersion": image.id,
-            "operatingSystem": image.platform,
-        }
+    files = [_entity(CHECKSUMS, "File", CHECKSUMS, encodingFormat="text/plain")]
+    for name, digest in sums.items():
+        description, kind = FILES.get(name, BUNDLE)
+        size = str((folder / name).stat().st_size)
+        more = {"description": description, "encodingFormat": kind, "contentSize": size, "sha256": digest}
+        files.append(_entity(name, "File", name, **more))
+    names = dict.fromkeys(author.affiliation for author in cited.authors if author.affiliation)
+    institutes = {name: _entity(f"#institute-{i}", "Organization", name) for i, name in enumerate(names, 1)}
+    people = []
+    for number, author in enumerate(cited.authors, 1):
+        institute = {"affiliation": _named(institutes[author.affiliation])} if author.affiliation else {}
+        people.append(_entity(author.orcid or f"#author-{number}", "Person", author.name, **institute))
+    software = [
+        _entity(
+            f"#{service}",
+            "SoftwareApplication",
+            image.tagged,
+            description=image.labels[labels.DESCRIPTION],
+            softwareVersion=image.id,
+            operatingSystem=image.platform,
+        )
         for service, image in images.items()
     ]
-    test: Entity = {
-        "@id": "#test",
-        "@type": "CreateAction",
-        "name": "Test of the notebooks",
-        "description": bundle.last_test_in(images),
-        "instrument": [_named(one) for one in software],
-    }
-    root: Entity = {
-        "@id": "./",
-        "@type": "Dataset",
-        "name": cited.title,
-        "description": cited.abstract
+    said, run = bundle.last_test_in(images), [_named(one) for one in software]
+    test = _entity("#test", "CreateAction", "Test of the notebooks", description=said, instrument=run)
+    given = {}
+    if cited.licence:
+        is_simple = re.fullmatch(r"[A-Za-z0-9.+-]+", cited.licence)
+        place = f"https://spdx.org/licenses/{cited.licence}" if is_simple else "#licence"
+        given["license"] = _entity(place, "CreativeWork", cited.licence)
+    if cited.doi:
+        given["citation"] = _entity(f"https://doi.org/{cited.doi}", "ScholarlyArticle", cited.title)
+    root = _entity(
+        "./",
+        "Dataset",
+        cited.title,
+        description=cited.abstract
         or f"JupyterLab with the notebooks and software of the Spyglass paper {settings.paper_id}, and its database, "
         f"as Docker images (Spyglass {of_hub[labels.SPYGLASS_VERSION]}).",
-        "datePublished": of_hub[labels.CREATED].partition("T")[0],
-        "hasPart": [_named(file) for file in files],
-        "mentions": [_named(one) for one in (*software, test)],
-    }
-    given: dict[str, Entity] = {
-        name: entity
-        for name, entity, is_given in (("license", licence, cited.licence), ("citation", article, cited.doi))
-        if is_given
-    }
-    root |= {name: _named(entity) for name, entity in given.items()}
+        datePublished=of_hub[labels.CREATED].partition("T")[0],
+        hasPart=[_named(file) for file in files],
+        mentions=[_named(one) for one in (*software, test)],
+        **{what: _named(entity) for what, entity in given.items()},
+    )
     if people:
         root["author"] = [_named(person) for person in people] if len(people) > 1 else _named(people[0])
     descriptor = {"@id": CRATE, "@type": "CreativeWork", "conformsTo": {"@id": PROFILE}, "about": _named(root)}
@@ -91,18 +81,9 @@ def describe(settings: Settings, images: Mapping[str, Image], folder: Path, sums
     return {"@context": CONTEXT, "@graph": graph}
 
 
+def _entity(place: str, kind: str, name: str, **more: Any) -> Entity:
+    return {"@id": place, "@type": kind, "name": name} | more
+
+
 def _named(entity: Entity) -> dict[str, str]:
     return {"@id": entity["@id"]}
-
-
-def _file(folder: Path, name: str, digest: str) -> Entity:
-    description, media_type = FILES.get(name, BUNDLE)
-    return {
-        "@id": name,
-        "@type": "File",
-        "name": name,
-        "description": description,
-        "encodingFormat": media_type,
-        "contentSize": str((folder / name).stat().st_size),
-        "sha256": digest,
-    }

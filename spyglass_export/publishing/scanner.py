@@ -82,8 +82,8 @@ def find_secrets(text: str, name: str, harmless: frozenset[str] = frozenset()) -
     The end of ``name`` tells the language. A line with `pragma: allowlist secret`, or below one with `pragma:
     allowlist nextline secret`, is left alone, and so is a password that is one of ``harmless``.
     """
-    about_dandi = "dandi" in text.lower()
-    lines = _EMBEDDED.sub("", text).split("\n")
+    text = _EMBEDDED.sub("", text)
+    about_dandi, lines = "dandi" in text.lower(), text.split("\n")
     for number, line in enumerate(lines, 1):
         if not _MARKS.search(line):
             continue

@@ -2,7 +2,8 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import date
 from itertools import groupby
@@ -21,7 +22,7 @@ from spyglass_export.errors import UserError
 from spyglass_export.export.manifest import read_manifest
 from spyglass_export.files import write_text
 from spyglass_export.notebooks.files import notebook_files
-from spyglass_export.notebooks.results import Figure, Result, read_figures, read_results, sentence
+from spyglass_export.notebooks.results import read_figures, read_results, sentence
 from spyglass_export.publishing import citation
 from spyglass_export.report.diagram import anchor, draw
 from spyglass_export.report.schema import read_tables
@@ -48,16 +49,6 @@ class Counts:
     proof: str = ""
 
 
-@dataclass(frozen=True)
-class Notebook:
-    """A notebook, its last result where it ran, whether it has changed since, and the figures that it showed."""
-
-    name: str
-    result: Result | None
-    has_changed: bool
-    figures: Sequence[Figure]
-
-
 def write_report(settings: Settings, docker: Docker) -> Path:
     """Write export_data/report.html anew, whole or not at all, and return its path.
 
@@ -74,7 +65,10 @@ def write_report(settings: Settings, docker: Docker) -> Path:
         raise UserError(f"{error.filename} is missing", "run `invoke copy_files`: it makes it anew") from error
     docker = replace(docker, patience=DOCKER_PATIENCE_SECONDS)
     counts = count_rows(settings, docker, manifest.export_hash)
-    notebooks = _notebooks(settings)
+    notebooks = list(_notebooks(settings))
+    lacking: list[str] = []
+    with suppress(UserError, OSError):  # where Docker does not answer, the page says so of the rows
+        lacking = left_out(docker, f"{settings.hub_image_name}:latest")
     exported = {table.id for table in tables}
     is_whole = all(reference.parent in exported for table in tables for reference in table.references)
     today = date.today()
@@ -92,10 +86,10 @@ def write_report(settings: Settings, docker: Docker) -> Path:
         sql_bytes={TableId(table.schema, table.name): table.bytes for table in manifest.tables},
         kinds=_kinds(manifest.changes),
         environment=environment,
-        left_out=_left_out(settings, docker),
+        left_out=lacking,
         notebooks=notebooks,
-        verdicts=[figure.verdict for one in notebooks for figure in one.figures],
-        said=sentence(one.result for one in notebooks if one.result),
+        verdicts=[figure.verdict for one in notebooks for figure in one["figures"]],
+        said=sentence(one["result"] for one in notebooks if one["result"]),
         largest_picture=LARGEST_PICTURE,
         anchor=anchor,
     )
@@ -120,24 +114,16 @@ def count_rows(settings: Settings, docker: Docker, export_hash: str) -> Counts:
     return Counts(rows, sizes, proof=seed.say_states(loaded.proof))
 
 
-def _left_out(settings: Settings, docker: Docker) -> list[str]:
-    """What the hub's image lacks; nothing where Docker does not answer, as the page then says of the rows."""
-    try:
-        return left_out(docker, f"{settings.hub_image_name}:latest")
-    except (UserError, OSError):
-        return []
-
-
-def _notebooks(settings: Settings) -> list[Notebook]:
+def _notebooks(settings: Settings) -> Iterator[dict[str, Any]]:
+    """Give each notebook: its last result where it ran, whether it has changed since, and the figures it showed."""
     results = read_results(settings)
-    found = []
     for file in notebook_files(settings.notebooks):
         if file.suffix == ".ipynb":
             name = file.relative_to(settings.notebooks).as_posix()
             result = results.get(name)
             has_changed = result is not None and result.sha256 != sha256(file)
-            found.append(Notebook(name, result, has_changed, read_figures(settings, name) if result else []))
-    return found
+            figures = read_figures(settings, name) if result else []
+            yield {"name": name, "result": result, "has_changed": has_changed, "figures": figures}
 
 
 def _kinds(changes: Iterable[Change]) -> list[dict[str, Any]]:
