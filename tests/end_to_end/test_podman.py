@@ -10,6 +10,7 @@ import pytest
 from spyglass_export.containers.docker import Docker
 from spyglass_export.settings import Settings
 from tests.end_to_end.paper import Paper
+from tests.end_to_end.walk import Terminal, Walk
 
 pytestmark = pytest.mark.end_to_end
 
@@ -78,15 +79,18 @@ def test_readers_commands_work_and_keep_what_is_written(machine: Machine) -> Non
     machine.run("invoke down")
 
 
-def test_podman_alone_starts_the_pod_of_the_bundle(machine: Machine) -> None:
+def test_podman_alone_starts_the_pod_of_the_bundle_as_the_guide_shows(machine: Machine, tmp_path: Path) -> None:
+    options = "--user ada --env HOME=/home/ada --env XDG_RUNTIME_DIR=/tmp/ada --workdir /home/ada/bundle"
+    terminal = Terminal(tmp_path / "podman", os.environ, f"docker exec --interactive --tty {options} {machine.name}")
+    walk = Walk("docs/elsewhere.md", terminal, {"gu2026": "gu-2026"}, "With Podman")
     port = machine.run("grep -o 'containerPort: [0-9]*' kubernetes/pod.yaml").split()[1]
-    machine.run("podman play kube kubernetes/pod.yaml")
+    walk.until("podman play kube kubernetes/pod.yaml")
     answer = machine.run(f"curl --silent --retry 60 --retry-delay 1 --retry-all-errors http://127.0.0.1:{port}/api")
     assert "version" in answer
     listed = "python -c 'import datajoint as dj; print(dj.list_schemas())'"
     hub = "podman exec spyglass-gu-2026-hub bash -c"
     assert "common_session" in machine.run(f'{hub} ". /opt/paper/activate.sh; {listed}"')
-    machine.run("podman pod rm --force spyglass-gu-2026")
+    walk.to_the_end()
 
 
 def test_what_authors_do_takes_docker(unbuilt_paper: Paper) -> None:
