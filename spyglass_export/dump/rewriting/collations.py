@@ -195,7 +195,7 @@ def _keys_collide(table: Table, index: Index, columns: list[Column], rule: _Rule
     names = [part.name for part in index.parts]
     forms = [_form_of(definition, definition.column(name)) for name in names]
     at_risk = [place for place, form in enumerate(forms) if form is rule.form]
-    lengths = [None if part.prefix_at is None else int(definition.tokens.texts[part.prefix_at]) for part in index.parts]
+    lengths = [int(definition.tokens.texts[part.prefix_at]) if part.prefix_at else None for part in index.parts]
     # By hashes, as there may be millions: two texts of one hash would cost no more than a collation.
     odd: dict[int, int] = {}
     for rows, keys in _keys(table, names):

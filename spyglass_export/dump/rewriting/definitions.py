@@ -1,10 +1,11 @@
 """Rewrite the definitions of tables and databases, token by token, so that they load into any MySQL 8 or newer."""
 
+import hashlib
 import re
 from collections.abc import Sequence
 
 from spyglass_export.changes import Change
-from spyglass_export.dump.reading.contents import Table
+from spyglass_export.dump.reading.contents import Export, Table
 from spyglass_export.dump.sql.create_table import Column, Cursor, TableDefinition
 from spyglass_export.dump.sql.session import known_collation
 from spyglass_export.dump.sql.tokens import Tokens, printable, quoted, unquoted
@@ -51,6 +52,8 @@ _KEEPS_CASE = re.compile(r"_bin$|_cs$|_cs_ks$|_turkish_|_tr_0900_|^(cp866|latin7
 # What stands before COLLATE, and has a character set of its own: _latin1'x', CONVERT(... USING latin1), CHARSET latin1.
 _HAS_CHARACTER_SET = re.compile(r"(^| )(_\w+ ''|(CHARSET|CHARACTER SET)( =)? [^ ]+( \))?|USING [^ ]+ \))$")
 _BLOB_TYPES = {"TINYTEXT", "TEXT", "MEDIUMTEXT", "LONGTEXT", "TINYBLOB", "BLOB", "MEDIUMBLOB", "LONGBLOB", "JSON"}
+_LONGEST_NAME = 64  # https://dev.mysql.com/doc/refman/9.7/en/identifier-length.html
+_NUMBERED = re.compile(r"(?:_ibfk|_chk)?_[0-9]{1,6}$")
 _TIMES = ("DATETIME", "TIMESTAMP")
 _NOW = ("CURRENT_TIMESTAMP", "NOW", "LOCALTIME", "LOCALTIMESTAMP")
 
@@ -281,3 +284,26 @@ def _rewrite_on_update(table: Table, column: Column) -> list[Change]:
         )
     after = f"CURRENT_TIMESTAMP({_digits(table, column.arguments)})"
     return [_replace(table, column, "on update", column.on_update, after, "MySQL wants the column's own precision")]
+
+
+def rename_constraints(export: Export) -> list[Change]:
+    """Rename what has too long a name, as servers before MySQL 8 made of long names of tables, or one that is taken.
+
+    MariaDB numbers the checks of each table anew: `CONSTRAINT_1`.
+    """
+    changes = []
+    taken: set[tuple[str, str, str]] = set()
+    for table in export.tables.values():
+        texts = table.definition.tokens.texts
+        for kind, at in table.definition.constraints:
+            name = new = unquoted(texts[at])
+            if len(name) > _LONGEST_NAME or (table.schema, kind, name.lower()) in taken:
+                digest = hashlib.sha256(f"{table.name}.{name}".encode("utf-8", "surrogateescape")).hexdigest()[:8]
+                number = found.group() if (found := _NUMBERED.search(name)) else ""
+                end = f"_{digest}{number}"
+                new = name.removesuffix(number)[: _LONGEST_NAME - len(end)] + end
+                texts[at] = quoted(new)
+                reason = f"MySQL takes {_LONGEST_NAME} characters, and each name once in a schema"
+                changes.append(Change("constraint name", table.where, printable(name), printable(new), reason))
+            taken.add((table.schema, kind, new.lower()))
+    return changes

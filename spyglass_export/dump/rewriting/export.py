@@ -3,9 +3,7 @@
 from spyglass_export.changes import Change
 from spyglass_export.dump.reading.contents import Export
 from spyglass_export.dump.rewriting.collations import keep_apart
-from spyglass_export.dump.rewriting.constraints import rename_constraints
-from spyglass_export.dump.rewriting.definitions import read_database_options, rewrite_table
-from spyglass_export.dump.rewriting.enums import keep_error_values
+from spyglass_export.dump.rewriting.definitions import read_database_options, rename_constraints, rewrite_table
 from spyglass_export.dump.rewriting.keys import fit_lengths
 from spyglass_export.dump.rewriting.programs import rewrite_programs
 from spyglass_export.dump.rewriting.tied_columns import tied_columns
@@ -27,8 +25,7 @@ def rewrite_export(export: Export) -> None:
                 export.case_sensitive.add(schema)
     program_changes = rewrite_programs(export)  # which stops for a view of nothing before rows are looked at
     groups = tied_columns(export)
-    changes += keep_apart(export, groups) + keep_error_values(export) + keep_values_at_limits(export)
-    changes += rename_constraints(export)
+    changes += keep_apart(export, groups) + keep_values_at_limits(export) + rename_constraints(export)
     for table in export.tables.values():
         changes += rewrite_table(table)
     changes += fit_lengths(export, groups) + program_changes

@@ -4,8 +4,9 @@ No value is ever cut: a column gets at least the length of the longest value tha
 columns that foreign keys tie together are fitted together.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 
 from spyglass_export.changes import Change
 from spyglass_export.dump.reading.contents import Export, Table
@@ -33,34 +34,24 @@ class _Limited:
     """Columns whose bytes together have a limit: an index, or a row."""
 
     table: Table
+    name: str
     limit: int
     fixed: int  # bytes that no length can change
     parts: list[Column]
     index: Index | None = None
-    is_in_page: bool = False  # what a page of InnoDB holds of a row: of long values, where they are
-
-    @property
-    def name(self) -> str:
-        if self.index:
-            return f"index {quoted(self.index.name)}"
-        return "row in a page" if self.is_in_page else "row"
-
-    @property
-    def most(self) -> int:
-        """Characters of a column that count."""
-        return PAGE_POINTER // BYTES_PER_CHARACTER if self.is_in_page else ROW_LIMIT
+    is_in_page: bool = False  # of a longer value, the page has where it is
 
     def characters(self, column: Column) -> int:
         """As many of the column's characters as count."""
-        return min(column.length or 0, self.most)
+        most = PAGE_POINTER // BYTES_PER_CHARACTER if self.is_in_page else ROW_LIMIT
+        return min(column.length or 0, most)
 
     @property
     def excess(self) -> int:
         """Bytes over the limit."""
         size = sum(map(self.characters, self.parts)) * BYTES_PER_CHARACTER
-        if not self.index and not self.is_in_page:
-            size += sum(map(length_bytes, self.parts))
-        return self.fixed + size - self.limit
+        lengths = 0 if self.index or self.is_in_page else sum(map(length_bytes, self.parts))
+        return self.fixed + size + lengths - self.limit
 
     @property
     def excess_characters(self) -> int:
@@ -106,26 +97,26 @@ def _limits(table: Table, groups: Groups) -> Iterator[_Limited]:
     texts = definition.tokens.texts
     limit = INDEX_LIMITS.get(definition.engine, INDEX_LIMITS["INNODB"])
     for index in definition.indexes:
-        if index.kind in ("FULLTEXT", "SPATIAL"):
-            continue
-        entry = _Limited(table, limit, 0, [], index)
+        entry = _Limited(table, f"index {quoted(index.name)}", limit, 0, [], index)
         for part in index.parts:
             column = definition.column(part.name)
             if column is None:
                 continue
-            if part.prefix_at is not None:
+            if part.prefix_at:
                 entry.fixed += int(texts[part.prefix_at]) * (BYTES_PER_CHARACTER if column.is_text else 1)
             elif column in groups:
                 entry.parts.append(column)
             else:
                 entry.fixed += fixed_size(column, texts)
-        yield entry
+        if index.kind not in ("FULLTEXT", "SPATIAL"):
+            yield entry
     fitted = [column for column in definition.columns if column in groups]
     fixed = sum(fixed_size(column, texts) for column in definition.columns if column not in groups)
-    yield _Limited(table, ROW_LIMIT, fixed + (len(definition.columns) + 7) // 8, fitted)
+    yield _Limited(table, "row", ROW_LIMIT, fixed + (len(definition.columns) + 7) // 8, fitted)
     if definition.engine == "INNODB":
         stored = [column for column in fitted if not column.is_virtual]
-        yield _Limited(table, PAGE_LIMIT, page_size(definition, set(stored)), stored, is_in_page=True)
+        size = page_size(definition, set(stored))
+        yield _Limited(table, "row in a page", PAGE_LIMIT, size, stored, is_in_page=True)
 
 
 def _cut_prefixes(entry: _Limited) -> list[Change]:
@@ -134,17 +125,14 @@ def _cut_prefixes(entry: _Limited) -> list[Change]:
     texts = definition.tokens.texts
     if entry.index is None or entry.index.kind != "KEY":
         return []
-    prefixes = [
-        part.prefix_at
+    lengths = {
+        part.prefix_at: int(texts[part.prefix_at])
         for part in entry.index.parts
-        if part.prefix_at is not None and (column := definition.column(part.name)) and column.is_text
-    ]
-    lengths = [int(texts[at]) for at in prefixes]
-    if not any(length > 1 for length in lengths):
-        return []
-    longest = _longest_without(lengths, min(entry.excess_characters, sum(lengths) - len(lengths)))
+        if part.prefix_at and (column := definition.column(part.name)) and column.is_text
+    }
+    longest = _longest_without(lengths.values(), min(entry.excess_characters, sum(lengths.values()) - len(lengths)))
     changes = []
-    for at, length in zip(prefixes, lengths, strict=True):
+    for at, length in lengths.items():
         if length > longest:
             texts[at] = str(longest)
             entry.fixed -= (length - longest) * BYTES_PER_CHARACTER
@@ -154,34 +142,29 @@ def _cut_prefixes(entry: _Limited) -> list[Change]:
 
 def _measure(table: Table, columns: list[Column], groups: Groups, enough: dict[Group, int]) -> None:
     """Find the longest values of these columns that are longer than is ``enough`` for their groups."""
+    texts = table.definition.tokens.texts
     for column in columns:
-        groups[column].longest = max(groups[column].longest, _length_without_rows(table, column))
+        default = texts[column.default[0]] if column.default else ""
+        length = 0
+        if column.generated:  # its values are in no row, and may be any
+            length = column.length or 0
+        elif default.startswith(("'", '"')):  # which would be refused if it were cut
+            length = len(text_of(default.encode("utf-8", "surrogateescape")))
+        groups[column].longest = max(groups[column].longest, length)
 
-    def least() -> int:
+    def least(*columns: Column) -> int:
         return min(max(groups[column].longest, enough[groups[column]]) for column in columns)
 
-    for rows, block in read_values(table, [column.name for column in columns], least):
+    for rows, block in read_values(table, [column.name for column in columns], partial(least, *columns)):
         for column in columns:
-            group = groups[column]
-            for literal in _long(block.get(column.name, ()), max(group.longest, enough[group])):
-                characters = rows.settings.characters(text_of(literal))
-                if characters > max(group.longest, enough[group]):
-                    group.longest, group.example = characters, literal
-
-
-def _long(literals: Iterable[bytes], length: int) -> list[bytes]:
-    """The literals that may be longer than this many characters: no literal is shorter than its value."""
-    if len(max(literals, key=len, default=b"")) - 2 <= length:
-        return []
-    return sorted((literal for literal in set(literals) if len(literal) - 2 > length), key=len, reverse=True)
-
-
-def _length_without_rows(table: Table, column: Column) -> int:
-    """A cut default would be refused, so it counts as a value. What MySQL computes is in no row, and may be any."""
-    if column.generated:
-        return column.length or 0
-    default = table.definition.tokens.texts[column.default[0]] if column.default else ""
-    return len(text_of(default.encode("utf-8", "surrogateescape"))) if default.startswith(("'", '"')) else 0
+            literals = block.get(column.name, ())
+            longest = least(column)
+            if len(max(literals, key=len, default=b"")) - 2 > longest:  # no literal is shorter than its value
+                for literal in {literal for literal in literals if len(literal) - 2 > longest}:
+                    characters = rows.settings.characters(text_of(literal))
+                    if characters > longest:
+                        longest = groups[column].longest = characters
+                        groups[column].example = literal
 
 
 def _cut(column: Column, group: Group, length: int, reason: str) -> None:
@@ -197,7 +180,7 @@ def _share_out(entry: _Limited, groups: Groups) -> bool:
     length, and are cut only where the others are not enough. False where the values leave too little free.
     """
     excess = entry.excess_characters
-    in_full = [column for column in entry.parts if (column.length or 0) <= entry.most]
+    in_full = [column for column in entry.parts if column.length == entry.characters(column)]
     for columns in in_full, entry.parts:
         own: dict[Group, list[int]] = {}
         for column in columns:
@@ -214,9 +197,9 @@ def _share_out(entry: _Limited, groups: Groups) -> bool:
     return False
 
 
-def _longest_without(lengths: list[int], characters: int) -> int:
+def _longest_without(lengths: Collection[int], characters: int) -> int:
     """The length to which all of these are cut where together they give up at least so many characters."""
-    longest = max(lengths)
+    longest = max(lengths, default=0)
     while sum(max(0, length - longest) for length in lengths) < characters:
         longest -= 1
     return longest
@@ -270,7 +253,7 @@ def _apply(table: Table, column: Column, before: int | None, reason: str) -> Cha
     texts[column.arguments[0]] = str(column.length)
     for index in table.definition.indexes:
         for part in index.parts:
-            if part.prefix_at is not None and part.name.lower() == column.name.lower():
+            if part.prefix_at and part.name.lower() == column.name.lower():
                 texts[part.prefix_at] = str(min(int(texts[part.prefix_at]), column.length or 0))
     kind = column.type.lower()
     where = table.column_where(column.name)

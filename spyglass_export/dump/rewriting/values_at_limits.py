@@ -2,7 +2,7 @@
 
 from spyglass_export.changes import Change
 from spyglass_export.dump.reading.contents import Export, Table
-from spyglass_export.dump.reading.values import may_have_late_year, read_values, text_of
+from spyglass_export.dump.reading.values import has_empty_string, may_have_late_year, read_values, text_of
 from spyglass_export.dump.sql.create_table import Column
 from spyglass_export.errors import UserError
 
@@ -11,19 +11,44 @@ _LAST_TIMESTAMP = "2038-01-19 03:14:07.999999"
 
 
 def keep_values_at_limits(export: Export) -> list[Change]:
-    """Make room for floats that were rounded up to one digit more than their column has; what was changed.
+    """Make room for the empty string in ENUMs, and for floats with a digit more than their column; what was changed.
 
     Raises `UserError` for a timestamp that only MariaDB 11.5 and newer hold.
     """
     changes: list[Change] = []
     for table in export.tables.values():
         columns = table.definition.columns
+        enums = [column for column in columns if _lacks_empty(table, column)]
+        if enums and has_empty_string(table):
+            changes += _add_empty(table, enums)
         floats = [column for column in columns if column.type in ("FLOAT", "DOUBLE") and len(column.arguments) == 3]
         if floats:
             changes += _widen_floats(table, floats)
         timestamps = [column.name for column in columns if column.type == "TIMESTAMP"]
         if timestamps and may_have_late_year(table):
             _refuse_late(table, timestamps)
+    return changes
+
+
+def _lacks_empty(table: Table, column: Column) -> bool:
+    members = (table.definition.tokens.texts[at] for at in column.arguments)
+    return column.type == "ENUM" and all(member == "," or member[1:-1].strip(" ") for member in members)
+
+
+def _add_empty(table: Table, enums: list[Column]) -> list[Change]:
+    """A server that is not strict stores '' for any value that is no member, and a strict one does not take it back.
+
+    https://dev.mysql.com/doc/refman/9.7/en/enum.html#enum-indexes
+    """
+    found: set[str] = set()
+    for _, block in read_values(table, [column.name for column in enums]):
+        found.update(name for name, literals in block.items() if b"''" in literals)
+    reason = "rows hold it, as a server that is not strict stores what is no member"
+    changes = []
+    for column in enums:
+        if column.name in found:
+            table.definition.tokens.texts[column.arguments[-1]] += ",''"
+            changes.append(Change("enum member", table.column_where(column.name), "", "''", reason))
     return changes
 
 

@@ -56,7 +56,7 @@ class Part:
 
     name: str
     at: int
-    prefix_at: int | None
+    prefix_at: int = 0  # none where it is 0, as no statement begins with one
 
 
 @dataclass(slots=True)
@@ -337,7 +337,7 @@ def _read_index(cursor: Cursor, name: str, kind: str) -> Index:
             cursor.parentheses()
             has_expression = True
         else:
-            part = Part(cursor.name(), cursor.at - 1, None)
+            part = Part(cursor.name(), cursor.at - 1)
             if cursor.accept("("):
                 part.prefix_at = cursor.at
                 if not NUMBER.fullmatch(cursor.word()):
