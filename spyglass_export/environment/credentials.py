@@ -59,15 +59,8 @@ _USER = re.compile(r"(?<=//)[^\s'\"]*@")
 _PUBLIC = {
     "org": "anaconda bioconda bitbucket codeberg conda-forge pyg pypi pythonhosted pytorch wxpython zenodo",
     "com": "anaconda figshare github githubusercontent gitlab googleapis nvidia openmmlab",
-    "io": "github osf readthedocs",
-    "co": "hf huggingface",
-    "dev": "jax prefix",
-    "tuna.tsinghua.edu.cn": "mirrors pypi",
-    "ai": "dgl",
-    "aliyun.com": "mirrors",
-    "ustc.edu.cn": "mirrors",
-    "python.org": "pypi",
-    "net": "sourceforge",
+    **{"ai": "dgl", "co": "hf huggingface", "dev": "jax prefix", "io": "github osf readthedocs", "net": "sourceforge"},
+    **{"aliyun.com": "mirrors", "python.org": "pypi", "tuna.tsinghua.edu.cn": "mirrors pypi", "ustc.edu.cn": "mirrors"},
 }
 _PUBLIC_HOSTS = tuple(f".{name}.{domain}" for domain, names in _PUBLIC.items() for name in names.split())
 

@@ -24,17 +24,10 @@ GPU_ONLY = (
 # Metapackages that steer the solver to the GPU build of another package.
 SELECTORS = ("*-mutex", "*-mutex-*", "-tflow*select", "ucx-proc")
 CPU_TWINS = {
-    "dgl-cuda*": "dgl",
-    "dgl-cu[0-9]*": "dgl",
-    "faiss-gpu*": "faiss-cpu",
-    "mxnet-cu[0-9]*": "mxnet",
-    "onnxruntime-gpu": "onnxruntime",
-    "paddlepaddle-gpu": "paddlepaddle",
-    "py-xgboost-gpu": "py-xgboost",
-    "pytorch-gpu": "pytorch",
-    "tensorflow-gpu": "tensorflow",
-    "tensorflow-gpu-base": "tensorflow-base",
-    "tensorflow-macos": "tensorflow",
+    **{"dgl-cuda*": "dgl", "dgl-cu[0-9]*": "dgl", "faiss-gpu*": "faiss-cpu", "mxnet-cu[0-9]*": "mxnet"},
+    **{"onnxruntime-gpu": "onnxruntime", "paddlepaddle-gpu": "paddlepaddle", "py-xgboost-gpu": "py-xgboost"},
+    **{"pytorch-gpu": "pytorch", "tensorflow-gpu": "tensorflow", "tensorflow-gpu-base": "tensorflow-base"},
+    **{"tensorflow-macos": "tensorflow"},
 }
 # Packages whose builds for a CPU say so: `cpu_py39h…`, `cpu_generic_…`, `…_3_cpu`; channel pytorch: `py3.9_cpu_0`.
 CPU_BUILDS = (
