@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +69,7 @@ class Manifest:
 
     def write(self, folder: Path) -> None:
         """Write manifest.json into ``folder``."""
-        text = json.dumps({"format": FORMAT, **asdict(self)}, indent=1, ensure_ascii=False)
+        text = json.dumps({"format": FORMAT, **vars(self)}, default=vars, indent=1, ensure_ascii=False)
         write_text(folder / FILE, text.encode("utf-8", "replace").decode() + "\n")
 
 

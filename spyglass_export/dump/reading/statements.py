@@ -1,15 +1,10 @@
-"""Read an SQL dump as a stream of statements: exact, in constant memory, at about the speed of the disk.
-
-The spans that are read cover the input without a gap. Statements that carry rows (``INSERT ... VALUES``)
-are told by their place in the file and never held whole; every other statement comes with its text.
-"""
+"""Read an SQL dump as a stream of statements: exact, in constant memory, at about the speed of the disk."""
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from enum import Enum, auto
 from functools import lru_cache
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 from spyglass_export.dump.reading.rows import SINGLE, RowScan
 
@@ -28,7 +23,7 @@ TABLE_NAME = NAME + rb"(?:\s*\.\s*" + NAME + rb")?"
 
 _COMMENT = re.compile(rb"(?:--(?=[\s\x00-\x20]|\Z)|#)[^\n]*(?:\n|\Z)|/\*(?!M?!).*?\*/|/\*M!999999\\-.*?\*/", re.S)
 _OPEN_COMMENT = re.compile(rb"(?:--(?=[\s\x00-\x20]|\Z)|#)[^\n]*\Z|/\*(?!M?!)|/\*M!999999\\-", re.S)
-_SPACE = re.compile(rb"(?:\s+|--\r?\n)*")
+_SPACE = re.compile(rb"(?:\s|--\r?\n)+")
 ROWS_HEAD = re.compile(
     rb"(?i:INSERT|REPLACE)\s+(?:(?i:LOW_PRIORITY|DELAYED|HIGH_PRIORITY|IGNORE)\s+)*(?:(?i:INTO)\s+)?"
     rb"(?P<table>" + TABLE_NAME + rb")\s*(?:\((?P<columns>(?:[^()'\"`]|`(?:[^`]|``)*`)*)\)\s*)?(?i:VALUES?)(?=[\s(])"
@@ -42,6 +37,8 @@ _TOKEN = (
     SINGLE + rb"|" + DOUBLE + rb"|`[^`]*`|/\*(?!M?!).*?\*/|(?:--(?=[\s\x00-\x20])|#)[^\n]*\n"
     rb"|(?P<open>['\"`#]|/\*(?!M?!)|--(?=[\s\x00-\x20]|\Z))"
 )
+# Most statements: they have no comments and no escapes, and are found at once.
+_PLAIN = re.compile(rb"[^'\"`/#;*-]*(?:(?:'[^'\\]*'|`[^`]*`|/\*!|\*/)[^'\"`/#;*-]*)*;")
 
 
 class Kind(Enum):
@@ -53,8 +50,7 @@ class Kind(Enum):
     OTHER = auto()  # any other statement
 
 
-@dataclass(frozen=True, slots=True)
-class Statement:
+class Statement(NamedTuple):
     """A span of a dump, ``start`` to ``end`` in bytes from its beginning.
 
     ``text`` is what stands there, and for rows only the part before the values. ``delimiter`` ends
@@ -145,22 +141,22 @@ class _Reader:
 
     def blank(self) -> Statement | None:
         """White space, or one comment."""
-        space = _SPACE.match(self.buffer, self.at)
-        if space and space.end() > self.at:
+        if space := _SPACE.match(self.buffer, self.at):
             return self.take(Kind.BLANK, space.end() - self.at)
-        comment = _COMMENT.match(self.buffer, self.at)
         wanted = HEADER_ROOM
-        while (comment is None or comment.end() == len(self.buffer)) and _OPEN_COMMENT.match(self.buffer, self.at):
+        comment = _COMMENT.match(self.buffer, self.at)
+        # One that reaches to the end of the buffer may go on behind it.
+        while (not comment or comment.end() == len(self.buffer)) and _OPEN_COMMENT.match(self.buffer, self.at):
             wanted *= 2
-            if not self.fill(wanted):
-                comment = _COMMENT.match(self.buffer, self.at)
-                if comment is None:
-                    raise DamagedDumpError("ends within a comment", self.offset)
-                break
             if wanted > LONGEST_COMMENT:
                 raise DamagedDumpError("has a comment that does not end", self.offset)
+            has_more = self.fill(wanted)
             comment = _COMMENT.match(self.buffer, self.at)
-        if comment is None:
+            if not has_more and not comment:
+                raise DamagedDumpError("ends within a comment", self.offset)
+            if not has_more:
+                break
+        if not comment:
             return None
         self.note_comment(comment.group())
         return self.take(Kind.BLANK, comment.end() - self.at)
@@ -188,6 +184,9 @@ class _Reader:
 
     def other(self) -> Statement:
         """A statement that is held whole."""
+        plain = _PLAIN.match(self.buffer, self.at) if self.delimiter == b";" else None
+        if plain:
+            return self.take(Kind.OTHER, plain.end() - self.at)
         token = _tokens_until(self.delimiter)
         wanted = HEADER_ROOM
         position = self.at
@@ -199,9 +198,9 @@ class _Reader:
                 position = found.end()
                 continue
             if self.at_end and not self.fill(wanted):
-                what = {b"'": "ends within a string", b'"': "ends within a string", b"`": "ends within a name"}
                 opened = found.group() if found else b""
-                raise DamagedDumpError(what.get(opened, "ends within a statement"), self.offset)
+                what = {b"'": "a string", b'"': "a string", b"`": "a name"}.get(opened, "a statement")
+                raise DamagedDumpError(f"ends within {what}", self.offset)
             position -= self.at
             wanted *= 2
             if wanted > LONGEST_STATEMENT:
