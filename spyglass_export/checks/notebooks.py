@@ -25,7 +25,7 @@ LOCAL_CONFIGURATION = "dj_local_conf.json"
 OWN_CONFIGURATION = re.compile(
     r"""config\[["'](?:database\.(?:host|port|user|password)|stores|custom)["']\]\s*=(?!=)"""
 )
-LOADED_CONFIGURATION = re.compile(r"\b(?:\w+\.)*config\.load(?:_local|_global)?\([^)\n]*\)?")
+LOADED_CONFIGURATION = re.compile(r"(?<![\w.])(?:(?:dj|datajoint)\.)?config\.load\([^)\n]*\)?")
 DOES_NOT_COUNT = "host, port, account, stores and folders of the lab in it do not count in the hub"
 
 

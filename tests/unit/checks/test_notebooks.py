@@ -260,7 +260,7 @@ def test_the_labs_configuration_is_named_and_what_a_cell_sets_of_it(tmp_path: Pa
     assert any('config["database.host"] = (cell 2)' in what for what in found)
 
 
-@pytest.mark.parametrize("call", ['dj.config.load("dj_local_conf.json")', "config.load_local()"])
+@pytest.mark.parametrize("call", ['dj.config.load("dj_local_conf.json")', "config.load(path)"])
 def test_a_configuration_that_a_cell_loads_is_named_as_its_file_is(tmp_path: Path, call: str) -> None:
     _, check = checks_of(tmp_path, f"import numpy\n{call}")
 
