@@ -13,7 +13,7 @@ from spyglass_export.containers.docker import Docker
 from spyglass_export.containers.image import Image
 from spyglass_export.errors import UserError
 from spyglass_export.files import write_text
-from spyglass_export.publishing import bundle, citation, elsewhere, provenance
+from spyglass_export.publishing import bundle, citation, provenance
 from spyglass_export.publishing.ro_crate import CRATE, describe
 from spyglass_export.settings import Settings
 
@@ -83,8 +83,8 @@ def _add_files(settings: Settings, docker: Docker, images: Mapping[str, Image], 
     references = {service: image.tagged for service, image in images.items()}
     size = (folder / ARCHIVED_IMAGES).stat().st_size
     with ZipFile(bundle.write(settings, docker, folder, images, references, size)) as written:
-        written.extractall(folder, ("README.md", *elsewhere.APPTAINER))
-    for name in elsewhere.APPTAINER:
+        written.extractall(folder, ("README.md", *bundle.APPTAINER))
+    for name in bundle.APPTAINER:
         (folder / name).chmod(0o755)
     for source, name in COPIED.items():
         if (settings.root / source).is_file():

@@ -1,5 +1,6 @@
 """PAPER_ID.zip: all that a reader needs, and nothing else."""
 
+import json
 import re
 import stat
 import zipfile
@@ -13,19 +14,22 @@ from jinja2 import Environment, StrictUndefined
 
 from spyglass_export import console
 from spyglass_export.containers import digests, labels
-from spyglass_export.containers.docker import Docker
+from spyglass_export.containers.archived import ARCHIVED_IMAGES
+from spyglass_export.containers.docker import Docker, full_name
 from spyglass_export.containers.image import Image, installed
 from spyglass_export.containers.reader import COMPOSE_FILE, IMAGE_VARIABLES, VOLUME_OF, project
 from spyglass_export.environment.lock import FILE as LOCK_FILE
 from spyglass_export.errors import UserError
 from spyglass_export.files import replaced
 from spyglass_export.notebooks.last_test import NOT_TESTED
-from spyglass_export.publishing import citation, elsewhere, provenance
+from spyglass_export.publishing import citation, provenance
 from spyglass_export.publishing.secrets import check_no_secret
 from spyglass_export.settings import DECLARED, Settings
 
 # Ports of a reader are out of the way of the author's, of other papers' and of those that Linux gives out itself.
 FIRST_PORT, PORTS = 20000, 10000
+APPTAINER = ("apptainer/paper.sbatch", "apptainer/paper.sh")
+BLANK = re.compile(r"__([A-Z]+(?:_[A-Z]+)*)__")
 
 
 def ports_of(paper_id: str) -> tuple[int, int]:
@@ -102,7 +106,7 @@ def _contents(
     finder.run_script(str(root / "bundle" / "tasks.py"))
     files = [getattr(one, "__file__", "") for name, one in finder.modules.items() if name.startswith("spyglass_export")]
     contents = {name: text_of(name) for name in (Path(file).relative_to(root).as_posix() for file in files if file)}
-    contents |= elsewhere.fill(settings, images, references, ports_of(settings.paper_id)[0])
+    contents |= fill_elsewhere(settings, images, references)
     contents |= {f"environment/{name}": text for name, text in installed(docker, images["hub"].id).items()}
     contents |= {
         "environment/environment.yml": text_of("export_data/environment.yml"),
@@ -164,3 +168,32 @@ def _readme(settings: Settings, images: Mapping[str, Image], references: Mapping
         labels=labels,
         tested=last_test_in(images),
     )
+
+
+def fill_elsewhere(settings: Settings, images: Mapping[str, Image], references: Mapping[str, str]) -> dict[str, str]:
+    """Fill in what starts the paper without Docker; give the files of elsewhere/ by name, as `kubernetes/pod.yaml`.
+
+    ``references`` says by service what the images are called. Digests are a registry's: Podman and Kubernetes want its
+    host before them. Names without one are an archive's, which Podman and Docker load under hosts of their own.
+    """
+    values = {
+        "PAPER_ID": settings.paper_id,
+        # A DNS label: https://kubernetes.io/docs/concepts/overview/working-with-objects/names/
+        "NAME": f"spyglass-{settings.paper_id.lower().replace('_', '-')}",
+        # JSON is YAML too, whatever the title holds.
+        "TITLE": json.dumps(citation.read(settings.root, settings.paper_id).title, ensure_ascii=False),
+        "HUB_PORT": str(ports_of(settings.paper_id)[0]),
+        "DANDISET_VERSION": settings.dandiset_version,
+        "ARCHIVED_IMAGES": ARCHIVED_IMAGES,
+    }
+    for service, image in images.items():
+        name = references[service]
+        values[f"{service.upper()}_IMAGE"] = full_name(name) if "@" in name else name
+        values[f"{service.upper()}_ID"] = image.id
+        values[f"{VOLUME_OF[service].upper()}_HASH"] = image.labels[labels.VOLUME]
+    folder = settings.root / "elsewhere"
+    return {
+        path.relative_to(folder).as_posix(): BLANK.sub(lambda blank: values[blank[1]], path.read_text(encoding="utf-8"))
+        for path in sorted(folder.rglob("*"))
+        if path.suffix in (".yaml", ".py", ".sh", ".sbatch")
+    }

@@ -8,7 +8,7 @@ from typing import Any
 from spyglass_export.containers import labels
 from spyglass_export.containers.archived import ARCHIVED_IMAGES, CHECKSUMS
 from spyglass_export.containers.image import Image
-from spyglass_export.publishing import bundle, citation, elsewhere
+from spyglass_export.publishing import bundle, citation
 from spyglass_export.settings import Settings
 
 CRATE = "ro-crate-metadata.json"
@@ -20,7 +20,7 @@ FILES = {
     "LICENSE": ("Licence of the software around the images", "text/plain"),
     "tasks.py": ("Tells who runs `invoke` here to unpack the zip first", "text/x-python"),
     citation.FILE: ("How to cite the paper", "text/yaml"),
-    **dict.fromkeys(elsewhere.APPTAINER, ("How to run it on a cluster with Apptainer", "text/x-shellscript")),
+    **dict.fromkeys(bundle.APPTAINER, ("How to run it on a cluster with Apptainer", "text/x-shellscript")),
 }
 BUNDLE = ("What a reader unpacks and starts", "application/zip")
 Entity = dict[str, Any]

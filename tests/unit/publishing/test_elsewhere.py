@@ -11,7 +11,7 @@ import yaml
 
 from spyglass_export.containers.docker import full_name
 from spyglass_export.containers.image import Image
-from spyglass_export.publishing import elsewhere
+from spyglass_export.publishing import bundle
 from spyglass_export.settings import load
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -36,12 +36,12 @@ def filled(tmp_path: Path) -> dict[str, str]:
         for service in ("db", "hub")
     }
     references = {"db": f"lab/db@{DIGEST}", "hub": f"registry.example.org:5000/lab/hub@{DIGEST}"}
-    return elsewhere.fill(load(tmp_path, {}), images, references, 20734)
+    return bundle.fill_elsewhere(load(tmp_path, {}), images, references)
 
 
 def test_nothing_is_left_blank(filled: dict[str, str]) -> None:
     assert {"kubernetes/pod.yaml", "jupyterhub/values.yaml", "jupyterhub/jupyterhub_config.py"} <= filled.keys()
-    assert not [name for name, text in filled.items() if elsewhere.BLANK.search(text)]
+    assert not [name for name, text in filled.items() if bundle.BLANK.search(text)]
 
 
 @pytest.mark.parametrize(
