@@ -10,6 +10,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator
 from itertools import repeat
+from typing import NamedTuple
 
 from spyglass_export.changes import Change
 from spyglass_export.dump.reading.contents import Export, Rows, Table
@@ -66,64 +67,69 @@ def is_known(text: str) -> bool:
     return True
 
 
-class _Letters:
-    """Keys that MySQL's own collation takes for one: they differ in accents, control characters or other scripts."""
+class _Rule(NamedTuple):
+    """How keys that were two may become one, and the collation that keeps them apart."""
 
-    collation = BINARY_COLLATION
-    reason = "some of its values, or of a column tied to it, may be one key otherwise: they differ in accents only"
-    form = staticmethod(fold)
-    is_apart = staticmethod(is_usual)
-    is_known = staticmethod(is_known)
+    collation: str
+    reason: str
+    concerns: Callable[[TableDefinition, Column], bool]
+    form: Callable[[str], str]  # one for all texts that are alike without that collation
+    is_apart: Callable[[bytes], bool]  # whether a value is like no other, to be told at once
+    is_known: Callable[[str], bool] | None = None  # whether `form` can tell what a text is like
+    are_apart: Callable[[Table], bool] | None = None  # whether a quick look says so of all values
 
-    @staticmethod
-    def concerns(definition: TableDefinition, column: Column) -> bool:
-        """Whether text is about to compare by other rules than it may have, under which fewer keys differ."""
-        is_the_same = definition.collation_of(column)[1] == DEFAULT_COLLATION
-        return column.is_text and not is_the_same and target_collation(definition, column) == DEFAULT_COLLATION
-
-    @staticmethod
-    def are_apart(table: Table, columns: Iterable[Column]) -> bool:
-        """Whether a quick look says that all values are usual; it does not see what is written in hex."""
-        is_readable = all(rows.settings.names != "binary" for rows in table.rows)
-        return is_readable and not may_be_unusual(table)
+    def has_none_in(self, table: Table) -> bool:
+        """Whether there are no such keys in the rows, nor in what MySQL makes of their text, by a quick look."""
+        return self.are_apart is not None and self.are_apart(table)
 
 
-class _Spaces:
-    """Keys that ``utf8mb4_bin`` takes for one: they differ in spaces at their end only."""
+def _loses_letters(definition: TableDefinition, column: Column) -> bool:
+    """Whether text is about to compare by other rules than it may have, under which fewer keys differ."""
+    is_the_same = definition.collation_of(column)[1] == DEFAULT_COLLATION
+    return column.is_text and not is_the_same and target_collation(definition, column) == DEFAULT_COLLATION
 
-    collation = EXACT_COLLATION
-    reason = "two of its values, or of a column tied to it, differ in spaces at their end only"
 
-    @staticmethod
-    def form(text: str) -> str:
-        return text.rstrip(" ")
+def _loses_spaces(definition: TableDefinition, column: Column) -> bool:
+    """Whether spaces at the end of text count, or may, and will not any more.
 
-    @staticmethod
-    def is_apart(value: bytes) -> bool:
-        return b" " not in value
-
-    @staticmethod
-    def is_known(text: str) -> bool:
-        return True
-
-    @staticmethod
-    def concerns(definition: TableDefinition, column: Column) -> bool:
-        """Whether spaces at the end of text count, or may, and will not any more.
-
-        They count in collations of UCA 9.0.0 and newer and in MariaDB's that say so:
-        https://dev.mysql.com/doc/refman/9.7/en/charset-binary-collations.html
-        """
-        if not column.is_text or target_collation(definition, column) != BINARY_COLLATION:
-            return False
-        character_set, collation = definition.collation_of(column)
-        return "_0900_" in collation or "_nopad_" in collation if collation else character_set in ("utf8mb4", None)
-
-    @staticmethod
-    def are_apart(table: Table, columns: Iterable[Column]) -> bool:
+    They count in collations of UCA 9.0.0 and newer and in MariaDB's that say so:
+    https://dev.mysql.com/doc/refman/9.7/en/charset-binary-collations.html
+    """
+    if not column.is_text or target_collation(definition, column) != BINARY_COLLATION:
         return False
+    character_set, collation = definition.collation_of(column)
+    return "_0900_" in collation or "_nopad_" in collation if collation else character_set in ("utf8mb4", None)
 
 
-_Rule = type[_Letters] | type[_Spaces]
+def _without_end(text: str) -> str:
+    return text.rstrip(" ")
+
+
+def _has_no_space(value: bytes) -> bool:
+    return b" " not in value
+
+
+def _are_usual(table: Table) -> bool:
+    is_in_hex = any(rows.settings.names == "binary" for rows in table.rows)
+    return not is_in_hex and not may_be_unusual(table)
+
+
+_LETTERS = _Rule(
+    BINARY_COLLATION,
+    "some of its values, or of a column tied to it, may be one key otherwise: they differ in accents only",
+    _loses_letters,
+    fold,
+    is_usual,
+    is_known,
+    _are_usual,
+)
+_SPACES = _Rule(
+    EXACT_COLLATION,
+    "two of its values, or of a column tied to it, differ in spaces at their end only",
+    _loses_spaces,
+    _without_end,
+    _has_no_space,
+)
 
 
 def keep_apart(export: Export, groups: Groups) -> list[Change]:
@@ -139,15 +145,15 @@ def keep_apart(export: Export, groups: Groups) -> list[Change]:
             changes += _tell_from_database(table, table.definition)
         for column in table.definition.columns:
             if column.type in ("ENUM", "SET") and _members_collide(table, column):
-                changes += _set_collation(table, [column], groups, _Letters)
-        changes += _keep_keys_apart(table, groups, _Letters)
+                changes += _set_collation(table, [column], groups, _LETTERS)
+        changes += _keep_keys_apart(table, groups, _LETTERS)
         local = [column for column in table.definition.columns if _is_local(table.definition, column)]
         if local:
             _refuse_bytes(table, local)
             _refuse_byte_functions(table, {column.name.lower() for column in local})
             changes += _widen_text(table, [column for column in local if column.type in _TEXT_BYTES])
     for table in export.tables.values():  # which columns get utf8mb4_bin is known only now
-        changes += _keep_keys_apart(table, groups, _Spaces)
+        changes += _keep_keys_apart(table, groups, _SPACES)
     return changes
 
 
@@ -174,23 +180,19 @@ def _keep_keys_apart(table: Table, groups: Groups, rule: _Rule) -> list[Change]:
         if index.has_expression:  # ``UNIQUE KEY ((lower(`k`)))``
             named = [definition.column(unquoted(definition.tokens.texts[at])) for at in index.at]
             columns = [column for column in named if column and rule.concerns(definition, column)]
-            if columns and not rule.are_apart(table, filter(_is_text, definition.columns)):
+            if columns and not rule.has_none_in(table):
                 changes += _set_collation(table, columns, groups, rule)
     return changes
-
-
-def _is_text(column: Column) -> bool:
-    return column.is_text
 
 
 def _keys_collide(table: Table, index: Index, columns: list[Column], rule: _Rule) -> bool:
     """Whether two different keys of the rows are or may be one, where ``columns`` of theirs are not told apart."""
     definition = table.definition
     if any(column.generated and not rows_hold(table, column) for column in columns):
-        return not rule.are_apart(table, filter(_is_text, definition.columns))  # of which they are made
+        return not rule.has_none_in(table)
     # Where nothing is said, the source may have told capitals apart: each key is looked at.
     is_told = all(definition.collation_of(column) != (None, None) for column in columns)
-    if is_told and rule.are_apart(table, columns):
+    if is_told and rule.has_none_in(table):
         return False
     names = [part.name for part in index.parts]
     forms = [_form_of(definition, definition.column(name)) for name in names]
@@ -203,7 +205,7 @@ def _keys_collide(table: Table, index: Index, columns: list[Column], rule: _Rule
             if is_told and all(rule.is_apart(text_of(key[place])) for place in at_risk):
                 continue
             texts = _decoded(rows, key, lengths)
-            if is_told and not all(rule.is_known(texts[place]) for place in at_risk):
+            if is_told and rule.is_known and not all(rule.is_known(texts[place]) for place in at_risk):
                 return True
             if odd.setdefault(_folded(texts, forms), hash(texts)) != hash(texts):
                 return True
@@ -233,7 +235,7 @@ def _form_of(definition: TableDefinition, column: Column | None) -> Callable[[st
     """What gives one form to all texts that are equal in the collation that the column gets."""
     if column is None or not column.is_text:
         return str
-    forms = {DEFAULT_COLLATION: _Letters.form, BINARY_COLLATION: _Spaces.form}
+    forms = {DEFAULT_COLLATION: fold, BINARY_COLLATION: _without_end}
     return forms.get(target_collation(definition, column), str)
 
 
@@ -244,7 +246,7 @@ def _folded(key: tuple[str, ...], forms: list[Callable[[str], str]]) -> int:
 
 def _members_collide(table: Table, column: Column) -> bool:
     definition = table.definition
-    if not _Letters.concerns(definition, column):
+    if not _loses_letters(definition, column):
         return False
     members = [definition.tokens.texts[at] for at in column.arguments if definition.tokens.texts[at] != ","]
     texts = {table.settings.decode(text_of(table.settings.encode(member))).rstrip(" ") for member in members}
@@ -259,7 +261,7 @@ def _set_collation(table: Table, columns: list[Column], groups: Groups, rule: _R
         for tied, tied_table in (groups[column].columns if column in groups else {column: table}).items():
             if target_collation(tied_table.definition, tied) not in (rule.collation, EXACT_COLLATION):
                 tied.binary = True
-                tied.collation = EXACT_COLLATION if rule is _Spaces else tied.collation
+                tied.collation = EXACT_COLLATION if rule is _SPACES else tied.collation
                 where = tied_table.column_where(tied.name)
                 changes.append(Change("collation", where, "", f"COLLATE {rule.collation}", rule.reason))
     return changes

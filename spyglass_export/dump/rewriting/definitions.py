@@ -112,12 +112,6 @@ def _new_collation(name: str, operand: str) -> str:
     return BINARY_COLLATION if keeps_case(None, collation) else DEFAULT_COLLATION
 
 
-def read_database_options(create_database: str, where: str) -> tuple[bool, list[Change]]:
-    """Whether a database compares case by case; and what of its options goes: character set, collation, encryption."""
-    changes, is_case_sensitive = _rewrite_options(Tokens(create_database), 0, where)
-    return is_case_sensitive, changes
-
-
 def rewrite_table(table: Table) -> list[Change]:
     """Edit the definition's tokens; what was changed.
 
@@ -128,7 +122,7 @@ def rewrite_table(table: Table) -> list[Change]:
     """
     definition = table.definition
     _refuse_unknown(table)
-    changes, _ = _rewrite_options(definition.tokens, definition.options_at, table.where)
+    changes, _ = rewrite_options(definition.tokens, definition.options_at, table.where)
     if definition.engine not in _KEPT_ENGINES:
         definition.engine = "INNODB"
     is_case_sensitive = keeps_case(definition.character_set, definition.collation)
@@ -173,8 +167,8 @@ def rows_hold(table: Table, column: Column) -> bool:
     return any(names is None or column.name.lower() in names for names in table.column_lists)
 
 
-def _rewrite_options(tokens: Tokens, start: int, where: str) -> tuple[list[Change], bool]:
-    """Options of a table, its partitions, or a database; whether the default collation has become ``utf8mb4_bin``."""
+def rewrite_options(tokens: Tokens, start: int, where: str) -> tuple[list[Change], bool]:
+    """What goes of a table's options, its partitions', or a database's; whether ``utf8mb4_bin`` is the default now."""
     changes: list[Change] = []
     found: list[range] = []
     said: dict[str, str] = {}

@@ -3,12 +3,12 @@
 from spyglass_export.changes import Change
 from spyglass_export.dump.reading.contents import Export
 from spyglass_export.dump.rewriting.collations import keep_apart
-from spyglass_export.dump.rewriting.definitions import read_database_options, rename_constraints, rewrite_table
+from spyglass_export.dump.rewriting.definitions import rename_constraints, rewrite_options, rewrite_table
 from spyglass_export.dump.rewriting.keys import fit_lengths
 from spyglass_export.dump.rewriting.programs import rewrite_programs
 from spyglass_export.dump.rewriting.tied_columns import tied_columns
 from spyglass_export.dump.rewriting.values_at_limits import keep_values_at_limits
-from spyglass_export.dump.sql.tokens import printable, quoted
+from spyglass_export.dump.sql.tokens import Tokens, printable, quoted
 
 
 def rewrite_export(export: Export) -> None:
@@ -19,7 +19,7 @@ def rewrite_export(export: Export) -> None:
     changes: list[Change] = []
     for schema, statements in export.schemas.items():
         for statement in statements:
-            is_case_sensitive, option_changes = read_database_options(statement, printable(quoted(schema)))
+            option_changes, is_case_sensitive = rewrite_options(Tokens(statement), 0, printable(quoted(schema)))
             changes += option_changes
             if is_case_sensitive:
                 export.case_sensitive.add(schema)

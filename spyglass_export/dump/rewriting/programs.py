@@ -47,8 +47,7 @@ def _key(schema: str | None, name: str) -> _Key:
 
 
 def _rewrite(program: Program) -> list[Change]:
-    where = program.where
-    changes = rewrite_collate(program.tokens, where)
+    changes = rewrite_collate(program.tokens, program.where)
     cursor = Cursor(program.tokens)
     while cursor.word() and cursor.word() not in _KINDS:  # after that, a definer is another name
         first = cursor.at
@@ -58,14 +57,14 @@ def _rewrite(program: Program) -> list[Change]:
                 cursor.take()
             cursor.accept("(", ")")
             before = program.tokens.take_out(cursor.since(first))
-            changes.append(Change("definer", where, before, "", "the account exists on the source server only"))
+            changes.append(Change("definer", program.where, before, "", "the account exists on the source server only"))
         else:
             cursor.take()
     if program.kind == "EVENT":
         changes += _stop_event(program, cursor)
     summary = printable(program.tokens.sql())[:200]
     reason = "executed after all rows are there"
-    return [*changes, Change("kept for the end", where, summary, "after.sql", reason)]
+    return [*changes, Change("kept for the end", program.where, summary, "after.sql", reason)]
 
 
 def _stop_event(program: Program, cursor: Cursor) -> list[Change]:

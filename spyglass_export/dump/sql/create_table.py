@@ -6,8 +6,7 @@ from dataclasses import dataclass, field
 from spyglass_export.dump.sql.tokens import Tokens, unquoted
 
 _KEY_WORDS = {"PRIMARY", "UNIQUE", "KEY", "INDEX", "FULLTEXT", "SPATIAL", "CONSTRAINT", "FOREIGN", "CHECK"}
-TEXT_TYPES = {"CHAR", "VARCHAR", "TINYTEXT", "TEXT", "MEDIUMTEXT", "LONGTEXT", "ENUM", "SET", "NCHAR", "NVARCHAR"}
-_FITTED_TYPES = {"VARCHAR", "CHAR", "NVARCHAR", "NCHAR"}
+_TEXT_TYPES = {"CHAR", "VARCHAR", "TINYTEXT", "TEXT", "MEDIUMTEXT", "LONGTEXT", "ENUM", "SET"}
 _ATTRIBUTES = {
     "AS", "ASCII", "BINARY", "CHARACTER", "CHARSET", "COLLATE", "DEFAULT", "GENERATED", "NOT", "ON", "UNICODE",
 }  # fmt: skip
@@ -20,7 +19,7 @@ class NotUnderstoodError(Exception):
 
 @dataclass(slots=True, eq=False)
 class Column:
-    """One column. What is in ``range`` are tokens of the definition."""
+    """One column; ranges are those of its tokens."""
 
     name: str
     type: str  # in capitals
@@ -42,12 +41,12 @@ class Column:
     @property
     def is_text(self) -> bool:
         """Whether the column has a character set."""
-        return self.type in TEXT_TYPES and self.character_set != "binary" and self.collation != "binary"
+        return self.type in _TEXT_TYPES and self.character_set != "binary" and self.collation != "binary"
 
     @property
     def is_fitted(self) -> bool:
         """Whether its length may be changed."""
-        return self.type in _FITTED_TYPES and bool(self.length) and self.is_text
+        return self.type in ("VARCHAR", "CHAR") and bool(self.length) and self.is_text
 
 
 @dataclass(slots=True)
@@ -150,9 +149,9 @@ class Cursor:
         self.at = end
         return True
 
-    def expect(self, word: str) -> None:
-        """Step over this word."""
-        if not self.accept(word):
+    def expect(self, *words: str) -> None:
+        """Step over these words."""
+        if not self.accept(*words):
             raise NotUnderstoodError
 
     def name(self) -> str:
@@ -162,9 +161,7 @@ class Cursor:
     def qualified_name(self) -> tuple[str | None, str]:
         """Step over ``schema.table`` or ``table``."""
         name = self.name()
-        if self.accept("."):
-            return name, self.name()
-        return None, name
+        return (name, self.name()) if self.accept(".") else (None, name)
 
     def plain(self) -> str:
         """Step over the value of an option, such as a collation, and the equals sign before it; in small letters."""
@@ -198,11 +195,9 @@ def parse_table(tokens: Tokens) -> TableDefinition:
     Raises `NotUnderstoodError` for anything else, ``CREATE TABLE ... LIKE`` among it.
     """
     cursor = Cursor(tokens)
-    cursor.expect("CREATE")
-    cursor.expect("TABLE")
+    cursor.expect("CREATE", "TABLE")
     cursor.accept("IF", "NOT", "EXISTS")
-    schema, name = cursor.qualified_name()
-    table = TableDefinition(tokens, schema, name, cursor.at - 1)
+    table = TableDefinition(tokens, *cursor.qualified_name(), cursor.at - 1)
     cursor.expect("(")
     while True:
         if cursor.word() in _KEY_WORDS:
@@ -237,13 +232,9 @@ def _read_options(table: TableDefinition, cursor: Cursor) -> None:
 
 def _read_column(cursor: Cursor) -> Column:
     first = cursor.at
-    if cursor.word() in (",", ")") or cursor.word(1) in (",", ")"):
+    if not {cursor.word(), cursor.word(1)}.isdisjoint((",", ")")):
         raise NotUnderstoodError
-    name = cursor.name()
-    column = Column(name, cursor.word(), cursor.take())
-    if column.type == "NATIONAL":
-        column.type = "N" + cursor.word()
-        column.type_at = cursor.take()
+    column = Column(cursor.name(), cursor.word(), cursor.take())
     if cursor.word() == "(":
         column.arguments = cursor.parentheses()
         number = cursor.word(-2)
@@ -273,7 +264,7 @@ def _read_attribute(column: Column, cursor: Cursor, word: str) -> None:
     elif cursor.accept("COLLATE"):
         column.collation = cursor.plain()
         column.collation_at += (cursor.since(first),)
-    elif word in ("BINARY", "ASCII", "UNICODE") and column.type in TEXT_TYPES:
+    elif word in ("BINARY", "ASCII", "UNICODE") and column.type in _TEXT_TYPES:
         column.binary = column.binary or word == "BINARY"
         cursor.take()
         column.collation_at += (cursor.since(first),)
@@ -306,12 +297,9 @@ def _read_key(table: TableDefinition, cursor: Cursor) -> None:
     if cursor.accept("CONSTRAINT") and cursor.word() not in _KEY_WORDS:
         table.constraints.append((cursor.word(1), cursor.at))
         name = cursor.name()
-    kind = cursor.word()
-    cursor.take()
+    kind = cursor.words[cursor.take()].replace("INDEX", "KEY")
     if kind == "CHECK":
         return
-    if kind == "INDEX":
-        kind = "KEY"
     cursor.accept("KEY") or cursor.accept("INDEX")
     if cursor.word() not in ("(", "USING"):
         name = cursor.name()
@@ -337,14 +325,12 @@ def _read_index(cursor: Cursor, name: str, kind: str) -> Index:
             cursor.parentheses()
             has_expression = True
         else:
-            part = Part(cursor.name(), cursor.at - 1)
+            parts.append(Part(cursor.name(), cursor.at - 1))
             if cursor.accept("("):
-                part.prefix_at = cursor.at
+                parts[-1].prefix_at = cursor.at
                 if not NUMBER.fullmatch(cursor.word()):
                     raise NotUnderstoodError
-                cursor.take()
-                cursor.expect(")")
-            parts.append(part)
+                cursor.expect(cursor.word(), ")")
         cursor.accept("ASC") or cursor.accept("DESC")
         cursor.accept(",")
     at = cursor.since(first)
