@@ -12,7 +12,7 @@ from rattler.exceptions import InvalidMatchSpecError, SolverError
 
 from spyglass_export.environment.installable import OVERRIDE_FILE
 from spyglass_export.environment.package_lists import GPU_ONLY
-from spyglass_export.environment.problems import ENDED, SECONDS, Problem, leaving_out, smallest
+from spyglass_export.environment.problems import ENDED, SECONDS, Problem, contradiction, lack, smallest
 from spyglass_export.environment.repodata import Channels
 from spyglass_export.environment.rules import is_gpu_build, matches, normalise, plain_name, spec_name, version_and_build
 from spyglass_export.errors import some
@@ -110,21 +110,18 @@ def _missing(channels: Channels, specs: Sequence[str]) -> tuple[list[Problem], l
 
 def _lack(spec: str, there: Sequence[RepoDataRecord]) -> Problem:
     name, (version, build) = plain_name(spec), version_and_build(spec)
-    versions = sorted({str(record.version) for record in there}, key=Version)
     if not there:
-        what, otherwise = f"no channel has {name} for Linux ('{spec}')", "name a channel that has it"
-    elif build and version in versions:
+        what = f"no channel has {name} for Linux ('{spec}')"
+        return lack([spec], name, what, otherwise="name a channel that has it")
+    versions = sorted({str(record.version) for record in there}, key=Version)
+    if build and version in versions:
         builds = some(sorted({str(record.build) for record in there if str(record.version) == version}))
         what = f"no channel has {name} {version} in build {build} any more ('{spec}')"
-        return Problem(
-            (spec,), what, f"write `{name}={version}` in export_data/{OVERRIDE_FILE}; its builds are {builds}"
-        )
-    else:
-        older = [one for one in versions if version and Version(one) < Version(version)]
-        near = older[-1] if older else versions[0 if version else -1]
-        what = f"no channel has '{spec}': there are {some(versions[::-1])}"
-        otherwise = f"write `{name}={near}` in export_data/{OVERRIDE_FILE}"
-    return Problem((spec,), what, leaving_out(name, otherwise))
+        advice = f"write `{name}={version}` in export_data/{OVERRIDE_FILE}; its builds are {builds}"
+        return Problem((spec,), what, advice)
+    older = [one for one in versions if version and Version(one) < Version(version)]
+    near = older[-1] if older else versions[0 if version else -1]
+    return lack([spec], name, f"no channel has '{spec}': there are {some(versions[::-1])}", f"{name}={near}")
 
 
 def _contradiction(core: Sequence[str], out: str, pick: Callable[..., tuple[list[RepoDataRecord], str]]) -> Problem:
@@ -132,11 +129,7 @@ def _contradiction(core: Sequence[str], out: str, pick: Callable[..., tuple[list
     why = pick(*core)[1].removeprefix("Cannot solve the request because of: ")
     lines = [line.strip(" │├└─\t") for line in why.splitlines() if line.strip()]
     told = "; ".join(lines[:SHOWN_LINES]) + (f"; and {len(lines) - SHOWN_LINES} lines more" * bool(lines[SHOWN_LINES:]))
-    quoted = " and ".join(f"'{line}'" for line in core)
-    verb = "contradict each other" if len(core) > 1 else "cannot be installed"
     name, others = plain_name(out), [spec for spec in core if spec != out]
-    fits = ""
-    if others and (records := pick(*others, name)[0]):
-        version = next(record.version for record in records if record.name.normalized == name)
-        fits = f"write `{name}={version}` in export_data/{OVERRIDE_FILE}, which fits the others"
-    return Problem(tuple(core), f"{quoted} {verb}: {told}", leaving_out(name, fits))
+    fitting = pick(*others, name)[0] if others else []
+    spec = next((f"{name}={record.version}" for record in fitting if record.name.normalized == name), "")
+    return contradiction(core, [f"'{line}'" for line in core], told, name, spec)

@@ -17,9 +17,8 @@ from uv import find_uv_bin
 
 from spyglass_export.environment.channels import unreachable
 from spyglass_export.environment.credentials import without_user
-from spyglass_export.environment.installable import OVERRIDE_FILE
 from spyglass_export.environment.package_lists import CONDA_NAMES, GPU_ONLY, PYTORCH_CPU_INDEX
-from spyglass_export.environment.problems import ENDED, SECONDS, Problem, leaving_out, smallest
+from spyglass_export.environment.problems import ENDED, SECONDS, Problem, contradiction, smallest
 from spyglass_export.environment.rules import matches, normalise, requirement_name
 
 # The newest glibc that uv knows a name for; an image with a newer one takes all that this one takes.
@@ -225,14 +224,11 @@ def _contradiction(part: PipPart, resolver: _Resolver, core: Sequence[str], out:
     why = _reason(resolver.resolve(core, part.options).stderr)
     quoted = [f"conda's {one.removesuffix(OF_CONDA)}" if one.endswith(OF_CONDA) else f"'{one}'" for one in core]
     quoted += [f"Python {resolver.python}"] if "Python" in why else []
-    verb = "contradict each other" if len(quoted) > 1 else "cannot be installed"
     name = _name(out)
     again = resolver.resolve([name, *(one for one in core if one != out)], part.options)
-    fits = re.search(rf"^{re.escape(name)}==([^\s\\]+)", again.stdout, re.MULTILINE)
-    advice = ""
-    if not again.returncode and fits and f"=={fits[1]}" not in out:
-        advice = f"write `{name}=={fits[1]}` in export_data/{OVERRIDE_FILE}, which fits the others"
-    return Problem(tuple(core), f"{' and '.join(quoted)} {verb}: {why}", leaving_out(name, advice))
+    fits = re.search(rf"^{re.escape(name)}(==[^\s\\]+)", again.stdout, re.MULTILINE)
+    spec = f"{name}{fits[1]}" if not again.returncode and fits and fits[1] not in out else ""
+    return contradiction(core, quoted, why, name, spec)
 
 
 def _name(item: str) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+from spyglass_export.environment.installable import OVERRIDE_FILE
 from spyglass_export.environment.package_lists import NEEDED
 
 
@@ -18,10 +19,17 @@ SECONDS = 90.0  # after that, no further contradiction of a part is looked for
 ENDED = Problem((), "there may be more: the search was ended after a minute", "")
 
 
-def leaving_out(name: str, otherwise: str) -> str:
-    """The advice to leave a package out, unless the hub needs it."""
-    out = "" if name in (*NEEDED, "python") else f"leave it out: ENV_EXCLUDE={name}"
-    return ", or ".join(filter(None, (otherwise, out)))
+def lack(lines: Sequence[str], name: str, what: str, spec: str = "", otherwise: str = "") -> Problem:
+    """What is wrong, and the advice to write ``spec`` or to leave the package out, unless the hub needs it."""
+    advice = [f"write `{spec}` in export_data/{OVERRIDE_FILE}{otherwise}"] if spec else [otherwise] if otherwise else []
+    advice += [] if name in (*NEEDED, "python") else [f"leave it out: ENV_EXCLUDE={name}"]
+    return Problem(tuple(lines), what, ", or ".join(advice))
+
+
+def contradiction(lines: Sequence[str], quoted: Sequence[str], why: str, name: str, spec: str) -> Problem:
+    """Lines that cannot be had together, by a solver's reason; ``spec`` fits the others in the place of one."""
+    verb = "contradict each other" if len(quoted) > 1 else "cannot be installed"
+    return lack(lines, name, f"{' and '.join(quoted)} {verb}: {why}", spec, ", which fits the others" if spec else "")
 
 
 def smallest(lines: Sequence[str], fails: Callable[[list[str]], bool]) -> list[str]:
