@@ -3,8 +3,8 @@
 from collections.abc import Callable
 
 from spyglass_export.dump.sql.table_id import TableId
-from spyglass_export.merging import external, make_tables, numbers, obstacles, values
-from spyglass_export.merging.plan import Plan, TablePlan
+from spyglass_export.merging import make_tables, numbers, obstacles, values
+from spyglass_export.merging.plan import EXTERNAL, Plan, TablePlan, expected_files
 from spyglass_export.merging.server import Server
 from spyglass_export.merging.tables import Column, Table, in_order, read_tables
 
@@ -14,7 +14,7 @@ def compare(paper: Server, target: Server, say: Callable[[str], None] = lambda t
     plan = Plan(paper, target)
     ours = read_tables(paper)
     for name in sorted(ours):
-        if name.name.startswith("~") and not name.name.startswith(external.TABLES):
+        if name.name.startswith("~") and not name.name.startswith(EXTERNAL):
             plan.stays.append(f"{name}: DataJoint's own notes on the paper's database")
             del ours[name]
     plan.stays += make_tables.others(paper)
@@ -55,7 +55,7 @@ def compare(paper: Server, target: Server, say: Callable[[str], None] = lambda t
     plan.tables = list(done.values())
     for one in plan.tables:
         one.count()
-    plan.files = external.files(plan)
+    plan.files = expected_files(plan)
     return plan
 
 
@@ -95,7 +95,7 @@ def _find_there(table: TablePlan, unique: str) -> None:
         return
     facts = f"{table.canonical(names)}, {table.digest()}, w.n, {table.row_of(names)}"
     their_facts = f"{table.canonical(names, theirs=True)}, {table.digest(theirs=True)}"
-    for piece in table.pieces(table.row_of(names)):
+    for piece in table.pieces(table.row_of(names), skip_alone=is_key):
         found = dict(table.ask_theirs(their_facts, names, piece.texts[0]))
         ours = table.ask(facts, piece.where) if found else []
         # Where these are left, what differs to the last byte is equal to them in their collation.

@@ -1,13 +1,10 @@
 """Carry out a plan: make tables, insert in one transaction, verify by digest, commit; or leave nothing behind."""
 
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TypeVar
 
 import pymysql
-from pymysql.constants import CR
 
 from spyglass_export.dump.sql.table_id import TableId
 from spyglass_export.dump.sql.tokens import quoted
@@ -17,8 +14,6 @@ from spyglass_export.merging import values
 from spyglass_export.merging.plan import Plan, TablePlan
 from spyglass_export.merging.record import Record
 from spyglass_export.merging.server import Server
-
-_Item = TypeVar("_Item")
 
 
 def lock(target: Server) -> None:
@@ -32,9 +27,10 @@ def finish_earlier(target: Server, folder: Path) -> str:
     path = folder / records.UNFINISHED
     if not path.is_file():
         return ""
-    if not records.has_head(path):
-        path.unlink()  # killed before it did anything
-        return ""
+    with path.open("rb") as file:
+        if not file.readline().endswith(b"\n"):
+            path.unlink()  # killed before it did anything
+            return ""
     head = records.read_head(path)
     if head["identity"] != target.identity:
         raise UserError(
@@ -98,12 +94,9 @@ def carry_out(plan: Plan, folder: Path, say: Callable[[str], None] = lambda text
             remove_tables(target, list(plan.definitions), plan.schemas)
             record.remove()
         if isinstance(error, pymysql.MySQLError):
-            is_lost = error.args and error.args[0] in (CR.CR_SERVER_GONE_ERROR, CR.CR_SERVER_LOST)
             raise UserError(
                 f"{target.name}: {error.args[-1] if error.args else error}; nothing was inserted",
-                "run `invoke merge` again once it answers; what is left of this one is removed then"
-                if is_lost
-                else "run `invoke merge --plan`: it tells anew what fits; your database is as it was",
+                "run `invoke merge` again: it removes what is left of this one, and tells anew what fits",
             ) from error
         raise
     try:
@@ -113,7 +106,7 @@ def carry_out(plan: Plan, folder: Path, say: Callable[[str], None] = lambda text
             f"the connection to {target.name} broke at the very end: {error.args[-1]}",
             "run `invoke merge` again: it finds out whether the rows are in, and puts all in order",
         ) from error
-    return record.finish()
+    return records.finish(record.path)
 
 
 def _make_tables(plan: Plan) -> None:
@@ -131,11 +124,12 @@ def _insert_table(table: TablePlan, record: Record) -> None:
     if is_unchecked:
         target.run("SET SESSION foreign_key_checks = 0")
     facts = f"COUNT(*), {values.fold_digests(table.digest(theirs=True))}"
-    for piece in _ahead(table.to_insert()):
+    for piece in table.to_insert():
+        between = table.alone(piece.after, piece.last)
         for statement in table.statements(piece):
             target.run(statement)
         record.add(table, piece.texts[2])
-        if table.ask_theirs(facts, table.key, piece.texts[1]) != [(piece.rows, piece.digest)]:
+        if table.ask_theirs(facts, table.key, piece.texts[1], between) != [(piece.rows, piece.digest)]:
             raise UserError(
                 f"rows of {table.theirs.id} came out other than they went in: all were taken back",
                 "nothing was inserted; a trigger of that table may change what is written to it",
@@ -160,13 +154,3 @@ def _check_references(table: TablePlan) -> None:
                     f"a row of {table.theirs.id} refers to one of {reference.parent} that is there no longer",
                     "run `invoke merge --plan`: somebody changed the database in the meantime",
                 )
-
-
-def _ahead(items: Iterator[_Item]) -> Iterator[_Item]:
-    """Give items one after another, and have the next made meanwhile."""
-    end = object()
-    with ThreadPoolExecutor(1) as worker:
-        coming = worker.submit(next, items, end)
-        while (item := coming.result()) is not end:
-            coming = worker.submit(next, items, end)
-            yield item  # type: ignore[misc]

@@ -7,17 +7,18 @@ from pathlib import Path
 
 from spyglass_export import console
 from spyglass_export.containers.docker import Docker
-from spyglass_export.errors import UserError
-from spyglass_export.merging import external, insert, rights, source
+from spyglass_export.errors import UserError, some
+from spyglass_export.merging import insert, rights, source
 from spyglass_export.merging import record as records
 from spyglass_export.merging.compare import compare
-from spyglass_export.merging.plan import Plan
+from spyglass_export.merging.plan import Conflict, Plan, find_missing
 from spyglass_export.merging.server import Server
-from spyglass_export.merging.show import show
 from spyglass_export.merging.unmerge import GOES, unmerge
 from spyglass_export.servers.account import Account
 from spyglass_export.servers.connection import connect
 from spyglass_export.settings import Settings
+
+_MOST = 10  # of each list that is shown; --json has them all
 
 
 @dataclass(frozen=True)
@@ -59,10 +60,10 @@ def merge(paper: Server, target: Server, folder: Path, options: Options) -> Plan
     with console.status("comparing") as shown:
         plan = compare(paper, target, shown)
     if options.data_dir:
-        external.find_missing(plan, options.data_dir)
+        find_missing(plan, options.data_dir)
     is_refused = plan.stuck and not options.skip_conflicts
     if not options.as_json:
-        show(plan)
+        _show(plan)
     elif options.plan_only or plan.nothing_to_do or is_refused:
         console.say(json.dumps(plan.as_json(), indent=1, ensure_ascii=False))
     if options.plan_only:
@@ -111,3 +112,46 @@ def take_out(target: Server, path: Path, *, yes: bool) -> None:
     for name in kept:
         console.say(f"{name} stays: it is not empty")
     console.say(f"removed {removed:,} rows")
+
+
+def _show(plan: Plan) -> None:
+    """Print what a merge would do."""
+    console.say(f"from {plan.paper.name} into {plan.target.name}")
+    rows = [
+        [f"{table.theirs.id}{' (made)' * table.is_new}"]
+        + [f"{rows:,}" if rows else "-" for rows in (table.new, table.same, table.conflict, table.left_out)]
+        for table in plan.tables
+        if table.total or table.is_new
+    ]
+    console.show_table("rows", ["table", "new", "same", "in conflict", "left out"], rows)
+    if plan.schemas:
+        console.say(f"schemas that would be made: {', '.join(plan.schemas)}")
+    for table in plan.tables:
+        name = table.theirs.id
+        for note in [f"cannot go: {table.whole}"] * bool(table.whole) + table.notes:
+            console.say(f"{name}: {note}")
+        if table.renumbered:
+            changes = [f"{old} becomes {new}" for old, new in table.renumbered.items()]
+            console.say(f"{name}: {table.key[0]} {some(changes, _MOST)}")
+        for conflict in table.conflicts[:_MOST]:
+            console.say(f"conflict: {name} {_worded(conflict)}")
+        if table.conflict > len(table.conflicts[:_MOST]) and table.conflicts:
+            console.say(f"conflict: {name}: {table.conflict:,} rows in all")
+    for line in plan.stays[:_MOST]:
+        console.say(f"stays: {line}")
+    if len(plan.stays) > _MOST:
+        console.say(f"stays: {len(plan.stays) - _MOST} more; --json lists all")
+    expected, missing = len(plan.files["expected"]), plan.files.get("missing")
+    told = f"{len(missing)} of them are missing" if missing is not None else "--data-dir FOLDER tells which are missing"
+    if expected:
+        console.say(f"{expected} files are expected beside the database; {told}")
+    for file in (missing or [])[:_MOST]:
+        console.say(f"missing: {file['store']}/{file['path']}")
+
+
+def _worded(conflict: Conflict) -> str:
+    key = ", ".join(f"{name}={value}" for name, value in conflict.key.items())
+    told = [f"({key})" if key else "", conflict.column, conflict.why]
+    values = f": the paper has {conflict.ours}" if conflict.ours else ""
+    values += f", yours has {conflict.theirs}" if conflict.theirs else ""
+    return " ".join(filter(None, told)) + values

@@ -5,8 +5,8 @@ from pymysql.constants import ER
 
 from spyglass_export.dump.sql.table_id import TableId
 from spyglass_export.dump.sql.tokens import quoted
-from spyglass_export.merging import external, values
-from spyglass_export.merging.plan import MOST_LISTED, TablePlan
+from spyglass_export.merging import values
+from spyglass_export.merging.plan import EXTERNAL, MOST_LISTED, TablePlan
 from spyglass_export.merging.tables import ForeignKey, Table
 
 _UNKNOWN = (ER.UNKNOWN_COLLATION, ER.UNKNOWN_CHARACTER_SET, ER.COLLATION_CHARSET_MISMATCH)
@@ -67,7 +67,7 @@ def _find_orphans_of(
     parent, columns = reference.parent, ", ".join(reference.columns)
     there = "SELECT 1 FROM information_schema.tables WHERE table_schema = %s AND table_name = %s"
     is_there = bool(table.target.rows(there, parent.schema, parent.name))
-    they_go = not (is_there or is_known) or (not in_paper and parent.name.startswith(external.TABLES))
+    they_go = not (is_there or is_known) or (not in_paper and parent.name.startswith(EXTERNAL))
     value = f"CONVERT({table.row_of(reference.columns)} USING utf8mb4) COLLATE utf8mb4_bin"
     lost = 0
     for piece in table.pieces(value):

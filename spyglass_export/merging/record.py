@@ -43,8 +43,7 @@ class Record:
             "files": plan.files,
         }
         self._file = self.path.open("x", encoding="utf-8", newline="\n")
-        self._file.write(json.dumps(head, ensure_ascii=False)[:-1] + ', "inserted": [\n')
-        self._flush()
+        self._write(json.dumps(head, ensure_ascii=False)[:-1] + ', "inserted": [\n')
 
     def add(self, table: TablePlan, keys: str) -> None:
         """Note the keys of rows that were inserted."""
@@ -60,17 +59,13 @@ class Record:
 
     def close(self) -> None:
         """All is written; what is left to do is to commit."""
-        self._file.write(_END)
-        self._flush()
+        self._write(_END)
         self._file.close()
 
-    def _flush(self) -> None:
+    def _write(self, text: str) -> None:
+        self._file.write(text)
         self._file.flush()
         os.fsync(self._file.fileno())
-
-    def finish(self) -> Path:
-        """Give the file its name: merge.json, or the next that is free."""
-        return finish(self.path)
 
     def remove(self) -> None:
         """Nothing of the merge is left, so neither is this."""
@@ -92,12 +87,6 @@ def is_whole(path: Path) -> bool:
     with path.open("rb") as file:
         file.seek(-min(path.stat().st_size, 16), os.SEEK_END)
         return file.read().endswith(_END.encode())
-
-
-def has_head(path: Path) -> bool:
-    """Whether what a record says before its rows was written to its end, which is before anything is done."""
-    with path.open("rb") as file:
-        return file.readline().endswith(b"\n")
 
 
 def read_head(path: Path) -> dict[str, Any]:

@@ -4,6 +4,7 @@ Whatever is done for each row is done by the servers; Python sees one long text 
 """
 
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
@@ -19,8 +20,13 @@ _temporary = count()
 
 @dataclass(frozen=True)
 class Piece:
-    """Rows with a condition: their number, folded digest, and texts with commas; ``is_cut`` where one was too long."""
+    """What is to be inserted of a part of the list: a condition for it, number of rows, folded digest, and texts.
 
+    The texts are those of all rows with commas between; ``is_cut`` where one was too long.
+    """
+
+    after: int
+    last: int
     where: str
     rows: int
     digest: int
@@ -121,11 +127,19 @@ class Rows:
         """The digest of a row on our side or theirs."""
         return f"SHA2({self.canonical(list(self.columns), theirs=theirs)}, 256)"
 
-    def pieces(self, *texts: str, digest: str = "0", size: str = "0") -> Iterator[Piece]:
+    def pieces(self, *texts: str, digest: str = "0", size: str = "0", skip_alone: bool = False) -> Iterator[Piece]:
         """What is to be inserted, in pieces whose texts, and of ``size`` the sum, are no longer than a statement."""
         listed = ", ".join(f"COALESCE(GROUP_CONCAT({text}), '')" for text in texts)
-        for first in range(0, self.total, self._step):
-            yield from self._cut(first, first + self._step, f"COUNT(*), COALESCE(SUM({size}), 0), {digest}, {listed}")
+        what = f"COUNT(*), COALESCE(SUM({size}), 0), {digest}, {listed}"
+        parts = [(start, min(start + self._step, self.total)) for start in range(0, self.total, self._step)]
+        pieces = (
+            piece for part in parts if not skip_alone or not self.alone(*part) for piece in self._cut(*part, what)
+        )
+        with ThreadPoolExecutor(1) as worker:  # the next is read while one is worked on
+            coming = worker.submit(next, pieces, None)
+            while piece := coming.result():
+                coming = worker.submit(next, pieces, None)
+                yield piece
 
     def _cut(self, after: int, last: int, what: str) -> Iterator[Piece]:
         where = f"w.n > {after} AND w.n <= {last}"
@@ -136,7 +150,7 @@ class Rows:
             yield from self._cut(after, middle, what)
             yield from self._cut(middle, last, what)
         elif rows:
-            yield Piece(where, rows, int(digest), texts, is_cut)
+            yield Piece(after, last, where, rows, int(digest), texts, is_cut)
 
     def to_insert(self) -> Iterator[Piece]:
         """Pieces with the rows, their keys, and what `merge.json` says of each."""
@@ -176,8 +190,28 @@ class Rows:
 
     # Their side.
 
-    def ask_theirs(self, what: str, names: Sequence[str], keys: str) -> list[tuple[Any, ...]]:
-        """Select from their table the rows with some values, which come as SQL."""
-        return self.target.rows(
-            f"SELECT {what} FROM {self.theirs.id.sql} AS t WHERE {values.columns_sql(names)} IN ({keys})"
-        )
+    def ask_theirs(self, what: str, names: Sequence[str], keys: str, where: str = "") -> list[tuple[Any, ...]]:
+        """Select from their table the rows with some values, which come as SQL, or where a condition is known."""
+        where = where or f"{values.columns_sql(names)} IN ({keys})"
+        return self.target.rows(f"SELECT {what} FROM {self.theirs.id.sql} AS t WHERE {where}")
+
+    def alone(self, after: int, last: int) -> str:
+        """The condition for rows with keys as those of a part of the list, where they have none yet; else ''.
+
+        It is much faster than a list of keys.
+        """
+        pairs = [self.columns[name] for name in self.key if name not in self.maps and name in self.columns]
+        is_order_theirs = len(pairs) == len(self.key) and self.theirs.key == self.key
+        if not is_order_theirs or any(
+            ours.kind in ("enum", "set") or ours.collation != theirs.collation for ours, theirs in pairs
+        ):
+            return ""
+        literals = ", ".join(values.literal(column, f"k{number}") for number, (column, _) in enumerate(pairs))
+        bounds = self.paper.rows(f"SELECT {literals} FROM {self.listed} WHERE n IN ({after + 1}, {last}) ORDER BY n")
+        ends = []
+        for sign, bound in ((">", bounds[0]), ("<", bounds[-1])):
+            ends.append("TRUE")
+            for name, value in reversed(list(zip(map(quoted, self.key), bound, strict=True))):
+                ends[-1] = f"(t.{name} {sign} {value} OR (t.{name} = {value} AND {ends[-1]}))"
+        between = " AND ".join(ends)
+        return "" if self.ask_theirs("1", (), "", f"{between} LIMIT 1") else between

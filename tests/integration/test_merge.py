@@ -342,7 +342,7 @@ match stage:
     case "tables made": after(insert, "_make_tables")
     case "table inserted": after(insert, "_insert_table")
     case "record written": after(record.Record, "close")
-    case "committed": record.Record.finish = die
+    case "committed": record.finish = die
     case "interrupted":
         def interrupt(*arguments): raise KeyboardInterrupt
         record.Record.add = interrupt
