@@ -177,11 +177,11 @@ def _keep_keys_apart(table: Table, groups: Groups, rule: _Rule) -> list[Change]:
         columns = [column for column in columns if rule.concerns(definition, column)]
         if columns and _keys_collide(table, index, columns, rule):
             changes += _set_collation(table, columns, groups, rule)
-        if index.has_expression:  # ``UNIQUE KEY ((lower(`k`)))``
-            named = [definition.column(unquoted(definition.tokens.texts[at])) for at in index.at]
-            columns = [column for column in named if column and rule.concerns(definition, column)]
-            if columns and not rule.has_none_in(table):
-                changes += _set_collation(table, columns, groups, rule)
+        # Such as ``UNIQUE KEY ((lower(`k`)))``.
+        named = [definition.column(unquoted(definition.tokens.texts[at])) for at in index.expression]
+        columns = [column for column in named if column and rule.concerns(definition, column)]
+        if columns and not rule.has_none_in(table):
+            changes += _set_collation(table, columns, groups, rule)
     return changes
 
 
@@ -260,8 +260,7 @@ def _set_collation(table: Table, columns: list[Column], groups: Groups, rule: _R
     for column in columns:
         for tied, tied_table in (groups[column].columns if column in groups else {column: table}).items():
             if target_collation(tied_table.definition, tied) not in (rule.collation, EXACT_COLLATION):
-                tied.binary = True
-                tied.collation = EXACT_COLLATION if rule is _SPACES else tied.collation
+                tied.kept_apart = rule.collation
                 where = tied_table.column_where(tied.name)
                 changes.append(Change("collation", where, "", f"COLLATE {rule.collation}", rule.reason))
     return changes

@@ -71,8 +71,8 @@ def keeps_case(character_set: str | None, collation: str | None) -> bool:
 
 def target_collation(table: TableDefinition, column: Column) -> str:
     """The collation that a text column gets."""
-    if column.binary:
-        return EXACT_COLLATION if column.collation == EXACT_COLLATION else BINARY_COLLATION
+    if column.kept_apart:
+        return column.kept_apart
     return BINARY_COLLATION if keeps_case(*table.collation_of(column)) else DEFAULT_COLLATION
 
 
@@ -127,7 +127,7 @@ def rewrite_table(table: Table) -> list[Change]:
         definition.engine = "INNODB"
     is_case_sensitive = keeps_case(definition.character_set, definition.collation)
     for column in definition.columns:
-        if column.collation_at or column.binary:
+        if column.collation_at or column.kept_apart:
             changes += _rewrite_collation(table, column, table_is_case_sensitive=is_case_sensitive)
         if column.type in _MARIADB_TYPES:
             at = range(column.type_at, column.type_at + 1)

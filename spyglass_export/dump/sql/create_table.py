@@ -7,9 +7,7 @@ from spyglass_export.dump.sql.tokens import Tokens, unquoted
 
 _KEY_WORDS = {"PRIMARY", "UNIQUE", "KEY", "INDEX", "FULLTEXT", "SPATIAL", "CONSTRAINT", "FOREIGN", "CHECK"}
 _TEXT_TYPES = {"CHAR", "VARCHAR", "TINYTEXT", "TEXT", "MEDIUMTEXT", "LONGTEXT", "ENUM", "SET"}
-_ATTRIBUTES = {
-    "AS", "ASCII", "BINARY", "CHARACTER", "CHARSET", "COLLATE", "DEFAULT", "GENERATED", "NOT", "ON", "UNICODE",
-}  # fmt: skip
+_ATTRIBUTES = {"AS", "CHARACTER", "CHARSET", "COLLATE", "DEFAULT", "GENERATED", "NOT", "ON"}
 NUMBER = re.compile(r"[0-9]{1,10}")  # str.isdigit() takes ² for one, too
 
 
@@ -30,7 +28,7 @@ class Column:
     character_set: str | None = None
     collation: str | None = None
     collation_at: tuple[range, ...] = ()  # all that says how text is written and compares
-    binary: bool = False  # BINARY was said, or has to be, to keep its values apart
+    kept_apart: str | None = None  # the collation that it gets to keep its keys apart
     default: range = range(0)
     on_update: range = range(0)  # the time that is set
     generated: range = range(0)  # from what MySQL computes it
@@ -60,13 +58,12 @@ class Part:
 
 @dataclass(slots=True)
 class Index:
-    """An index, or the columns of a foreign key. Of an index over an expression, ``at`` has all of it."""
+    """An index, or the columns of a foreign key."""
 
     name: str
     kind: str  # PRIMARY, UNIQUE, KEY, FULLTEXT, SPATIAL, FOREIGN
     parts: list[Part]
-    at: range  # what is in its parentheses
-    has_expression: bool
+    expression: range = range(0)  # all that is in its parentheses, where there is an expression
 
 
 @dataclass(slots=True)
@@ -244,7 +241,7 @@ def _read_column(cursor: Cursor) -> Column:
         column.length = 1
     while (word := cursor.word()) not in (",", ")", ""):
         if word in _ATTRIBUTES:
-            _read_attribute(column, cursor, word)
+            _read_attribute(column, cursor)
         else:
             column.is_key = column.is_key or word in ("KEY", "UNIQUE")
             cursor.step()
@@ -252,7 +249,7 @@ def _read_column(cursor: Cursor) -> Column:
     return column
 
 
-def _read_attribute(column: Column, cursor: Cursor, word: str) -> None:
+def _read_attribute(column: Column, cursor: Cursor) -> None:
     first = cursor.at
     if cursor.accept("NOT", "NULL"):
         column.is_nullable = False
@@ -263,10 +260,6 @@ def _read_attribute(column: Column, cursor: Cursor, word: str) -> None:
         column.collation_at += (cursor.since(first),)
     elif cursor.accept("COLLATE"):
         column.collation = cursor.plain()
-        column.collation_at += (cursor.since(first),)
-    elif word in ("BINARY", "ASCII", "UNICODE") and column.type in _TEXT_TYPES:
-        column.binary = column.binary or word == "BINARY"
-        cursor.take()
         column.collation_at += (cursor.since(first),)
     elif cursor.accept("ON", "UPDATE"):
         column.on_update = _read_default(cursor)
@@ -320,7 +313,7 @@ def _read_index(cursor: Cursor, name: str, kind: str) -> Index:
     first = cursor.at
     parts: list[Part] = []
     has_expression = False
-    while cursor.word() != ")":
+    while not cursor.accept(")"):
         if cursor.word() == "(":
             cursor.parentheses()
             has_expression = True
@@ -333,6 +326,4 @@ def _read_index(cursor: Cursor, name: str, kind: str) -> Index:
                 cursor.expect(cursor.word(), ")")
         cursor.accept("ASC") or cursor.accept("DESC")
         cursor.accept(",")
-    at = cursor.since(first)
-    cursor.take()
-    return Index(name, kind, parts, at, has_expression)
+    return Index(name, kind, parts, cursor.since(first) if has_expression else range(0))
