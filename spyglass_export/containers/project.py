@@ -7,13 +7,10 @@ from pathlib import Path
 
 from spyglass_export.containers.docker import PROJECT_LABEL, VOLUME_LABEL, Docker, of_project
 
-SERVICE_LABEL, FOLDER_LABEL = "com.docker.compose.service", f"{PROJECT_LABEL}.working_dir"
 # Of `docker ps`, which takes a fifth of the time of `docker compose ps`.
-_CONTAINER = "\t".join(
-    (
-        *(f'{{{{.Label "{SERVICE_LABEL}"}}}}', "{{.ID}}", "{{.State}}", "{{.Status}}", "{{.Ports}}"),
-        f'{{{{.Label "{FOLDER_LABEL}"}}}}',
-    )
+_SHOWN = (
+    '{{.Label "com.docker.compose.service"}}\t{{.ID}}\t{{.State}}\t{{.Status}}\t{{.Ports}}\t'
+    f'{{{{.Label "{PROJECT_LABEL}.working_dir"}}}}'
 )
 # The roles of volumes that belong to one export or environment.
 _OF_AN_EXPORT = ("conda", "db_data")
@@ -33,15 +30,13 @@ class Container:
 
 def containers_of(docker: Docker, project: str = "") -> dict[str, Container]:
     """Give the containers of a project, running or not, by service; this paper's where none is named."""
+    listed = docker.ask("ps", "--all", *of_project(project or docker.project), "--format", _SHOWN)
     found = {}
-    arguments = ("ps", "--all", *of_project(project or docker.project), "--format", _CONTAINER)
-    for line in sorted(filter(str.strip, docker.ask(*arguments).splitlines())):
+    for line in sorted(filter(str.strip, listed.splitlines())):
         service, identifier, state, status, ports, folder = line.split("\t")
-        health = re.search(r"\((?:health: )?(healthy|unhealthy|starting)\)", status)
-        published = dict.fromkeys(re.findall(r"[^\s,]+(?=->)", ports))
-        found[service] = Container(
-            service, identifier, state, health[1] if health else "", tuple(published), Path(folder)
-        )
+        health = "".join(re.findall(r"\((?:health: )?(healthy|unhealthy|starting)\)", status))
+        published = tuple(dict.fromkeys(re.findall(r"[^\s,]+(?=->)", ports)))
+        found[service] = Container(service, identifier, state, health, published, Path(folder))
     return found
 
 
@@ -72,11 +67,13 @@ def volumes_of(docker: Docker) -> list[Volume]:
     """Give this paper's volumes, those of an earlier export or environment too."""
     listed = docker.ask("system", "df", "--verbose", "--format", "json")
     found = []
-    for volume in json.loads(listed)["Volumes"] or [] if listed else []:
+    for volume in (json.loads(listed)["Volumes"] or []) if listed else []:
         labels = dict(label.partition("=")[::2] for label in volume["Labels"].split(","))
         if labels.get(PROJECT_LABEL) == docker.project:
-            role = labels.get(VOLUME_LABEL, "")
-            wanted = docker.volume_hashes.get(role)
-            is_current = volume["Name"] == f"{docker.project}_{role}_{wanted}" if wanted else None
-            found.append(Volume(volume["Name"], role, volume["Size"], is_current if role in _OF_AN_EXPORT else True))
+            name, role = volume["Name"], labels.get(VOLUME_LABEL, "")
+            is_current: bool | None = True
+            if role in _OF_AN_EXPORT:
+                wanted = docker.volume_hashes.get(role)
+                is_current = name == f"{docker.project}_{role}_{wanted}" if wanted else None
+            found.append(Volume(name, role, volume["Size"], is_current))
     return sorted(found, key=lambda volume: (volume.role, not volume.is_current, volume.name))

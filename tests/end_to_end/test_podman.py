@@ -69,6 +69,8 @@ def test_readers_commands_work_and_keep_what_is_written(machine: Machine) -> Non
     published = machine.run("podman ps --format '{{.Ports}}' | head -n 1")
     assert all(f"127.0.0.1:{port}->" in published for port in ports)
 
+    assert "2 of 2 figures are the same" in machine.run("invoke test_notebooks")
+
     assert "both containers are stopped" in machine.run("invoke stop")
     assert "exited" in machine.run("invoke status")
     machine.run("invoke run")
