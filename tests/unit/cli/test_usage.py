@@ -1,15 +1,13 @@
 """Wrong usage: one error line, one hint line, exit status 2, and nothing done."""
 
 import signal
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
+from invoke.collection import Collection
+from invoke.program import Program
 
+import tasks
 from spyglass_export.cli import commands
-
-ROOT = Path(__file__).resolve().parents[3]
 
 
 @pytest.mark.parametrize(
@@ -23,13 +21,15 @@ ROOT = Path(__file__).resolve().parents[3]
         (["bench", "sed"], "error: there is no benchmark 'sed'"),
     ],
 )
-def test_wrong_usage(words: list[str], error: str) -> None:
-    command = [sys.executable, "-m", "invoke", *words]
+def test_wrong_usage(words: list[str], error: str, capfd: pytest.CaptureFixture[str]) -> None:
+    program = Program(namespace=Collection.from_module(tasks))
 
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    with pytest.raises(SystemExit) as ended:
+        program.run(["invoke", *words])
 
-    assert (done.returncode, done.stdout) == (2, "")
-    lines = done.stderr.splitlines()
+    printed = capfd.readouterr()
+    assert (ended.value.code, printed.out) == (2, "")
+    lines = printed.err.splitlines()
     assert lines[0] == error
     assert lines[1].startswith("hint: ")
     assert len(lines) == 2
