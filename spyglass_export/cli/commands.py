@@ -101,7 +101,7 @@ def run(context: Context, from_: str = "") -> None:
     docker = reader.readers_docker(settings, dry=dry)
     ports.check_ports(settings, docker)
     reader.fetch(docker)
-    reader.run(settings, reader.readers_docker(settings, dry=dry))
+    stack.start(settings, reader.readers_docker(settings, dry=dry))
     if not dry:
         print_url(settings)
         console.say("next: open it, and run a notebook: Run, Run All Cells; `invoke down` stops it")

@@ -7,7 +7,7 @@ from pathlib import Path
 from dotenv import set_key
 
 from spyglass_export import console
-from spyglass_export.containers import archived, digests, labels, stack
+from spyglass_export.containers import archived, digests, labels
 from spyglass_export.containers.docker import Docker, is_podman, login_arguments
 from spyglass_export.containers.faults import NotAllowed, RateLimited
 from spyglass_export.containers.image import inspect
@@ -84,9 +84,8 @@ def load_archive(settings: Settings, folder: Path, *, dry: bool = False) -> None
     for name in (name for image in images.values() for name in image.names):
         here = inspect(docker, name)
         if here and here.id not in {digest for image in images.values() for digest in image.digests}:
-            raise UserError(
-                f"{folder} would replace the image {name}", f"if you need that no more, `docker rmi {name}`"
-            )
+            what = f"{folder} would replace the image {name}"
+            raise UserError(what, f"if you need that no more, `docker rmi {name}`")
     with console.status(f"loading {archived.ARCHIVED_IMAGES} into Docker"):
         docker.ask("load", "--quiet", "--input", str(folder / archived.ARCHIVED_IMAGES))
     if dry:
@@ -104,6 +103,10 @@ def fetch(docker: Docker) -> None:
 
     Raises UserError where an image is missing and cannot be had.
     """
+    processor = docker.ask("version", "--format", "{{.Server.Arch}}").strip()
+    if processor != "amd64" and not docker.dry:
+        what = "the images are for x86-64 (linux/amd64)"
+        console.warn(f"{what}; on this machine ({processor}) they run emulated, slowly")
     for image in images_to_run(docker).values():
         is_here = not docker.dry and docker.succeeds("image", "inspect", image)
         if is_here and not image.endswith(":latest"):
@@ -112,19 +115,8 @@ def fetch(docker: Docker) -> None:
         if trouble and is_here:
             console.warn(f"no newer version of {image} could be looked for: starting the one that is here")
         elif trouble:
-            login = " ".join((*docker.command, *login_arguments(image)))
-            raise UserError(
-                f"{image} cannot be pulled: {trouble.said}",
-                f"where the authors gave you an account, run `{login}` first"
-                if isinstance(trouble, NotAllowed | RateLimited)
-                else "check the network and run it again, or run it `--from` an archive; what has arrived is kept",
-            )
-
-
-def run(settings: Settings, docker: Docker) -> None:
-    """Replace the containers, wait until both are healthy, and say what a new version did to the reader's things."""
-    if not docker.dry and (processor := docker.ask("version", "--format", "{{.Server.Arch}}").strip()) != "amd64":
-        console.warn(
-            f"the images are for x86-64 (linux/amd64); on this machine ({processor}) they run emulated, slowly"
-        )
-    stack.start(settings, docker)
+            hint = "check the network and run it again, or run it `--from` an archive; what has arrived is kept"
+            if isinstance(trouble, NotAllowed | RateLimited):
+                login = " ".join((*docker.command, *login_arguments(image)))
+                hint = f"where the authors gave you an account, run `{login}` first"
+            raise UserError(f"{image} cannot be pulled: {trouble.said}", hint)
