@@ -141,13 +141,6 @@ def read_text(path: Path) -> str:
         ) from error
 
 
-def _refuse_other_kinds(text: str, file: str) -> None:
-    """Raise UserError where a text is a known kind of file that is no conda environment."""
-    for pattern, what, hint in _OTHER_KINDS:
-        if re.search(pattern, text, re.MULTILINE):
-            raise UserError(f"{file} {what}", hint)
-
-
 def load(text: str) -> Any:
     """The values of a YAML text, by libyaml where PyYAML has it: a lock has thousands of lines."""
     return yaml.load(text, _Loader)  # noqa: S506 - both are safe
@@ -157,7 +150,9 @@ def read(text: str, file: str) -> Document:
     """Parse a file and check its structure; byte order mark and Windows line ends are gone afterwards."""
     text = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
     text += "" if text.endswith("\n") else "\n"
-    _refuse_other_kinds(text, file)
+    for pattern, what, hint in _OTHER_KINDS:
+        if re.search(pattern, text, re.MULTILINE):
+            raise UserError(f"{file} {what}", hint)
     root, data = _parse_yaml(text, file)
     if not isinstance(root, yaml.MappingNode):
         raise UserError(f"{file} is not a conda environment", EXPORT_IT)

@@ -138,13 +138,10 @@ def solve(
     if not silent.keys().isdisjoint(own):
         return part
     pinned = {requirement_name(line) for line in requirements if re.search(r"={2,3}|@", line)}
-    pins = {name: version for name, version in _python_names(brought).items() if name not in pinned}
     with tempfile.TemporaryDirectory() as folder:
-        for name, version in pins.items():
-            _write_wheel(Path(folder), name, version)
         minor = max((one for one in MANYLINUX if one <= int(glibc.split(".")[1])), default=MANYLINUX[0])
         resolver = _Resolver(python, f"x86_64-manylinux_2_{minor}", pip, Path(folder))
-        items = [*requirements, *(f"{name}=={version}{OF_CONDA}" for name, version in pins.items())]
+        items = [*requirements, *_write_wheels(Path(folder), brought, pinned)]
         _solve(part, resolver, items, {normalise(name) for name in named})
     return part
 
@@ -253,28 +250,25 @@ def _packages(resolved: str) -> list[dict[str, Any]]:
     return packages
 
 
-def _python_names(brought: Mapping[str, str]) -> dict[str, str]:
-    """Versions of conda's Python packages by the names that pip has for them, as far as pip can read them."""
+def _write_wheels(folder: Path, brought: Mapping[str, str], but: set[str]) -> list[str]:
+    """Stand in for Python packages that conda brings, but for some, by name and version and with no needs of their own."""
     names = {conda: python for python, conda in CONDA_NAMES.items()}
-    found = {}
-    for name, version in brought.items():
+    items = []
+    for conda, text in brought.items():
+        name = names.get(normalise(conda), normalise(conda))
         try:
-            public = str(Version(version))
+            version = f"{Version(text)}{OF_CONDA}"
         except InvalidVersion:
             continue
-        if "+" not in public and re.match(r"\w", name) and not name.startswith("_"):
-            found[names.get(normalise(name), normalise(name))] = public
-    return found
-
-
-def _write_wheel(folder: Path, name: str, version: str) -> None:
-    """Stand in for a package that conda brings: its name and version, and no needs of its own."""
-    stem = f"{name.replace('-', '_')}-{version}{OF_CONDA}"
-    with zipfile.ZipFile(folder / f"{stem}-py3-none-any.whl", "w") as wheel:
-        metadata = f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}{OF_CONDA}\n"
-        wheel.writestr(f"{stem}.dist-info/METADATA", metadata)
-        wheel.writestr(f"{stem}.dist-info/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
-        wheel.writestr(f"{stem}.dist-info/RECORD", "")
+        if version.count("+") > 1 or conda.startswith("_") or name in but:
+            continue
+        stem = f"{name.replace('-', '_')}-{version}"
+        with zipfile.ZipFile(folder / f"{stem}-py3-none-any.whl", "w") as wheel:
+            wheel.writestr(f"{stem}.dist-info/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
+            wheel.writestr(f"{stem}.dist-info/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+            wheel.writestr(f"{stem}.dist-info/RECORD", "")
+        items.append(f"{name}=={version}")
+    return items
 
 
 def _not_editable(line: str) -> str:

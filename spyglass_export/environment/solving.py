@@ -1,12 +1,11 @@
 """From the export's environment.yml to one that is installable, solved and locked: the same for check and for build."""
 
-import os
-import sys
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from platformdirs import user_cache_path
 from rattler.exceptions import GatewayError
 
 from spyglass_export.changes import Change
@@ -66,7 +65,9 @@ def prepare(settings: Settings, glibc: str | None = None) -> Prepared:
     with ThreadPoolExecutor(1) as pool:
         # pip takes half a second to tell
         asked = pool.submit(pip_configuration, settings.ca_bundle) if packages_of(content)[1] else None
-        channels = Channels(channels_of(content), _cache() / "repodata", settings.ca_bundle)
+        channels = Channels(
+            channels_of(content), user_cache_path("spyglass-export", appauthor=False) / "repodata", settings.ca_bundle
+        )
         evidence = gather_evidence(channels, packages_of(load(text))[0])
         installable, changes = make_installable(text, **options, evidence=evidence)
         return _solved(channels, Prepared(installable, changes, evidence), source, glibc or OLDEST_GLIBC, asked)
@@ -132,14 +133,3 @@ def require_solved(prepared: Prepared) -> None:
             f"{FILE} cannot be solved: {told or prepared.problems[0].what}",
             "; ".join(advice) or "correct it in export_data/environment.override.yml",
         )
-
-
-def _cache() -> Path:
-    """The folder in which this user's programs keep what they can fetch again."""
-    if sys.platform == "win32":
-        base = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
-    elif sys.platform == "darwin":
-        base = Path.home() / "Library" / "Caches"
-    else:
-        base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return base / "spyglass-export"
