@@ -251,7 +251,7 @@ def _packages(resolved: str) -> list[dict[str, Any]]:
 
 
 def _write_wheels(folder: Path, brought: Mapping[str, str], but: set[str]) -> list[str]:
-    """Stand in for Python packages that conda brings, but for some, by name and version and with no needs of their own."""
+    """Stand in for Python packages that conda brings, but for some, by name and version; they need nothing."""
     names = {conda: python for python, conda in CONDA_NAMES.items()}
     items = []
     for conda, text in brought.items():

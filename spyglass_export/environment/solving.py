@@ -65,9 +65,8 @@ def prepare(settings: Settings, glibc: str | None = None) -> Prepared:
     with ThreadPoolExecutor(1) as pool:
         # pip takes half a second to tell
         asked = pool.submit(pip_configuration, settings.ca_bundle) if packages_of(content)[1] else None
-        channels = Channels(
-            channels_of(content), user_cache_path("spyglass-export", appauthor=False) / "repodata", settings.ca_bundle
-        )
+        cache = user_cache_path("spyglass-export", appauthor=False) / "repodata"
+        channels = Channels(channels_of(content), cache, settings.ca_bundle)
         evidence = gather_evidence(channels, packages_of(load(text))[0])
         installable, changes = make_installable(text, **options, evidence=evidence)
         return _solved(channels, Prepared(installable, changes, evidence), source, glibc or OLDEST_GLIBC, asked)
