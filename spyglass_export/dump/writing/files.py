@@ -7,7 +7,7 @@ from pathlib import Path
 from spyglass_export.dump.reading.contents import Export, Rows, Table
 from spyglass_export.dump.sql.session import SessionSettings
 from spyglass_export.dump.sql.tokens import Tokens, quoted
-from spyglass_export.dump.writing.copying import Copier
+from spyglass_export.dump.writing.copying import Copier, Range
 from spyglass_export.errors import UserError
 
 # What `clean_sql` writes is a whole dump again.
@@ -68,28 +68,23 @@ class RowsWriter:
         self._copier = copier
         self._target = target
         self._in_use: dict[Path, tuple[str, SessionSettings]] = {}  # the schema and settings at a file's end
-        self._last: tuple[Path, bytes, Path, int, int] | None = None  # what more may follow without a line end
+        self._last: Range | None = None  # it may go on, without a line end
 
     def add(self, table: Table, rows: Rows) -> None:
         """Append a piece of the table's rows."""
-        target, source = self._target(table), rows.source.path
-        goes_on = self._last is not None and (self._last[0], self._last[2], self._last[4]) == (
-            target,
-            source,
-            rows.start,
-        )
+        target, source, last = self._target(table), rows.source.path, self._last
+        goes_on = last and (last.target, last.source, last.end) == (target, source, rows.start)
         self._give(b"" if goes_on else b"\n")
         schema, settings = self._in_use.get(target, (None, None))
         before = _use(table.schema) if schema != table.schema else b""
         if before or settings != rows.settings:
             before += rows.settings.for_loading().encode()
         self._in_use[target] = table.schema, rows.settings
-        self._last = target, before, source, rows.start, rows.end
+        self._last = Range(target, before, source, rows.start, rows.end)
 
     def _give(self, line_end: bytes) -> None:
         if self._last:
-            self._copier.append(*self._last, line_end)
-            self._last = None
+            self._copier.append(self._last._replace(after=line_end))
 
     def finish(self) -> None:
         """Wait for all rows.
