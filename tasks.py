@@ -327,4 +327,4 @@ def bench(context: Context, name: str) -> None:
     names = sorted(file.stem for file in (ROOT / "benchmarks").glob("*.py"))
     if name not in names:
         raise wrong_usage(f"there is no benchmark {name!r}", f"it is one of {', '.join(names)}")
-    _run_python(str(ROOT / "benchmarks" / f"{name}.py"))
+    _run_python("-m", f"benchmarks.{name}")

@@ -1,13 +1,12 @@
-"""How fast the dump cleaner is, against `cp` and against the incumbent's `sed`, side by side in one run.
+"""How fast `invoke copy_files` is, against `cp` and against the incumbent's `sed`, side by side in one run.
 
-Usage: python benchmarks/clean.py [--size MEGABYTES] [--folder FOLDER] [--rounds N] [--check]
+Usage: python -m benchmarks.clean [--size MEGABYTES] [--tables N] [--folder FOLDER] [--rounds N] [--check]
 
 Writes a synthetic export, half hex blobs and half short rows, one of legacy lengths whose values must be measured, and
-one of 10,000 tables. What runs is all of `copy_files`, in a process of its own with the start of Python: the export's
-checks, the cleaning, the digests of what was read and written. What `invoke copy_files` does besides, solving the
-environment, is not in it. `cp` and the cleaner run in turn, several rounds; the ratio is that of the fastest runs, as
-what else a machine does only adds to a run: a virtual machine that gave memory to its host waits for it several times
-as long as `cp` takes.
+one of 10,000 tables. What runs is the command itself, in a copy of the project: the start of Python, the checks,
+the cleaning, the digests, and what it asks of Docker and of channels, of which the environment needs Python alone.
+`cp` and the command run in turn, several rounds; the ratio is of the fastest runs: what else a machine does only
+adds to a run: a virtual machine that gave memory to its host waits for it several times as long as `cp` takes.
 `sed`, and what is measured against it on the legacy dump, run once.
 `--check` exits 1 where a target is missed.
 """
@@ -15,6 +14,7 @@ as long as `cp` takes.
 import argparse
 import os
 import random
+import resource
 import shutil
 import subprocess
 import sys
@@ -22,6 +22,8 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+
+from benchmarks.rebuild import copy_of_project
 
 HEADER = b"""-- MySQL dump 10.13  Distrib 9.7.4, for Linux (x86_64)
 --
@@ -38,12 +40,6 @@ FOOTER = b"-- Dump completed on 2026-01-01  0:00:00\n"
 NOTES = [b"", b"plain text", b"a, b (c)", b"/home/user/data", b"2.5 mm", b"left", b"CA1"] * 4
 NOTES += [b"it\\'s", b"semi; colon", b"DEFAULT CHARSET=latin1", b"-- Dump completed"]
 STATEMENT = 1_000_000  # bytes: what mysqldump puts into one INSERT
-CLEAN = """
-import sys
-from pathlib import Path
-from spyglass_export.export.copy_files import copy_files
-copy_files(Path(sys.argv[1]).parent, Path(sys.argv[2]), paper_id="paper")
-"""
 LENGTHS = [
     ("nwb_file_name", 255, 64),
     ("analysis_file_name", 255, 64),
@@ -146,22 +142,20 @@ def copy(source: Path, target: Path) -> None:
     subprocess.run(["cp", source, target], check=True)
 
 
-def clean(source: Path, target: Path) -> None:
-    """The whole of `copy_files`, in a process of its own, start of Python and all."""
-    subprocess.run([sys.executable, "-c", CLEAN, source, target], env=_as_at_users(), check=True)
+def copy_files(project: Path) -> Callable[[Path, Path], None]:
+    """What an author types, with `export_data/` in the place of the target."""
 
+    def run(source: Path, target: Path) -> None:
+        # As it does unless told not to, Python may keep what it has compiled.
+        environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+        environment["SPYGLASS_PAPER_DIR"] = str(source.parent)
+        command = [sys.executable, "-m", "invoke", "copy_files"]
+        done = subprocess.run(command, cwd=project, env=environment, capture_output=True, text=True, check=False)
+        if done.returncode:
+            sys.exit(done.stdout + done.stderr)
+        (project / "export_data").rename(target)
 
-def _as_at_users() -> dict[str, str]:
-    """The environment, in which Python may keep what it has compiled, as it does unless told not to."""
-    return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-
-
-def peak_memory(source: Path, target: Path) -> float:
-    """Megabytes that the cleaner holds at most, by its own account."""
-    code = f"{CLEAN}import resource; print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)"
-    done = subprocess.run([sys.executable, "-c", code, source, target], check=True, capture_output=True, text=True)
-    remove(target)
-    return float(done.stdout)
+    return run
 
 
 def remove(target: Path) -> None:
@@ -209,6 +203,7 @@ def main() -> int:
     parser.add_argument("--check", action="store_true", help="exit 1 where a target is missed")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=options.folder) as folder:
+        clean = copy_files(copy_of_project(Path(folder) / "project", "bench-clean"))
         today = export_of(folder, "today")
         write_dump(today, options.size * 1_000_000, 64)
         seconds = fastest({"cp": copy, "clean": clean}, today, options.rounds)
@@ -220,7 +215,7 @@ def main() -> int:
         many = export_of(folder, "many")
         write_tables(many, options.tables)
         seconds |= fastest({"clean many tables": clean}, many, 1)
-        memory = peak_memory(legacy, legacy.parent.with_suffix(".out"))
+        memory = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
     for name, value in seconds.items():
         print(f"{name:18} {value:7.2f} s")
     targets = [

@@ -88,17 +88,15 @@ def read_outline(paths: Sequence[Path]) -> Outline:
 def _lines(path: Path) -> Iterator[re.Match[bytes]]:
     """The lines that say something; of the rows between them, no more than a block is held in memory."""
     end = 0
-    with (
-        path.open("rb") as file,
-        mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content,
-        memoryview(content) as view,
-    ):
+    room = bytearray(_BLOCK + _LONGEST)
+    with path.open("rb", buffering=0) as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
         for start in range(0, len(content), _BLOCK):
-            with view[start : start + _BLOCK + _LONGEST] as block:
-                if stringzilla.find(block, b"\n") < 0 or all(stringzilla.find(block, one) < 0 for one in _BEGINNINGS):
-                    continue
-                begins = [start + found.start() for found in _BEGINNING.finditer(block)]
-            for at in begins:
+            file.seek(start)
+            block = memoryview(room)[: file.readinto(room)]
+            if stringzilla.find(block, b"\n") < 0 or all(stringzilla.find(block, one) < 0 for one in _BEGINNINGS):
+                continue
+            for found in _BEGINNING.finditer(block):
+                at = start + found.start()
                 if at >= end and (line := _LINE.match(content, at)):
                     end = line.end()
                     yield line
