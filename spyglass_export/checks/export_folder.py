@@ -1,12 +1,11 @@
 """Checks of the folder that Spyglass' Export wrote, without reading the rows of a dump."""
 
-import gzip
-import os
 import re
-import zlib
+import tempfile
 from pathlib import Path
 
 from spyglass_export.checks.check import Check, failed, passed, warned
+from spyglass_export.dump.reading.sources import COPY_AGAIN, open_source
 from spyglass_export.environment.installable import VERSION_FILE
 from spyglass_export.errors import UserError
 from spyglass_export.export.completeness import examine_export
@@ -15,7 +14,6 @@ from spyglass_export.export.script import find_scripts
 from spyglass_export.settings import Settings
 
 NAME = "export"
-COPY_AGAIN = "copy it again from the machine that wrote the export, or have its `.sh` run again"
 EDGE = 1 << 16  # bytes of a dump's beginning and end that are looked at
 # Unpacking 60 MB takes about a second.
 UNPACKED_AT_MOST = 60 * 10**6
@@ -59,39 +57,26 @@ def _read(file: Path) -> str:
 
 def _check_dump(dump: Path) -> Check:
     size = dump.stat().st_size
-    if not size:
-        return failed(NAME, f"{dump.name} is empty", COPY_AGAIN)
-    try:
-        head, tail = _edges(dump)
-    except (OSError, EOFError, zlib.error) as error:
-        return failed(NAME, f"{dump.name} cannot be read: {error}", COPY_AGAIN)
+    if dump.suffix.lower() == ".gz" and size > UNPACKED_AT_MOST:
+        what = f"{dump.name} is large and packed: it was not looked at"
+        return warned(NAME, what, "`invoke copy_files` reads it all")
+    with tempfile.TemporaryDirectory() as scratch:
+        try:
+            text = open_source(dump, dump.name, Path(scratch)).path
+        except UserError as error:
+            return failed(NAME, error)
+        with text.open("rb") as file:
+            head = file.read(EDGE)
+            file.seek(max(text.stat().st_size - EDGE, 0))
+            tail = file.read()
     if b"\0" in head[:2] or head.startswith((b"\x1f\x8b", b"\xff\xfe", b"\xfe\xff")):
         return failed(NAME, f"{dump.name} is not text in UTF-8", COPY_AGAIN)
     if not HEAD.search(head):
         hint = "see that it is what mysqldump wrote, with no --skip-comments"
         return warned(NAME, f"{dump.name} does not begin as a dump of MySQL", hint)
-    if tail is None:
-        what = f"{dump.name} is large and packed: its end was not looked at"
-        return warned(NAME, what, "`invoke copy_files` reads it all")
     if not TAIL.fullmatch(tail.rstrip().rpartition(b"\n")[2] + b"\n"):
         return failed(NAME, f"{dump.name} is cut off: it does not end in `-- Dump completed`", COPY_AGAIN)
     return passed(NAME, f"{dump.name}, {size / 1e6:,.1f} MB, has its first line and its last; copy_files reads it all")
-
-
-def _edges(dump: Path) -> tuple[bytes, bytes | None]:
-    """The beginning and the end of a dump's text; no end where it would take long to unpack."""
-    if dump.suffix.lower() != ".gz":
-        with dump.open("rb") as file:
-            head = file.read(EDGE)
-            file.seek(-min(EDGE, dump.stat().st_size), os.SEEK_END)
-            return head, file.read()
-    with gzip.open(dump) as file:
-        head = tail = file.read(EDGE)
-        if dump.stat().st_size > UNPACKED_AT_MOST:
-            return head, None
-        while part := file.read(1 << 20):
-            tail = (tail + part)[-EDGE:]
-        return head, tail
 
 
 def _check_version(version: str) -> Check:
