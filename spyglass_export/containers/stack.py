@@ -128,9 +128,11 @@ def start(settings: Settings, docker: Docker) -> None:
     for line in log_of(docker, "hub"):
         if line.startswith("notebooks: "):
             console.say(line)
-    after = volume_names(docker)
     for role, what in FRESH.items():
-        if role in before and before[role] != after.get(role):
+        if (
+            role in before
+            and f"{docker.project}_{role}_{docker.volume_hashes.get(role, 'current')}" not in before[role]
+        ):
             console.say(f"{what} is kept in the volume {', '.join(before[role])}")
 
 
