@@ -12,7 +12,6 @@ import urllib.request
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import NamedTuple
 
 from dotenv import set_key
 
@@ -40,18 +39,10 @@ REGISTRY_TIMEOUT = 5.0  # seconds for both registries together; an open one answ
 SOURCE_LABEL = "spyglass-export.source"
 
 
-class StandIn(NamedTuple):
-    """What takes a base image's place: its name, the Debian release that it is made of, and its Dockerfile."""
-
-    image: str
-    release: str
-    dockerfile: str
-
-
-# By the setting that names the base image.
+# What takes a base image's place, by the setting that names it, and the Debian release that it is made of.
 STAND_INS = {
-    "DB_BASE_IMAGE": StandIn("spyglass-export/mysql:9.7", "trixie", "db.Dockerfile"),
-    "HUB_BASE_IMAGE": StandIn("spyglass-export/base-notebook:stand-in", "bookworm", "hub.Dockerfile"),
+    "DB_BASE_IMAGE": ("spyglass-export/mysql:9.7", "trixie"),
+    "HUB_BASE_IMAGE": ("spyglass-export/base-notebook:stand-in", "bookworm"),
 }
 
 
@@ -111,10 +102,10 @@ def ensure_base_images(settings: Settings, docker: Docker) -> None:
             "check the network, or set HUB_BASE_IMAGE and DB_BASE_IMAGE in .env to images of a mirror that you reach",
         )
     bundle = settings.ca_bundle or _system_ca_bundle()
-    for stand_in in (STAND_INS[name] for name in needed):
-        if not is_here(docker, stand_in.image, source):
-            _build_stand_in(docker, settings.root / "docker", stand_in, source, bundle)
-    new = {name: STAND_INS[name].image for name in out_of_reach}
+    for name in needed:
+        if not is_here(docker, STAND_INS[name][0], source):
+            _build_stand_in(docker, settings.root / "docker", name, source, bundle)
+    new = {name: STAND_INS[name][0] for name in out_of_reach}
     if bundle and not settings.ca_bundle:
         new["CA_BUNDLE"] = str(bundle)
     for name, value in new.items():
@@ -124,7 +115,7 @@ def ensure_base_images(settings: Settings, docker: Docker) -> None:
 
 def is_stand_in(image: str) -> bool:
     """Whether an image is one that `bootstrap` builds."""
-    return image in {stand_in.image for stand_in in STAND_INS.values()}
+    return image in {name for name, _ in STAND_INS.values()}
 
 
 def _debian_release() -> str | None:
@@ -253,21 +244,22 @@ def _system_ca_bundle() -> Path | None:
     return next((path for path in (*(Path(n) for n in named if n), SYSTEM_CA_BUNDLE) if path.is_file()), None)
 
 
-def _build_stand_in(docker: Docker, folder: Path, stand_in: StandIn, source: str, bundle: Path | None) -> None:
-    debian = f"spyglass-export/debian:{stand_in.release}"
+def _build_stand_in(docker: Docker, folder: Path, setting: str, source: str, bundle: Path | None) -> None:
+    image, release = STAND_INS[setting]
+    debian = f"spyglass-export/debian:{release}"
     if not docker.succeeds("image", "inspect", debian):
-        _import_debian(docker, stand_in.release, debian)
-    console.say(f"building {stand_in.image} (a minute or two)")
+        _import_debian(docker, release, debian)
+    console.say(f"building {image} (a minute or two)")
     secret = [f"--secret=id=ca_bundle,src={bundle}"] if bundle else []
     # Without a value these are the environment's, where it has them.
     given = [f"--build-arg={name}" for name in (f"DEBIAN_IMAGE={debian}", *PROXY_VARIABLES)]
-    named = (f"--label={SOURCE_LABEL}={source}", "--tag", stand_in.image)
-    file = ("--file", str(folder / "base" / stand_in.dockerfile))
+    file = folder / "base" / f"{setting.partition('_')[0].lower()}.Dockerfile"
+    named = (f"--label={SOURCE_LABEL}={source}", f"--tag={image}", f"--file={file}")
     try:
-        docker.ask("build", "--quiet", *secret, *given, *named, *file, str(folder))
+        docker.ask("build", "--quiet", *secret, *given, *named, str(folder))
     except DockerError as error:
         raise UserError(
-            f"the stand-in {stand_in.image} cannot be built: {error.said}",
+            f"the stand-in {image} cannot be built: {error.said}",
             "check that this machine reaches its Debian mirror and PyPI; behind a proxy set CA_BUNDLE in .env",
         ) from error
 

@@ -99,7 +99,7 @@ def test_who_has_not_started_docker_desktop_is_not_told_to_install_it(
 def test_a_stand_in_that_only_debian_builds_is_named_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     settings, docker = engine(tmp_path, own_road="", pulls=False)
     monkeypatch.setattr("spyglass_export.containers.bootstrap._debian_release", lambda: None)
-    db, hub = (STAND_INS[name].image for name in ("DB_BASE_IMAGE", "HUB_BASE_IMAGE"))
+    db, hub = (STAND_INS[name][0] for name in ("DB_BASE_IMAGE", "HUB_BASE_IMAGE"))
 
     with pytest.raises(UserError, match=r"the stand-ins .*mysql.* and .*base-notebook.* are built on Debian, as root"):
         ensure_base_images(replace(settings, db_base_image=db, hub_base_image=hub), docker)
