@@ -6,6 +6,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import replace
 from datetime import datetime, timezone
 from typing import Any
 
@@ -25,6 +26,7 @@ AT_A_TIME = 2
 FIX = f"notebooks/{EXECUTED}/ has a copy of each with its error; `--timeout` gives them more seconds"
 COUNTED = ("same", "close", "differs", "nothing saved")
 DIFFERENCES_SHOWN = 5
+Show = Callable[[str, str], None]
 
 
 def published_notebooks(docker: Docker) -> list[str]:
@@ -107,7 +109,10 @@ def _snapshot(settings: Settings) -> set[tuple[str, int, int]]:
 
 
 def _run_all(settings: Settings, docker: Docker, names: Sequence[str], seconds: float) -> Iterator[Result]:
-    tested_in = _tested_in(settings, docker)
+    containers = containers_of(docker)
+    ids = [containers[service].id for service in ("db", "hub") if service in containers]
+    images = docker.ask("inspect", "--format", "{{.Image}}", *ids).split() if ids else []
+    tested_in = fingerprint(settings, docker, *images) if len(images) == len(("db", "hub")) else ""
     # As long as the pipe is open, somebody waits for the notebooks. It closes with this process, however that ends.
     lifeline, end_of_lifeline = os.pipe()
     pool = ThreadPoolExecutor(max_workers=AT_A_TIME)
@@ -121,35 +126,20 @@ def _run_all(settings: Settings, docker: Docker, names: Sequence[str], seconds: 
                 lines = [f"  {name}: {what}" for name, what in sorted(running.items())]
                 show_status("\n".join([f"{done} of {len(names)} notebooks done", *lines]))
 
-            runs = [pool.submit(_run, settings, docker, name, seconds, lifeline, tested_in, show) for name in names]
+            runs = [pool.submit(_run, settings, docker, name, seconds, lifeline, show) for name in names]
             for run in as_completed(runs):
                 if result := run.result():
                     done += 1
                     running.pop(result.name, None)
                     console.say(f"{result.status}: {result.name}, {result.seconds:.1f} s")
-                    yield result
+                    yield replace(result, tested_in=tested_in)
     finally:
         os.close(end_of_lifeline)
         pool.shutdown(cancel_futures=True)
         os.close(lifeline)
 
 
-def _tested_in(settings: Settings, docker: Docker) -> str:
-    containers = containers_of(docker)
-    ids = [containers[name].id for name in ("db", "hub") if name in containers]
-    images = docker.ask("inspect", "--format", "{{.Image}}", *ids).split() if ids else []
-    return fingerprint(settings, docker, *images) if len(images) == len(("db", "hub")) else ""
-
-
-def _run(
-    settings: Settings,
-    docker: Docker,
-    name: str,
-    seconds: float,
-    lifeline: int,
-    tested_in: str,
-    show: Callable[[str, str], None],
-) -> Result | None:
+def _run(settings: Settings, docker: Docker, name: str, seconds: float, lifeline: int, show: Show) -> Result | None:
     show(name, "starts")
     started, last = time.monotonic(), ""
     found: dict[str, Any] = {}
@@ -184,4 +174,4 @@ def _run(
         "seconds": round(time.monotonic() - started, 1),
     }
     ran = datetime.now(timezone.utc).isoformat(timespec="seconds")
-    return Result.of({**(found or unfinished), "name": name, "sha256": hashed, "ran": ran, "tested_in": tested_in})
+    return Result.of({**(found or unfinished), "name": name, "sha256": hashed, "ran": ran})
