@@ -116,6 +116,6 @@ def _cleaned(export: Export) -> Export:
 
 
 def _summary(export: Export, file: Callable[[Table], str | None], copier: Copier) -> CleanDump:
-    tables = [CleanTable(table.schema, table.name, file(table), table.size) for table in export.tables.values()]
+    tables = [CleanTable(*table.id, file(table), table.size) for table in export.tables.values()]
     digests = {path: written.digest.hexdigest() for path, written in copier.files.items()}
     return CleanDump(tables, list(export.changes), digests)

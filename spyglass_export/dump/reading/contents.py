@@ -6,6 +6,7 @@ from spyglass_export.changes import Change
 from spyglass_export.dump.reading.sources import Source
 from spyglass_export.dump.sql.create_table import TableDefinition
 from spyglass_export.dump.sql.session import SessionSettings
+from spyglass_export.dump.sql.table_id import TableId
 from spyglass_export.dump.sql.tokens import Tokens, printable, quoted, split, unquoted
 
 
@@ -23,8 +24,7 @@ class Rows:
 class Table:
     """A table: its definition, to be edited, and its rows in the order of the sources."""
 
-    schema: str
-    name: str
+    id: TableId
     number: int  # from 1, in the order in which the sources define the tables
     defined_at: tuple[Source, int]  # the offset is in bytes
     definition: TableDefinition
@@ -36,7 +36,7 @@ class Table:
     @property
     def where(self) -> str:
         """The table as SQL names it, for a person."""
-        return printable(f"{quoted(self.schema)}.{quoted(self.name)}")
+        return printable(self.id.sql)
 
     @property
     def place(self) -> str:
@@ -77,7 +77,7 @@ class Export:
 
     schemas: dict[str, list[str]] = field(default_factory=dict)
     case_sensitive: set[str] = field(default_factory=set)  # the schemas that compare case by case, once rewritten
-    tables: dict[tuple[str, str], Table] = field(default_factory=dict)
+    tables: dict[TableId, Table] = field(default_factory=dict)
     programs: list[Program] = field(default_factory=list)
     changes: dict[Change, None] = field(default_factory=dict)  # in order, each once
 

@@ -21,6 +21,7 @@ from spyglass_export.dump.reading.statements import (
 from spyglass_export.dump.sql import statement_forms as forms
 from spyglass_export.dump.sql.create_table import NotUnderstoodError, parse_table
 from spyglass_export.dump.sql.session import Session, UnsafeSettingError, parse_set
+from spyglass_export.dump.sql.table_id import TableId
 from spyglass_export.dump.sql.tokens import Tokens, printable, quoted, split_name, unquoted
 from spyglass_export.errors import UserError
 
@@ -181,7 +182,7 @@ class _SourceReader:
         table = self.rows_of[1]
         if table is None:
             return
-        self.require_place(table.name, statement.start)
+        self.require_place(table.id.name, statement.start)
         table.column_lists.add(None if statement.columns is None else column_names(self.decode(statement.columns)))
         piece = Rows(self.source, self.session.settings, statement.start, statement.end)
         last = table.rows[-1] if table.rows else None
@@ -197,16 +198,15 @@ class _SourceReader:
         if not self.completeness.is_inside:
             raise self.refusal(statement)
         schema, name = split_name(self.decode(statement.table))
-        schema = self.schema_of(schema, name, statement.start)
+        table_id = TableId(self.schema_of(schema, name, statement.start), name)
         self.completeness.table(name, statement.start)
-        if self.is_of_server(schema):
+        if self.is_of_server(table_id.schema):
             return None
-        table = self.export.tables.get((schema, name))
+        table = self.export.tables.get(table_id)
         if table is None and self.may_wait:
             raise _DefinedLaterError
         if table is None:
-            where = printable(f"{quoted(schema)}.{quoted(name)}")
-            what = f"rows of {where}, which is defined nowhere before them"
+            what = f"rows of {printable(table_id.sql)}, which is defined nowhere before them"
             raise self.error(statement.start, what, "dump again without --no-create-info")
         self.may_wait = False
         return table
@@ -276,14 +276,14 @@ class _SourceReader:
 
     def drop_database(self, statement: Statement, text: str, found: re.Match[str]) -> None:
         schema = unquoted(found["schema"])
-        if any(table.schema == schema for table in self.export.tables.values()):
+        if any(table.schema == schema for table in self.export.tables):
             raise self.error(statement.start, f"{printable(quoted(schema))} is dropped after its tables")
         self.leave_out(statement, text, found)
 
     def drop_table(self, statement: Statement, text: str, found: re.Match[str]) -> None:
         for identifier in forms.NAMES.findall(found["tables"]):
             schema, name = split_name(identifier)
-            if table := self.export.tables.get((schema or self.database or "", name)):
+            if table := self.export.tables.get(TableId(schema or self.database or "", name)):
                 table.is_dropped = True
 
     def pass_over(self, statement: Statement, text: str, found: re.Match[str]) -> None:
@@ -299,14 +299,14 @@ class _SourceReader:
             raise NotUnderstoodError
         if forms.has_client_command(tokens) or forms.reaches_out(tokens):
             raise NotUnderstoodError
-        schema = self.schema_of(definition.schema, definition.name, statement.start)
-        self.require_place(definition.name, statement.start)
-        if self.is_of_server(schema):
+        table_id = TableId(self.schema_of(definition.schema, definition.name, statement.start), definition.name)
+        self.require_place(table_id.name, statement.start)
+        if self.is_of_server(table_id.schema):
             return
-        self.export.schemas.setdefault(schema, [])
+        self.export.schemas.setdefault(table_id.schema, [])
         at = self.source, statement.start
-        new = Table(schema, definition.name, len(self.export.tables) + 1, at, definition, self.session.settings)
-        table = self.export.tables.setdefault((schema, definition.name), new)
+        new = Table(table_id, len(self.export.tables) + 1, at, definition, self.session.settings)
+        table = self.export.tables.setdefault(table_id, new)
         if table is not new and _meaning(table.definition.tokens) != _meaning(tokens):
             raise two_definitions(table, new.place, text)
         table.is_dropped = False

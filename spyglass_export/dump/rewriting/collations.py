@@ -141,7 +141,7 @@ def keep_apart(export: Export, groups: Groups) -> list[Change]:
     """
     changes: list[Change] = []
     for table in export.tables.values():
-        if table.schema in export.case_sensitive:
+        if table.id.schema in export.case_sensitive:
             changes += _tell_from_database(table, table.definition)
         for column in table.definition.columns:
             if column.type in ("ENUM", "SET") and _members_collide(table, column):

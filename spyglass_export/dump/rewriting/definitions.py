@@ -291,13 +291,13 @@ def rename_constraints(export: Export) -> list[Change]:
         texts = table.definition.tokens.texts
         for kind, at in table.definition.constraints:
             name = new = unquoted(texts[at])
-            if len(name) > _LONGEST_NAME or (table.schema, kind, name.lower()) in taken:
-                digest = hashlib.sha256(f"{table.name}.{name}".encode("utf-8", "surrogateescape")).hexdigest()[:8]
+            if len(name) > _LONGEST_NAME or (table.id.schema, kind, name.lower()) in taken:
+                digest = hashlib.sha256(f"{table.id.name}.{name}".encode("utf-8", "surrogateescape")).hexdigest()[:8]
                 number = found.group() if (found := _NUMBERED.search(name)) else ""
                 end = f"_{digest}{number}"
                 new = name.removesuffix(number)[: _LONGEST_NAME - len(end)] + end
                 texts[at] = quoted(new)
                 reason = f"MySQL takes {_LONGEST_NAME} characters, and each name once in a schema"
                 changes.append(Change("constraint name", table.where, printable(name), printable(new), reason))
-            taken.add((table.schema, kind, new.lower()))
+            taken.add((table.id.schema, kind, new.lower()))
     return changes

@@ -7,11 +7,11 @@ from spyglass_export.dump.reading.contents import Export, Program
 from spyglass_export.dump.reading.export import SYSTEM_SCHEMAS
 from spyglass_export.dump.rewriting.definitions import rewrite_collate
 from spyglass_export.dump.sql.create_table import Cursor
+from spyglass_export.dump.sql.table_id import TableId
 from spyglass_export.dump.sql.tokens import printable, quoted, unquoted
 from spyglass_export.errors import UserError
 
 _KINDS = ("VIEW", "TRIGGER", "PROCEDURE", "FUNCTION", "EVENT")
-_Key = tuple[str, str]  # schema and name in lower case: the source may not tell capitals apart
 
 
 def rewrite_programs(export: Export) -> list[Change]:
@@ -23,16 +23,16 @@ def rewrite_programs(export: Export) -> list[Change]:
     for program in export.programs:
         changes += _rewrite(program)
     views = {_key(program.schema, program.name): program for program in export.programs if program.kind == "VIEW"}
-    tables = {_key(schema, name) for schema, name in export.tables}
-    ordered: dict[_Key, Program] = {}
+    tables = {_key(*table) for table in export.tables}
+    ordered: dict[TableId, Program] = {}
 
-    def place(key: _Key, above: tuple[_Key, ...]) -> None:
+    def place(key: TableId, above: tuple[TableId, ...]) -> None:
         if key in ordered or key in above:
             return
         for part in _made_of(views[key]):
             if part in views:
                 place(part, (*above, key))
-            elif part not in tables and part[0] not in SYSTEM_SCHEMAS:
+            elif part not in tables and part.schema not in SYSTEM_SCHEMAS:
                 raise _lacks(export, views[key], part)
         ordered[key] = views[key]
 
@@ -42,8 +42,9 @@ def rewrite_programs(export: Export) -> list[Change]:
     return changes
 
 
-def _key(schema: str | None, name: str) -> _Key:
-    return (schema or "").lower(), name.lower()
+def _key(schema: str | None, name: str) -> TableId:
+    """In lower case: the source may not tell capitals apart."""
+    return TableId((schema or "").lower(), name.lower())
 
 
 def _rewrite(program: Program) -> list[Change]:
@@ -79,7 +80,7 @@ def _stop_event(program: Program, cursor: Cursor) -> list[Change]:
     return [Change("event", program.where, "ENABLE", "DISABLE", "it would change rows that were exported")]
 
 
-def _made_of(view: Program) -> Iterator[_Key]:
+def _made_of(view: Program) -> Iterator[TableId]:
     """The tables and views that a view is made of: what stands after FROM and JOIN of a SELECT."""
     cursor = Cursor(view.tokens)
     is_select = [False]  # for each open parenthesis; ``extract(year from x)`` has another FROM
@@ -104,9 +105,9 @@ def _made_of(view: Program) -> Iterator[_Key]:
                 yield _key(schema or view.schema, name)
 
 
-def _lacks(export: Export, view: Program, part: _Key) -> UserError:
-    has_schema = part[0] in {schema.lower() for schema in export.schemas}
-    missing = f"the table {quoted(part[0])}.{quoted(part[1])}" if has_schema else f"the database {quoted(part[0])}"
+def _lacks(export: Export, view: Program, part: TableId) -> UserError:
+    has_schema = part.schema in {schema.lower() for schema in export.schemas}
+    missing = f"the table {part.sql}" if has_schema else f"the database {quoted(part.schema)}"
     leave_out = f"{view.schema}.{view.name}"
     return UserError(
         f"{view.place}: the view {view.where} needs {printable(missing)}, which the export lacks",

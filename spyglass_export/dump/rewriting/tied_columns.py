@@ -7,6 +7,7 @@ from importlib.resources import files
 
 from spyglass_export.dump.reading.contents import Export, Table
 from spyglass_export.dump.sql.create_table import Column
+from spyglass_export.dump.sql.table_id import TableId
 
 
 @dataclass(slots=True, eq=False)
@@ -22,7 +23,7 @@ class Group:
 
 
 Groups = dict[Column, Group]
-_Node = tuple[str, str, str] | tuple[str, int | None]  # schema, table and column, or a column's name and old length
+_Node = tuple[TableId, str] | tuple[str, int | None]  # a table's column, or a column's name and old length
 
 
 def old_lengths() -> dict[tuple[str, int | None], int]:
@@ -49,13 +50,13 @@ def tied_columns(export: Export) -> Groups:
     for table in export.tables.values():
         for key in table.definition.foreign_keys:
             for name, parent_name in zip(key.columns, key.parent_columns, strict=False):
-                parent = key.parent_schema or table.schema, key.parent, parent_name.lower()
-                child = table.schema, table.name, name.lower()
+                parent = TableId(key.parent_schema or table.id.schema, key.parent), parent_name.lower()
+                child = table.id, name.lower()
                 leader[find(child)] = find(parent)
                 in_foreign_keys |= {child, parent}
         for column in table.definition.columns:
             if column.is_fitted:
-                node = table.schema, table.name, column.name.lower()
+                node = table.id, column.name.lower()
                 fitted[column] = table, node
                 if column.type == "VARCHAR" and (column.name, column.length) in lengths:
                     leader[find(node)] = find((column.name, column.length))

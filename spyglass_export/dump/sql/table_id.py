@@ -1,13 +1,12 @@
 """What a table is called."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from spyglass_export.dump.sql.tokens import quoted
 
 
-@dataclass(frozen=True, order=True)
-class TableId:
-    """A table's schema and its name in the database."""
+class TableId(NamedTuple):
+    """A table's schema and its name in the database, as they are once they were decoded."""
 
     schema: str
     name: str

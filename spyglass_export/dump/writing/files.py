@@ -26,9 +26,9 @@ def schema_text(export: Export) -> bytes:
     settings: SessionSettings | None = None
     schema_in_use = None
     for table in export.tables.values():
-        if table.schema != schema_in_use or table.settings != settings:
-            parts.append(_use(table.schema) if table.schema != schema_in_use else b"")
-            schema_in_use, settings = table.schema, table.settings
+        if table.id.schema != schema_in_use or table.settings != settings:
+            parts.append(_use(table.id.schema) if table.id.schema != schema_in_use else b"")
+            schema_in_use, settings = table.id.schema, table.settings
             parts.append(settings.for_loading().encode())
         text = table.definition.tokens.sql().strip() + "\n"
         parts.append(table.settings.encode(text))
@@ -76,10 +76,10 @@ class RowsWriter:
         goes_on = last and (last.target, last.source, last.end) == (target, source, rows.start)
         self._give(b"" if goes_on else b"\n")
         schema, settings = self._in_use.get(target, (None, None))
-        before = _use(table.schema) if schema != table.schema else b""
+        before = _use(table.id.schema) if schema != table.id.schema else b""
         if before or settings != rows.settings:
             before += rows.settings.for_loading().encode()
-        self._in_use[target] = table.schema, rows.settings
+        self._in_use[target] = table.id.schema, rows.settings
         self._last = Range(target, before, source, rows.start, rows.end)
 
     def _give(self, line_end: bytes) -> None:
@@ -101,7 +101,7 @@ class RowsWriter:
 
 def rows_file_name(table: Table) -> str:
     """A name that every file system takes; the number tells apart what differs in case or in odd letters only."""
-    plain = re.sub(r"[^0-9A-Za-z_.]+", "-", f"{table.schema}.{table.name}")
+    plain = re.sub(r"[^0-9A-Za-z_.]+", "-", str(table.id))
     return f"{table.number:05d}-{plain[:80].rstrip('.')}.sql"
 
 

@@ -114,6 +114,17 @@ def test_spaces_count_in_prefixes_and_in_columns_that_are_tied(clean: Clean) -> 
     assert cleaned.schema.count("`k` varchar(9) COLLATE utf8mb4_0900_bin") == 2
 
 
+def test_names_in_another_character_set_tie_a_child_to_its_parent(clean: Clean) -> None:
+    """As mysqldump writes them: definitions in UTF-8, the names before rows in the character set of the dump."""
+    table = "SET character_set_client = utf8mb4;\nCREATE TABLE `{}` (\n  `größe` varchar(9){}\n) CHARSET=latin1;\n"
+    parent = table.format("maß", " PRIMARY KEY,\n  UNIQUE KEY `größe` (`größe`)")
+    child = table.format("kind", ",\n  FOREIGN KEY (`größe`) REFERENCES `maß` (`größe`)")
+    rows = "SET character_set_client = latin1;\nINSERT INTO `maß` (`größe`) VALUES ('Bjorn'),('Björn');\n"
+    cleaned = clean(f"{USE}SET NAMES latin1;\n".encode() + (child + parent).encode() + rows.encode("latin-1"))
+
+    assert cleaned.schema.count("`größe` varchar(9) COLLATE utf8mb4_bin") == 2
+
+
 def test_another_column_of_the_key_may_be_what_tells_keys_apart(clean: Clean) -> None:
     columns = "`a` varchar(9),\n  `b` varchar(9) COLLATE utf8mb4_0900_ai_ci,\n  PRIMARY KEY (`a`,`b`)"
     cleaned = clean(table("('Bjorn','x'),('Björn','X')", "CHARSET=latin1", columns))
