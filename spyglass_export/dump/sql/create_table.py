@@ -7,7 +7,7 @@ from spyglass_export.dump.sql.tokens import Tokens, unquoted
 
 _KEY_WORDS = {"PRIMARY", "UNIQUE", "KEY", "INDEX", "FULLTEXT", "SPATIAL", "CONSTRAINT", "FOREIGN", "CHECK"}
 _TEXT_TYPES = {"CHAR", "VARCHAR", "TINYTEXT", "TEXT", "MEDIUMTEXT", "LONGTEXT", "ENUM", "SET"}
-_ATTRIBUTES = {"AS", "CHARACTER", "CHARSET", "COLLATE", "DEFAULT", "GENERATED", "NOT", "ON"}
+_ATTRIBUTES = {"AS", "BINARY", "CHARACTER", "CHARSET", "COLLATE", "DEFAULT", "GENERATED", "NOT", "ON"}
 NUMBER = re.compile(r"[0-9]{1,10}")  # str.isdigit() takes ² for one, too
 
 
@@ -28,7 +28,7 @@ class Column:
     character_set: str | None = None
     collation: str | None = None
     collation_at: tuple[range, ...] = ()  # all that says how text is written and compares
-    kept_apart: str | None = None  # the collation that it gets to keep its keys apart
+    kept_apart: str | None = None  # the collation that it gets to keep its values apart
     default: range = range(0)
     on_update: range = range(0)  # the time that is set
     generated: range = range(0)  # from what MySQL computes it
@@ -260,6 +260,9 @@ def _read_attribute(column: Column, cursor: Cursor) -> None:
         column.collation_at += (cursor.since(first),)
     elif cursor.accept("COLLATE"):
         column.collation = cursor.plain()
+        column.collation_at += (cursor.since(first),)
+    elif cursor.accept("BINARY"):  # of people who write definitions themselves
+        column.kept_apart = "utf8mb4_bin"
         column.collation_at += (cursor.since(first),)
     elif cursor.accept("ON", "UPDATE"):
         column.on_update = _read_default(cursor)

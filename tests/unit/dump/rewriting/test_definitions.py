@@ -60,6 +60,7 @@ def test_table_options(clean: Clean, before: str, after: str) -> None:
         ("char(4) CHARACTER SET binary DEFAULT NULL", "char(4) CHARACTER SET binary DEFAULT NULL"),
         ("varbinary(4) DEFAULT NULL", "varbinary(4) DEFAULT NULL"),
         ("enum('a','b)','c''d') CHARACTER SET latin1 DEFAULT 'a'", "enum('a','b)','c''d') DEFAULT 'a'"),
+        ("char(4) BINARY DEFAULT NULL", "char(4) COLLATE utf8mb4_bin DEFAULT NULL"),
         ("varchar(9) DEFAULT _utf8mb4'x'", "varchar(9) DEFAULT _utf8mb4'x'"),
         ("int GENERATED ALWAYS AS (cast(`b` as char charset latin1)) VIRTUAL",
          "int GENERATED ALWAYS AS (cast(`b` as char charset latin1)) VIRTUAL"),
