@@ -7,15 +7,20 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from invoke.collection import Collection
+from invoke.program import Program
 
+import tasks
 from spyglass_export.containers import stack
 from spyglass_export.export.manifest import Manifest
 from spyglass_export.settings import load
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo terminal and POSIX signals")
+Answered = Callable[..., tuple[int, str, str]]
 ROOT = Path(__file__).resolve().parents[3]
 # Lists volumes.json, writes down what it is called with, and takes its time where a file `slow` says so.
 DOCKER = """
@@ -64,17 +69,24 @@ def start(paper: Path, *arguments: str, stdin: int) -> "subprocess.Popen[str]":
     return subprocess.Popen(command, cwd=paper, env=environment, stdin=stdin, stdout=pipe, stderr=pipe, text=True)
 
 
-def answered(paper: Path, answer: bytes, *arguments: str) -> tuple[int, str, str]:
+@pytest.fixture
+def answered(paper: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Iterator[Answered]:
     """Give the exit status and what was printed where a person answers the question."""
     keyboard, terminal = os.openpty()
-    try:
-        with start(paper, *arguments, stdin=terminal) as process:
-            os.write(keyboard, answer)
-            printed, errors = process.communicate(timeout=60)
-        return process.returncode, printed, errors
-    finally:
-        os.close(keyboard)
-        os.close(terminal)
+    monkeypatch.setattr(tasks, "ROOT", paper)
+    with os.fdopen(terminal) as stdin, os.fdopen(keyboard, "wb", buffering=0) as keys:
+        monkeypatch.setattr(sys, "stdin", stdin)
+
+        def answer(text: bytes, *arguments: str) -> tuple[int, str, str]:
+            keys.write(text)
+            status = 0
+            try:
+                Program(namespace=Collection.from_module(tasks)).run(["invoke", "clean", *arguments])
+            except SystemExit as ended:
+                status = int(ended.code or 0)
+            return status, *capfd.readouterr()
+
+        yield answer
 
 
 def removed(paper: Path) -> list[str]:
@@ -87,8 +99,8 @@ def is_down(paper: Path) -> bool:
 
 
 @pytest.mark.parametrize("answer", [b"\n", b"n\n", b"what?\n", b"\x04"], ids=["enter", "n", "anything", "Ctrl-D"])
-def test_whoever_does_not_say_yes_keeps_everything(paper: Path, answer: bytes) -> None:
-    status, printed, errors = answered(paper, answer)
+def test_whoever_does_not_say_yes_keeps_everything(paper: Path, answered: Answered, answer: bytes) -> None:
+    status, printed, errors = answered(answer)
 
     assert (status, errors) == (0, "")
     assert "spyglass-gu2026_db_data_old  1GB" in printed
@@ -96,8 +108,8 @@ def test_whoever_does_not_say_yes_keeps_everything(paper: Path, answer: bytes) -
     assert (removed(paper), is_down(paper)) == ([], False)
 
 
-def test_whoever_says_yes_has_the_containers_and_all_volumes_removed(paper: Path) -> None:
-    status, printed, _ = answered(paper, b"y\n")
+def test_whoever_says_yes_has_the_containers_and_all_volumes_removed(paper: Path, answered: Answered) -> None:
+    status, printed, _ = answered(b"y\n")
 
     assert status == 0
     assert printed.endswith("removed 3 volumes\n")
@@ -105,8 +117,8 @@ def test_whoever_says_yes_has_the_containers_and_all_volumes_removed(paper: Path
     assert is_down(paper)
 
 
-def test_superseded_volumes_alone_are_removed_and_what_runs_goes_on(paper: Path) -> None:
-    status, printed, _ = answered(paper, b"", "--superseded", "--yes")
+def test_superseded_volumes_alone_are_removed_and_what_runs_goes_on(paper: Path, answered: Answered) -> None:
+    status, printed, _ = answered(b"", "--superseded", "--yes")
 
     assert status == 0
     assert printed.endswith("removed 1 volume\n")
@@ -114,10 +126,10 @@ def test_superseded_volumes_alone_are_removed_and_what_runs_goes_on(paper: Path)
     assert not is_down(paper)
 
 
-def test_what_is_superseded_must_be_known(paper: Path) -> None:
+def test_what_is_superseded_must_be_known(paper: Path, answered: Answered) -> None:
     (paper / "export_data" / "manifest.json").unlink()
 
-    status, _, errors = answered(paper, b"", "--superseded", "--yes")
+    status, _, errors = answered(b"", "--superseded", "--yes")
 
     assert status == 1
     assert errors.startswith("error: export_data/ is empty, so nothing tells which are current\nhint: ")
