@@ -83,26 +83,19 @@ class Podman(Docker):
                 arguments = ("pod", "stop", "--ignore", "--time", STOP_SECONDS, self.project)
             case ("compose", "down", *_):
                 arguments = ("pod", "rm", "--force", "--ignore", "--time", STOP_SECONDS, self.project)
-            case ("compose", "exec", *rest):
-                arguments = ("exec", *self._exec(rest))
+            case ("compose", "exec", "--no-TTY", service, *command):
+                arguments = ("exec", "--interactive", f"{self.project}-{service}", *command)
+            case ("compose", "exec", service, *command):
+                arguments = ("exec", "--interactive", "--tty", f"{self.project}-{service}", *command)
             case ("compose", "logs", *rest):
-                arguments = self._logs(rest)
+                # Colours and prefixes are compose's; all lines are -1.
+                options = [one.replace("all", "-1") for one in rest if one not in HEALTH and not one.startswith("--no")]
+                names = [f"{self.project}-{one}" for one in rest if one in HEALTH]
+                pod = ("pod", "logs", "--names", *options, self.project)
+                arguments = ("logs", *options, *names) if names else pod
             case ("pull", *_):
                 arguments = (*arguments[:-1], full_name(arguments[-1]))
         return super()._command(arguments)
-
-    def _exec(self, rest: list[str]) -> list[str]:
-        terminal = [] if {"--no-TTY", "-T"} & set(rest) else ["--tty"]
-        service = next(at for at, word in enumerate(rest) if word in HEALTH)
-        return ["--interactive", *terminal, f"{self.project}-{rest[service]}", *rest[service + 1 :]]
-
-    def _logs(self, rest: list[str]) -> tuple[str, ...]:
-        lines = rest[rest.index("--tail") + 1] if "--tail" in rest else "all"
-        options = ["--follow"] if "--follow" in rest else []
-        options += [] if lines == "all" else ["--tail", lines]
-        if rest and rest[-1] in HEALTH:
-            return ("logs", *options, f"{self.project}-{rest[-1]}")
-        return ("pod", "logs", "--names", *options, self.project)
 
     def _container(self, service: str) -> str:
         name, variables = f"{self.project}-{service}", self.variables

@@ -58,7 +58,7 @@ def test_up_makes_a_pod_whose_passwords_are_on_no_command_line(
         (("exec", "hub", "bash"), "podman exec --interactive --tty reader-x-hub bash"),
         (("exec", "--no-TTY", "db", "cat", "hub"), "podman exec --interactive reader-x-db cat hub"),
         (("logs", "--tail", "100"), "podman pod logs --names --tail 100 reader-x"),
-        (("logs", "--tail", "all", "--follow", "db"), "podman logs --follow reader-x-db"),
+        (("logs", "--tail", "all", "--follow", "db"), "podman logs --tail -1 --follow reader-x-db"),
     ],
 )
 def test_each_call_of_compose_is_one_of_podman(
