@@ -4,7 +4,7 @@ A *spec* is a line of conda's part (``jaxlib=0.4.23=cuda120py39h8c47b65_202``), 
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from fnmatch import fnmatchcase, translate
 from functools import cache
 from typing import NamedTuple
@@ -146,70 +146,79 @@ def is_local(target: str) -> bool:
 
 def spec_ruling(spec: str, around: Surroundings) -> Ruling | None:
     """The next change that a conda spec needs, or ``None`` when it is fine as it is."""
+    return next(_spec_rulings(spec, around), None)
+
+
+def _spec_rulings(spec: str, around: Surroundings) -> Iterator[Ruling]:
     match = _SPEC.fullmatch(spec)
     if not match or ":/" in spec:
-        return _name_ruling(spec_name(spec), frozenset(), around.exclude)
-    name, rest = normalise(match["name"]), match["rest"]
-    build = _BUILD.search(rest)
-    text = build["plain"] or build["listed"] if build else ""
-    if ruling := _name_ruling(name, around.conda_names, around.exclude):
-        return ruling
-    head = spec[: match.start("rest")]
+        yield from _name_rulings(spec_name(spec), frozenset(), around.exclude)
+        return
+    name, rest, head = normalise(match["name"]), match["rest"], spec[: match.start("rest")]
+    found = _BUILD.search(rest)
+    build = found["plain"] or found["listed"] if found else ""
+    yield from _name_rulings(name, around.conda_names, around.exclude)
     if twin := _twin(name):
         # A metapackage's build string is not its twin's.
-        after = _with_build(rest, _cpu_build(twin, text) if is_gpu_build(text) else "")
-        return Ruling("GPU package", f"{match['channel'] or ''}{twin}{after}", TWIN_REASON)
-    if is_gpu_build(text):
-        if matches(name, lists.SELECTORS):
-            return Ruling("GPU package", "", "it only makes the solver choose a GPU build")
-        cpu = _cpu_build(name, text)
+        after = _with_build(rest, _cpu_build(twin, build) if is_gpu_build(build) else "")
+        yield Ruling("GPU package", f"{match['channel'] or ''}{twin}{after}", TWIN_REASON)
+    if is_gpu_build(build) and matches(name, lists.SELECTORS):
+        yield Ruling("GPU package", "", "it only makes the solver choose a GPU build")
+    if is_gpu_build(build):
+        cpu = _cpu_build(name, build)
         kept_out = "" if cpu else ": what needs a GPU's packages is kept out of the image"
-        return Ruling("GPU build", head + _with_build(rest, cpu), CPU_REASON + kept_out)
+        yield Ruling("GPU build", head + _with_build(rest, cpu), CPU_REASON + kept_out)
     is_made_for_gpu = any(matches(one, lists.GPU_ONLY) for one in around.conda_names)
     if not build and matches(name, lists.CPU_BUILDS_ASKED_FOR) and is_made_for_gpu and "[" not in rest:
         version = re.fullmatch(r"\s*={0,2}\s*([\w.*]*)", rest)
         asked = f"={version[1] or '*'}=" if version else f" {rest.strip()} "
-        return Ruling("GPU build", f"{head}{asked}*cpu*", "beside GPU packages it is one; " + CPU_REASON)
+        yield Ruling("GPU build", f"{head}{asked}*cpu*", "beside GPU packages it is one; " + CPU_REASON)
     if name.endswith("-microarch-level") or head.startswith("__"):
-        return Ruling("lab's machine", "", "it describes the processor or the system of the lab's machine")
-    return _system_ruling(name, head, rest, text, around) if around.other_system else None
+        yield Ruling("lab's machine", "", "it describes the processor or the system of the lab's machine")
+    if around.other_system:
+        yield from _system_rulings(name, head, rest, build, around)
 
 
-def _system_ruling(name: str, head: str, rest: str, build: str, around: Surroundings) -> Ruling | None:
+def _system_rulings(name: str, head: str, rest: str, build: str, around: Surroundings) -> Iterator[Ruling]:
     if matches(name, lists.OTHER_SYSTEMS_ONLY) if around.absent is None else name in around.absent:
         reason = f"the environment was exported on {around.other_system}; the containers run Linux, without it"
-        return Ruling("other system", "", reason)
+        yield Ruling("other system", "", reason)
     if build and "*" not in build:
         reason = f"this build is for {around.other_system}, where the environment was exported; same version"
-        return Ruling("other system", head + _with_build(rest, ""), reason)
-    return None
+        yield Ruling("other system", head + _with_build(rest, ""), reason)
 
 
 def requirement_ruling(requirement: str, around: Surroundings) -> Ruling | None:
     """The next change that a pip requirement needs, or ``None`` when it is fine as it is."""
+    return next(_requirement_rulings(requirement, around), None)
+
+
+def _requirement_rulings(requirement: str, around: Surroundings) -> Iterator[Ruling]:
     name = requirement_name(requirement)
-    if name and (ruling := _name_ruling(name, around.pip_names, around.exclude)):
-        return ruling
-    if ruling := _address_ruling(requirement):
-        return ruling
+    if name:
+        yield from _name_rulings(name, around.pip_names, around.exclude)
+    yield from _address_rulings(requirement)
     match = _REQUIREMENT.fullmatch(requirement)
     if not match:
-        return _folder_ruling(requirement, around)
-    if ruling := _mirror_ruling(name, match["rest"], around):
-        return ruling
+        dots = _DOTS.fullmatch(_target(requirement))
+        if dots and around.spyglass_version:
+            after = f"spyglass-neuro{dots['extras'] or ''}=={around.spyglass_version}"
+            reason = "Spyglass' own environment file installs its folder; this is the export's version"
+            yield Ruling("lab's machine", after, reason)
+        return
+    # `torch==1.11.0.post202` is how pip sees the conda package `pytorch=1.11.0`: no index has it.
+    mirror = _POST_OF_CONDA.fullmatch(match["rest"])
+    package = next((one for one in (name, lists.CONDA_NAMES.get(name, "")) if one in around.conda_names), "")
+    if mirror and package and around.conda_versions.get(package, "") in ("", mirror["version"]):
+        yield Ruling("conda's package", "", f"it is how pip sees conda's {package}, which is installed")
     if twin := _twin(name):
-        return Ruling("GPU package", twin + requirement[match.end("name") :], TWIN_REASON)
+        yield Ruling("GPU package", twin + requirement[match.end("name") :], TWIN_REASON)
     if matches(name, lists.NO_LINUX_WHEEL):
-        return Ruling("other system", "", "it exists for macOS or Windows only; the containers run Linux")
+        yield Ruling("other system", "", "it exists for macOS or Windows only; the containers run Linux")
     if _CONDA_BUILT.match(_target(requirement)):
-        return _conda_built_ruling(match, around.conda_names)
-    extras = [extra.strip() for extra in (match["extras"] or "[]")[1:-1].split(",")]
-    kept = [extra for extra in extras if not _GPU_EXTRA.match(extra)]
-    if kept != extras:
-        after = f"{match['name']}{'[' + ','.join(kept) + ']' if kept else ''}{match['rest']}"
-        gone = ", ".join(extra for extra in extras if extra not in kept)
-        return Ruling("GPU build", after, f"the extra {gone} only adds GPU packages")
-    return _label_ruling(name, match)
+        yield from _conda_built_rulings(match, around.conda_names)
+    else:
+        yield from _version_rulings(name, match)
 
 
 def spec_problem(spec: str) -> str:
@@ -232,15 +241,14 @@ def requirement_problem(requirement: str) -> str:
     return ""
 
 
-def _name_ruling(name: str, names: frozenset[str], exclude: tuple[str, ...]) -> Ruling | None:
+def _name_rulings(name: str, names: frozenset[str], exclude: tuple[str, ...]) -> Iterator[Ruling]:
     if name not in lists.NEEDED and matches(name, exclude):
-        return Ruling("excluded", "", "ENV_EXCLUDE names it")
+        yield Ruling("excluded", "", "ENV_EXCLUDE names it")
     twin = _twin(name)
     if twin in names:
-        return Ruling("GPU package", "", f"{twin} is named beside it")
+        yield Ruling("GPU package", "", f"{twin} is named beside it")
     if not twin and matches(name, lists.GPU_ONLY):
-        return Ruling("GPU package", "", "it serves a GPU only, and the containers have none")
-    return None
+        yield Ruling("GPU package", "", "it serves a GPU only, and the containers have none")
 
 
 def _twin(name: str) -> str:
@@ -254,72 +262,50 @@ def _cpu_build(name: str, gpu_build: str) -> str:
     return "*cpu*" if matches(name, lists.CPU_BUILDS) else ""
 
 
-def _address_ruling(requirement: str) -> Ruling | None:
+def _address_rulings(requirement: str) -> Iterator[Ruling]:
     after = _SSH.sub(r"git+https://\g<host>/", requirement)
     if after != requirement:
-        return Ruling("address", after, "the image has no SSH key; https reaches every public repository")
-    option = _OPTION.fullmatch(requirement)
-    if not option:
-        return None
-    after = _PYTORCH_INDEX.sub(r"\g<0>/cpu", _PYTORCH_GPU_INDEX.sub(r"\g<1>/cpu", requirement))
-    after = _LABELLED_INDEX.sub("cpu", after)
-    if after != requirement:
-        return Ruling("GPU build", after, "this index has GPU builds; the same versions for a CPU are beside it")
-    if _GPU_INDEX.search(option["target"]) and "git+" not in requirement:
-        return Ruling("GPU package", "", "this index has GPU builds only")
-    return None
+        yield Ruling("address", after, "the image has no SSH key; https reaches every public repository")
+    if option := _OPTION.fullmatch(requirement):
+        after = _PYTORCH_INDEX.sub(r"\g<0>/cpu", _PYTORCH_GPU_INDEX.sub(r"\g<1>/cpu", requirement))
+        after = _LABELLED_INDEX.sub("cpu", after)
+        if after != requirement:
+            yield Ruling("GPU build", after, "this index has GPU builds; the same versions for a CPU are beside it")
+        if _GPU_INDEX.search(option["target"]) and "git+" not in requirement:
+            yield Ruling("GPU package", "", "this index has GPU builds only")
 
 
-def _folder_ruling(requirement: str, around: Surroundings) -> Ruling | None:
-    dots = _DOTS.fullmatch(_target(requirement))
-    if not dots or not around.spyglass_version:
-        return None
-    after = f"spyglass-neuro{dots['extras'] or ''}=={around.spyglass_version}"
-    reason = "Spyglass' own environment file installs its folder; this is the export's version"
-    return Ruling("lab's machine", after, reason)
-
-
-def _mirror_ruling(name: str, rest: str, around: Surroundings) -> Ruling | None:
-    """`torch==1.11.0.post202` is how pip sees the conda package `pytorch=1.11.0`: no index has it."""
-    mirror = _POST_OF_CONDA.fullmatch(rest)
-    package = next((one for one in (name, lists.CONDA_NAMES.get(name, "")) if one in around.conda_names), "")
-    if mirror and package and around.conda_versions.get(package, "") in ("", mirror["version"]):
-        return Ruling("conda's package", "", f"it is how pip sees conda's {package}, which is installed")
-    return None
-
-
-def _conda_built_ruling(match: re.Match[str], conda_names: frozenset[str]) -> Ruling | None:
+def _conda_built_rulings(match: re.Match[str], conda_names: frozenset[str]) -> Iterator[Ruling]:
     """`pip freeze` quotes the folder in which a conda package was built; conda's part has the package itself."""
     if normalise(match["name"]) in conda_names:
-        return Ruling("build path", "", "conda's part has this package")
-    archive = _ARCHIVE.fullmatch(re.split(r"[/\\]", _target(match[0]).split("#")[0])[-1])
-    if not archive:
-        return None
-    after = f"{match['name']}{match['extras'] or ''}=={archive['version']}"
-    return Ruling("build path", after, "this folder existed while conda built the package; same version from PyPI")
+        yield Ruling("build path", "", "conda's part has this package")
+    if archive := _ARCHIVE.fullmatch(re.split(r"[/\\]", _target(match[0]).split("#")[0])[-1]):
+        after = f"{match['name']}{match['extras'] or ''}=={archive['version']}"
+        yield Ruling("build path", after, "this folder existed while conda built the package; same version from PyPI")
 
 
-def _label_ruling(name: str, match: re.Match[str]) -> Ruling | None:
+def _version_rulings(name: str, match: re.Match[str]) -> Iterator[Ruling]:
+    extras = [extra.strip() for extra in (match["extras"] or "[]")[1:-1].split(",")]
+    gone = [extra for extra in extras if _GPU_EXTRA.match(extra)]
+    if gone:
+        kept = ",".join(extra for extra in extras if extra not in gone)
+        after = f"{match['name']}{f'[{kept}]' if kept else ''}{match['rest']}"
+        yield Ruling("GPU build", after, f"the extra {', '.join(gone)} only adds GPU packages")
     # `+cu121` of a GPU build, `+g89e3be86` of a commit. `torch==2.3.1` is 2.3.1+cpu where an index of CPU builds is
     # searched too: PEP 440 orders a version with a label after the same one without.
     rest = re.sub(r"\s+--hash=\S+", "", match["rest"])
-    pinned = _PINNED.search(rest)
-    if not pinned:
-        return None
-    head = f"{match['name']}{match['extras'] or ''}"
-    if _HARDWARE.search(pinned["label"]):
+    pinned, head = _PINNED.search(rest), f"{match['name']}{match['extras'] or ''}"
+    if pinned and _HARDWARE.search(pinned["label"]):
         after = head + rest.replace(pinned[0], pinned["operator"] + pinned["version"])
         otherwise = ", or PyPI's build (which needs no GPU) where PyTorch's CPU index is out of reach"
-        return Ruling("GPU build", after, CPU_REASON + otherwise * (name in lists.PYTORCH_WHEELS))
-    commit = _COMMIT.search(pinned["label"])
-    if not commit or name not in lists.REPOSITORIES:
-        return None
-    marker = rest.partition(";")[2].strip()
-    after = f"{head} @ git+{lists.REPOSITORIES[name]}@{commit['commit']}{' ; ' + marker if marker else ''}"
-    reason = "no index has this development version; it is installed from its commit"
-    if re.search(r"(^|\.)(d\d{8}|dirty)", pinned["label"]):
-        reason += ", without what was not committed on the lab's machine"
-    return Ruling("development version", after, reason)
+        yield Ruling("GPU build", after, CPU_REASON + otherwise * (name in lists.PYTORCH_WHEELS))
+    elif pinned and name in lists.REPOSITORIES and (commit := _COMMIT.search(pinned["label"])):
+        marker = rest.partition(";")[2].strip()
+        after = f"{head} @ git+{lists.REPOSITORIES[name]}@{commit['commit']}{' ; ' + marker if marker else ''}"
+        reason = "no index has this development version; it is installed from its commit"
+        if re.search(r"(^|\.)(d\d{8}|dirty)", pinned["label"]):
+            reason += ", without what was not committed on the lab's machine"
+        yield Ruling("development version", after, reason)
 
 
 def _target(requirement: str) -> str:
