@@ -158,7 +158,7 @@ def keep_apart(export: Export, groups: Groups) -> list[Change]:
 
 
 def _tell_from_database(table: Table, definition: TableDefinition) -> list[Change]:
-    """In a database that compares case by case, a table that does not has to say so."""
+    """In a database that compares case by case, a lab's utf8_bin, a table that does not has to say so."""
     if not definition.character_set and not definition.collation:
         definition.collation = BINARY_COLLATION
     if keeps_case(definition.character_set, definition.collation):
@@ -272,7 +272,7 @@ def _is_local(definition: TableDefinition, column: Column) -> bool:
 
 
 def _refuse_bytes(table: Table, local: list[Column]) -> None:
-    """Stop where ``SET NAMES binary`` gave the bytes of a character set that is about to change."""
+    """Stop where --default-character-set=binary gave the bytes of a character set that is about to change."""
     if all(rows.settings.names != "binary" for rows in table.rows):
         return
     odd = {column.name for column in local if table.definition.collation_of(column)[0] in _NOT_AS_ASCII}

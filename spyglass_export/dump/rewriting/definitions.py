@@ -47,7 +47,7 @@ _MARIADB_FUNCTIONS = {
     "ADD_MONTHS", "CHR", "JSON_COMPACT", "JSON_DETAILED", "JSON_EXISTS", "JSON_LOOSE", "JSON_QUERY", "KDF", "LASTVAL",
     "NATURAL_SORT_KEY", "NVL", "NVL2", "SETVAL", "SFORMAT", "SYS_GUID", "TO_CHAR", "UUID_V4", "UUID_V7",
 }  # fmt: skip
-_SMALL_ROW_FORMATS = {"COMPACT", "REDUNDANT", "FIXED", "PAGE"}
+_SMALL_ROW_FORMATS = {"COMPACT", "REDUNDANT", "FIXED", "PAGE"}  # of tables that MySQL 5.6 and older made, or Aria
 _KEEPS_CASE = re.compile(r"_bin$|_cs$|_cs_ks$|_turkish_|_tr_0900_|^(cp866|latin7)_general_ci$")
 # What stands before COLLATE, and has a character set of its own: _latin1'x', CONVERT(... USING latin1), CHARSET latin1.
 _HAS_CHARACTER_SET = re.compile(r"(^| )(_\w+ ''|(CHARSET|CHARACTER SET)( =)? [^ ]+( \))?|USING [^ ]+ \))$")
@@ -79,7 +79,7 @@ def target_collation(table: TableDefinition, column: Column) -> str:
 def rewrite_collate(tokens: Tokens, where: str, depth: int = 0) -> list[Change]:
     """``COLLATE`` in expressions, within ``depth`` parentheses at least, as columns have it now; what was changed.
 
-    Where its operand has a character set of its own, it goes or stays with that.
+    Servers write it into views and generated columns. Where its operand has a character set of its own, it stays.
     """
     changes: list[Change] = []
     if "COLLATE" not in tokens.words:
@@ -268,7 +268,7 @@ def _rewrite_default(table: Table, column: Column) -> list[Change]:
 
 
 def _rewrite_on_update(table: Table, column: Column) -> list[Change]:
-    """MySQL wants the column's own precision there; a time that is set with more digits is the same time."""
+    """MySQL wants the column's own precision, MariaDB takes any; a time that is set with more digits is the same."""
     if table.definition.tokens.words[column.on_update[0]] not in _NOW or _is_taken(table, column, column.on_update):
         return []
     if column.type not in _TIMES:

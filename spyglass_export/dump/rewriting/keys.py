@@ -120,7 +120,7 @@ def _limits(table: Table, groups: Groups) -> Iterator[_Limited]:
 
 
 def _cut_prefixes(entry: _Limited) -> list[Change]:
-    """Shorten the prefixes of an index that need not be unique, for which any length will do."""
+    """Shorten prefixes, such as latin1's ``KEY (notes(1000))``, where any length will do: nothing need be unique."""
     definition = entry.table.definition
     texts = definition.tokens.texts
     if entry.index is None or entry.index.kind != "KEY":
