@@ -11,8 +11,7 @@ from spyglass_export.changes import Change
 from spyglass_export.environment import rules
 from spyglass_export.environment.credentials import kind_of_credential
 from spyglass_export.environment.file import EXPORT_IT, Document, Line, contradictions, read, read_text, write
-from spyglass_export.environment.package_lists import BRINGS_TORCH, PYTORCH_CPU_INDEX, PYTORCH_WHEELS
-from spyglass_export.environment.systems import exported_on
+from spyglass_export.environment.package_lists import BRINGS_TORCH, PYTORCH_CPU_INDEX, PYTORCH_WHEELS, exported_on
 from spyglass_export.errors import UserError
 
 FILE = "environment.yml"

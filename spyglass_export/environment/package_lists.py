@@ -1,6 +1,9 @@
-"""Names of packages that rules go by, in conda's part and in pip's; normalised, some as shell patterns."""
+"""Names of packages and builds that rules go by, normalised, some as shell patterns; and which system they tell of."""
 
-from spyglass_export.environment.systems import PACKAGES
+import re
+from collections import Counter
+from collections.abc import Iterable
+from fnmatch import fnmatchcase
 
 PYTORCH_CPU_INDEX = "--extra-index-url https://download.pytorch.org/whl/cpu"
 PYTORCH_WHEELS = frozenset({"torch", "torchaudio", "torchtext", "torchvision"})
@@ -43,6 +46,43 @@ CPU_BUILDS_ASKED_FOR = (
 # The Python package of a conda package that is called otherwise.
 CONDA_NAMES = {"matplotlib": "matplotlib-base", "tables": "pytables", "torch": "pytorch"}
 
+# Names of packages, normalised, that conda has on one system only.
+PACKAGES = {
+    "Linux": ("-libgcc-mutex", "ld-impl-linux-64", "libgcc-ng", "libstdcxx", "libstdcxx-ng", "*-linux-64"),
+    "macOS": ("*-osx-64", "*-osx-arm64", "appnope", "cctools", "ld64", "libcxx", "pyobjc-*", "python-app"),
+    "Windows": (
+        *("comtypes", "console-shortcut*", "libflang", "m2w64-*", "msys2-*", "powershell-shortcut*", "pthreads-win32"),
+        *("pyreadline*", "pywin32*", "pywinpty", "twisted-iocpsupport", "ucrt", "vc", "vc14-runtime", "vs20*-runtime"),
+        *("win-*", "win32-*", "wincertstore", "winpty"),
+    ),
+    "Linux on ARM": ("*-linux-aarch64",),
+}
+# What conda writes into the build string of many packages: a hash of the compilers and the system. Those that
+# are met most in exports of Anaconda's channel and of conda-forge.
+BUILD_HASHES = {
+    "Linux": (
+        *("h06a4308", "h27cfd23", "h295c915", "h2531618", "h5eee18b", "h6a678d5", "h7f8727e", "h7b6447c"),
+        *("h14c3975", "h166bdaf", "h36c2ea0", "h3811e60", "h4bc722e", "h516909a", "h5764c6d", "h7f98852"),
+        *("hb9d3cd8", "hb9d737c", "hd590300", "hf3d152e", "hff7bd54", "h59595ed"),
+    ),
+    "macOS": (
+        *("h1de35cc", "h2f01273", "h6c40b1e", "h9ed2024", "hb1e8313", "hca72f7f", "hcec6c5f", "he9d5cce", "hecd8cb5"),
+        *("h0d85af4", "h10d778d", "h6e9494a", "haf1e3a3", "hb7f2c08", "h99b78c6", "hfdf4475", "hb5e19a0"),
+        *("h1a28f6b", "h313beb8", "h80987f9", "hca03da5", "hc377ac9"),
+        *("h2804cbe", "h3422bc3", "h4653dfc", "h5161555", "h93a5062", "hb547adb", "hb7217d7", "hbe9552e", "hf0a4a13"),
+    ),
+    "Windows": (
+        *("h21ff451", "h2bbff1b", "h5da7b33", "h6244533", "h827c3e9", "h8cc25b3", "haa95532", "hd77b12b", "he774522"),
+        *("h2466b09", "h56e8100", "h57928b3", "h63175ca", "h8ffe710", "hcbf5309", "hcfcfb64", "hfa6e2cd"),
+    ),
+}
+PREFIXES = {
+    "Windows": re.compile(r"[A-Za-z]:[\\/]"),
+    "macOS": re.compile(r"/Users/|/opt/homebrew/|/usr/local/(Caskroom|anaconda|miniconda)|/private/"),
+    "Linux": re.compile(r"/"),
+}
+# A folder tells the system more surely than a package.
+PREFIX_VOTES = 3
 # On macOS and Windows these hold other files at versions of their own; what needs them on Linux brings them. A short
 # list, for where no channel can be asked.
 RENUMBERED = ("icc-rt", "libcxxabi", "libgfortran", "libwinpthread", "menuinst", "sigtool", "tapi")
@@ -63,3 +103,20 @@ REPOSITORIES = {
     "track-linearization": "https://github.com/LorenFrankLab/track_linearization",
     "trodes-to-nwb": "https://github.com/LorenFrankLab/trodes_to_nwb",
 }
+
+
+def exported_on(packages: Iterable[tuple[str, str]], prefix: str, told: Iterable[str] = ()) -> str:
+    """The system that an environment was exported on, ``""`` where nothing speaks against Linux on x86.
+
+    ``packages`` are normalised names with build strings; ``told`` are systems that channels have builds for.
+    """
+    votes = Counter(told)
+    for name, build in packages:
+        hashes = re.findall(r"h[0-9a-f]{7}(?![0-9a-f])", build)
+        for system, names in PACKAGES.items():
+            if any(fnmatchcase(name, pattern) for pattern in names) or set(hashes) & set(BUILD_HASHES.get(system, ())):
+                votes[system] += 1
+    if system := next((system for system, pattern in PREFIXES.items() if pattern.match(prefix)), ""):
+        votes[system] += PREFIX_VOTES
+    found = max(votes, key=lambda system: (votes[system], system == "Linux"), default="Linux")
+    return "" if found == "Linux" else found

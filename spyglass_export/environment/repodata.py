@@ -105,26 +105,23 @@ class Channels:
             for name, version in (("__unix", "0"), ("__linux", LINUX_KERNEL), ("__glibc", glibc))
         ]
 
-        def attempt(priority: rattler.ChannelPriority) -> list[rattler.RepoDataRecord]:
-            return asyncio.run(
-                rattler.solve(
-                    [rattler.Channel(address) for address in self.addresses],
-                    [self.spec(spec) for spec in specs],
-                    gateway=self._gateway,
-                    platforms=PLATFORMS,
-                    virtual_packages=virtual,
-                    constraints=[f"{name} <0a0" for name in excluded],
-                    channel_priority=priority,
-                )
-            )
-
-        try:
-            return attempt(rattler.ChannelPriority.Strict)
-        except SolverError:
-            if len(self.addresses) < 2:
-                raise
+        error = SolverError("there is no channel")
         # The base image's conda has flexible priority: a later channel serves where an earlier one cannot.
-        return attempt(rattler.ChannelPriority.Disabled)
+        for priority in (rattler.ChannelPriority.Strict, rattler.ChannelPriority.Disabled)[: len(self.addresses)]:
+            solving = rattler.solve(
+                [rattler.Channel(address) for address in self.addresses],
+                [self.spec(spec) for spec in specs],
+                gateway=self._gateway,
+                platforms=PLATFORMS,
+                virtual_packages=virtual,
+                constraints=[f"{name} <0a0" for name in excluded],
+                channel_priority=priority,
+            )
+            try:
+                return asyncio.run(solving)
+            except SolverError as failure:
+                error = failure
+        raise error
 
 
 def gather_evidence(channels: Channels, specs: Sequence[str]) -> Evidence:

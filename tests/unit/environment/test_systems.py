@@ -2,7 +2,7 @@
 
 import pytest
 
-from spyglass_export.environment.systems import exported_on
+from spyglass_export.environment.package_lists import exported_on
 
 LIBGCC_MUTEX = ("-libgcc-mutex", "main")
 
