@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from spyglass_export.changes import Change
-from spyglass_export.dump.reading.contents import Export, Table
+from spyglass_export.dump.reading.contents import Export
 from spyglass_export.dump.reading.export import read_export
 from spyglass_export.dump.reading.sources import export_changed, open_source, refuse_twins, stamps
 from spyglass_export.dump.writing.copying import Copier
@@ -49,13 +49,11 @@ class CleanDump:
 @contextmanager
 def _without_search_for_cycles() -> Iterator[None]:
     """Let definitions of ten thousand tables be held without being gone through again and again: none has a cycle."""
-    was_enabled = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
-        if was_enabled:
-            gc.enable()
+        gc.enable()
 
 
 @_without_search_for_cycles()
@@ -71,12 +69,13 @@ def clean_to_folder(paths: Sequence[Path], folder: Path, progress: Progress | No
         sources = [open_source(path, path.name, Path(scratch)) for path in paths]
         refuse_twins(sources)
         writer = RowsWriter(copier, lambda table: rows_folder / rows_file_name(table))
-        export = _cleaned(read_export(sources, progress, writer.add))
+        export = read_export(sources, progress, writer.add)
+        _rewrite(export)
         (folder / "schema.sql").write_bytes(schema_text(export))
         if programs := programs_text(export):
             (folder / "after.sql").write_bytes(programs)
         writer.finish()
-    return _summary(export, lambda table: f"rows/{rows_file_name(table)}" if table.rows else None, copier)
+    return _summary(export, copier)
 
 
 def clean_to_file(source: Path, output: Path, progress: Progress | None = None) -> CleanDump:
@@ -88,7 +87,8 @@ def clean_to_file(source: Path, output: Path, progress: Progress | None = None) 
     before = stamps([source])
     try:
         with tempfile.TemporaryDirectory(dir=output.parent, prefix=".unpacked-") as scratch, Copier() as copier:
-            export = _cleaned(read_export([open_source(source, source.name, Path(scratch))], progress))
+            export = read_export([open_source(source, source.name, Path(scratch))], progress)
+            _rewrite(export)
             partial.write_bytes(FIRST_LINE + schema_text(export))
             if output.exists():
                 shutil.copymode(output, partial)
@@ -104,18 +104,20 @@ def clean_to_file(source: Path, output: Path, progress: Progress | None = None) 
         partial.replace(output)
     finally:
         partial.unlink(missing_ok=True)
-    return _summary(export, lambda table: None, copier)
+    return _summary(export, copier)
 
 
-def _cleaned(export: Export) -> Export:
+def _rewrite(export: Export) -> None:
     # Imported while rows are copied: before them, this would take as long as copying 50 MB.
     from spyglass_export.dump.rewriting.export import rewrite_export
 
     rewrite_export(export)
-    return export
 
 
-def _summary(export: Export, file: Callable[[Table], str | None], copier: Copier) -> CleanDump:
-    tables = [CleanTable(*table.id, file(table), table.size) for table in export.tables.values()]
+def _summary(export: Export, copier: Copier) -> CleanDump:
+    tables = [
+        CleanTable(*table.id, f"rows/{rows_file_name(table)}" if table.rows else None, table.size)
+        for table in export.tables.values()
+    ]
     digests = {path: written.digest.hexdigest() for path, written in copier.files.items()}
     return CleanDump(tables, list(export.changes), digests)

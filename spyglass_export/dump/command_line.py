@@ -28,17 +28,15 @@ def clean_sql(source: str, output: str | None = None, progress: Progress | None 
     if target and target.is_dir():
         raise UserError(f"{target} is a folder", "name a file in it with --output")
     # Pipes and devices are written to as they are; a file is replaced, where a link leads to it.
-    is_file = target is not None and (target.is_file() or not target.exists())
-    place = target.resolve().parent if target and is_file else Path(tempfile.gettempdir())
+    replaced = target.resolve() if target and (target.is_file() or not target.exists()) else None
+    place = replaced.parent if replaced else Path(tempfile.gettempdir())
     try:
         with tempfile.TemporaryDirectory(dir=place, prefix=".spyglass-export-") as scratch:
-            path = _as_file(source, Path(scratch))
-            if target and is_file:
-                return clean_to_file(path, target.resolve(), progress)
-            result = Path(scratch) / "output.sql"
-            cleaned = clean_to_file(path, result, progress)
-            with target.open("wb") if target else nullcontext(_standard(sys.stdout)) as stream:
-                _send(result, stream)
+            result = replaced or Path(scratch) / "output.sql"
+            cleaned = clean_to_file(_as_file(source, Path(scratch)), result, progress)
+            if not replaced:
+                with target.open("wb") if target else nullcontext(_standard(sys.stdout)) as stream:
+                    _send(result, stream)
             return cleaned
     except OSError as error:
         raise disk_error(error, place) from error
@@ -47,20 +45,18 @@ def clean_sql(source: str, output: str | None = None, progress: Progress | None 
 def _as_file(source: str, scratch: Path) -> Path:
     """The source itself, or what it gives where it is no file: standard input, a pipe."""
     path = Path(source)
-    is_standard = source == "-"
-    if not is_standard and (path.is_file() or path.is_dir() or not path.exists()):
+    if source != "-" and (path.is_file() or path.is_dir() or not path.exists()):
         return path
-    copy = scratch / ("standard input" if is_standard else path.name)
-    with nullcontext(_standard(sys.stdin)) if is_standard else path.open("rb") as stream, copy.open("wb") as file:
+    copy = scratch / ("standard input" if source == "-" else path.name)
+    with nullcontext(_standard(sys.stdin)) if source == "-" else path.open("rb") as stream, copy.open("w+b") as file:
         shutil.copyfileobj(stream, file, _CHUNK)
-    with copy.open("rb") as file:
+        file.seek(0)
         is_compressed = file.read(2) == _GZIP_MAGIC
     return copy.rename(copy.with_name(f"{copy.name}.gz")) if is_compressed else copy
 
 
 def _standard(stream: TextIO | None) -> BinaryIO:
-    """The bytes of standard input or output; Python has None where it was closed."""
-    if stream is None:
+    if stream is None:  # it was closed
         raise UserError("standard input or output is closed", "name files instead: FILE --output OUTPUT")
     return stream.buffer
 

@@ -58,6 +58,8 @@ class RowScan:
         self._follow(rows)
         if not ends:
             return len(whole), False
+        if self.damage:
+            return end + 1, True
         if self.is_open:
             self.damage = "has a string that is still open at the end of its line"
         elif not text.endswith(b")", 0, end):

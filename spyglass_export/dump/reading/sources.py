@@ -29,23 +29,17 @@ def disk_error(error: OSError, place: Path) -> UserError:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """One SQL file: ``name`` is what the user calls it, ``path`` holds its text uncompressed.
+    """One SQL file: ``path`` holds its text uncompressed."""
 
-    ``packed`` is the size of the user's file as a share of the text's.
-    """
-
-    name: str
+    name: str  # what the user calls it
     path: Path
-    packed: float = 1.0
+    packed: float = 1.0  # the size of the user's file as a share of the text's
 
     def place(self, offset: int) -> str:
-        """Where this byte stands, by the number of its line, for an error: lines are counted from the beginning."""
-        lines = 1
+        """Where this byte stands, by the number of its line, for an error."""
         with self.path.open("rb") as file:
-            while offset > 0 and (chunk := file.read(min(_CHUNK, offset))):
-                lines += chunk.count(b"\n")
-                offset -= len(chunk)
-        return f"{self.name}, line {lines}"
+            ends = sum(file.read(min(_CHUNK, offset - at)).count(b"\n") for at in range(0, offset, _CHUNK))
+        return f"{self.name}, line {ends + 1}"
 
 
 def open_source(path: Path, name: str, scratch: Path) -> Source:

@@ -10,9 +10,7 @@ from spyglass_export.dump.reading.rows import SINGLE, RowScan
 
 FIRST_WINDOW = 1 << 14
 BLOCK = 1 << 17  # fits a core's cache: the passes over a block cost less than reading it
-FIRST_PIECE = 1 << 20  # of rows, to be written while the next ones are read; pieces grow
-PIECE = 1 << 24
-_KEPT_WHEN_FREED = 1 << 24  # bytes
+PIECE = 1 << 22  # of rows, to be written while the next ones are read
 LONGEST_STATEMENT = 1 << 22  # of statements that are held whole; rows are not
 LONGEST_COMMENT = 1 << 25  # mysqldump writes its whole condition into one
 HEADER_ROOM = 1 << 17  # longer than any INSERT's part before VALUES: 4,096 column names are refused by MySQL
@@ -51,10 +49,9 @@ class Kind(Enum):
 
 
 class Statement(NamedTuple):
-    """A span of a dump, ``start`` to ``end`` in bytes from its beginning.
+    """A span of a dump, in bytes from its beginning.
 
-    ``text`` is what stands there, and for rows only the part before the values. ``delimiter`` ends
-    the statement. ``table`` and ``columns`` are the quoted names in the text of ``ROWS``.
+    ``text`` is what stands there, of rows only the part before the values with its ``table`` and ``columns``.
     """
 
     kind: Kind
@@ -81,9 +78,6 @@ def read_statements(stream: BinaryIO) -> Iterator[Statement]:
     Raises `DamagedDumpError` for a dump that was cut short: an open string or comment, a statement without
     its end, a ``mysqldump`` or ``mariadb-dump`` header without its ``-- Dump completed``.
     """
-    # When this is freed, glibc learns to keep blocks of up to its size, where it would return each to the kernel
-    # only to ask for it again: https://man7.org/linux/man-pages/man3/mallopt.3.html (M_MMAP_THRESHOLD).
-    bytes(_KEPT_WHEN_FREED)
     return _Reader(stream).statements()
 
 
@@ -103,19 +97,14 @@ class _Reader:
 
     def fill(self, wanted: int) -> bool:
         """Have ``wanted`` bytes from here on in the buffer; false when the stream ends before."""
-        have = len(self.buffer) - self.at
-        if have >= wanted:
-            return True
-        parts = [self.buffer[self.at :]] if have else []
-        while have < wanted and not self.at_end:
-            part = self.stream.read(max(BLOCK, wanted - have))
+        while len(self.buffer) - self.at < wanted and not self.at_end:
+            part = self.stream.read(max(BLOCK, wanted))
             self.at_end = not part
-            parts.append(part)
-            have += len(part)
-        self.base += self.at
-        self.at = 0
-        self.buffer = parts[0] if len(parts) == 1 else b"".join(parts)  # without a copy where it can be
-        return have >= wanted
+            left = self.buffer[self.at :]
+            self.buffer = left + part if left else part  # without a copy where it can be
+            self.base += self.at
+            self.at = 0
+        return len(self.buffer) - self.at >= wanted
 
     def statements(self) -> Iterator[Statement]:
         self.fill(HEADER_ROOM)
@@ -134,8 +123,7 @@ class _Reader:
             raise DamagedDumpError("has no '-- Dump completed' after this", self.dump_start)
 
     def take(self, kind: Kind, length: int) -> Statement:
-        start = self.offset
-        text = self.buffer[self.at : self.at + length]
+        start, text = self.offset, self.buffer[self.at : self.at + length]
         self.at += length
         return Statement(kind, start, start + length, text, self.delimiter)
 
@@ -175,12 +163,10 @@ class _Reader:
             raise DamagedDumpError("ends within the first line of a dump", self.offset)
 
     def delimiter_command(self) -> Statement | None:
-        command = _DELIMITER.match(self.buffer, self.at)
-        if not command:
-            return None
-        statement = self.take(Kind.DELIMITER, command.end() - self.at)
-        self.delimiter = command[1]
-        return statement
+        if command := _DELIMITER.match(self.buffer, self.at):
+            self.delimiter = command[1]
+            return self.take(Kind.DELIMITER, command.end() - self.at)
+        return None
 
     def other(self) -> Statement:
         """A statement that is held whole."""
@@ -225,7 +211,7 @@ class _Reader:
             if scan.damage:
                 raise DamagedDumpError(scan.damage, start)
             self.at += looked_at
-            if end or self.offset - piece >= min(PIECE, max(FIRST_PIECE, piece - start)):
+            if end or self.offset - piece >= PIECE:
                 yield Statement(Kind.ROWS, piece, self.offset, head.group(), b";", head["table"], head["columns"])
                 piece = self.offset
             if end:

@@ -12,11 +12,6 @@ from spyglass_export.dump.reading.sources import COPY_AGAIN
 from spyglass_export.dump.reading.statements import ROWS_HEAD
 from spyglass_export.errors import UserError
 
-
-class _NotValuesError(Exception):
-    """What was read is not a list of values."""
-
-
 Block = dict[str, tuple[bytes, ...]]  # a column's literals, as they stand in the dump, by its name
 
 _READ = 1 << 19
@@ -49,12 +44,8 @@ def read_values(
     Raises `UserError` where the rows are written as no dump program writes them.
     """
     for rows in table.rows:
-        try:
-            for block in _read_piece(table, rows, names, longer_than):
-                yield rows, block
-        except _NotValuesError as error:
-            what = f"{rows.source.place(rows.start)}: rows of {table.where} are no plain list of values"
-            raise UserError(what, COPY_AGAIN) from error
+        for block in _read_piece(table, rows, names, longer_than):
+            yield rows, block
 
 
 def is_ascii(table: Table) -> bool:
@@ -84,12 +75,8 @@ def has_empty_string(table: Table) -> bool:
 
 def may_have_late_year(table: Table) -> bool:
     """Whether a string may begin with a year from 2038 to 2106, MariaDB's last: a quick look, with false alarms."""
-    return any(
-        stringzilla.find(similar, decade) >= 0
-        for part in _parts(table)
-        for similar in (stringzilla.translate(part, _LATE_DIGITS),)
-        for decade in (b"'203", b"'210")
-    )
+    similar = (stringzilla.translate(part, _LATE_DIGITS) for part in _parts(table))
+    return any(stringzilla.find(part, b"'203") >= 0 or stringzilla.find(part, b"'210") >= 0 for part in similar)
 
 
 def may_be_unusual(table: Table) -> bool:
@@ -145,7 +132,7 @@ def _read_piece(
                     return
                 head = ROWS_HEAD.match(buffer)
                 if head is None:
-                    raise _NotValuesError
+                    raise _no_values(table, rows)
                 buffer = buffer[head.end() :]
                 columns = None if head["columns"] is None else column_names(rows.settings.decode(head["columns"]))
                 count, places = _places(table, names, columns)
@@ -162,7 +149,12 @@ def _read_piece(
             # No row is that long once its values are cut.
             is_row = left and len(buffer) <= 2 * _KEPT * (count + 1)
             if buffer and not is_row and not buffer.startswith(b";"):
-                raise _NotValuesError
+                raise _no_values(table, rows)
+
+
+def _no_values(table: Table, rows: Rows) -> UserError:
+    what = f"{rows.source.place(rows.start)}: rows of {table.where} are no plain list of values"
+    return UserError(what, COPY_AGAIN)
 
 
 def _shortened(row: bytes) -> bytes:
