@@ -36,7 +36,7 @@ _TOKEN = (
     rb"|(?P<open>['\"`#]|/\*(?!M?!)|--(?=[\s\x00-\x20]|\Z))"
 )
 # Most statements: they have no comments and no escapes, and are found at once.
-_PLAIN = re.compile(rb"[^'\"`/#;*-]*(?:(?:'[^'\\]*'|`[^`]*`|/\*!|\*/)[^'\"`/#;*-]*)*;")
+_PLAIN = re.compile(rb"[^'\"`/#;*-]*(?:(?:'[^'\\]*'|`[^`]*`|/\*!|\*/(?!\*))[^'\"`/#;*-]*)*;")
 
 
 class Kind(Enum):
