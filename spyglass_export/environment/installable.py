@@ -3,7 +3,7 @@
 import gzip
 import re
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -110,7 +110,11 @@ def make_installable(
             line.become(*ruling)
     _apply_hashes(document.pip)
     _add_needed(document)
-    _check_places(document, channels)
+    if faults := [*_faults(document, channels)]:
+        hints = dict.fromkeys(hint for _, hint, _ in faults)
+        if names := ",".join(name for *_, name in faults if name):
+            hints[f"leave out what the paper can do without: ENV_EXCLUDE={names} in .env"] = None
+        raise UserError("; ".join(what for what, *_ in faults), "; or ".join(hints))
     header, changes = _header(document.data, name, channels)
     changes += [change for line in document.lines for change in line.changes]
     return write(document, header), changes
@@ -189,33 +193,24 @@ def _add_needed(document: Document) -> None:
         add(document.conda, len(document.conda), "ipykernel", "added", "notebooks run on the environment through it")
 
 
-def _check_places(document: Document, channels: list[str] | None) -> None:
-    """Refuse what only the lab's machine can install; one error quotes every such line."""
-    found: list[str] = []
-    names: list[str] = []
-    hints: dict[str, None] = {}
+def _faults(document: Document, channels: list[str] | None) -> Iterator[tuple[str, str, str]]:
+    """What only the lab's machine can install: the line, what to do, and the name by which it can be left out."""
 
     def place(line: Line) -> str:
         return document.place(line.node) if line.node and not line.author else OVERRIDE_FILE
 
     for node in document.channel_nodes if channels is None else ():
         if rules.spec_problem(node.value):
-            found.append(f"{document.place(node)}: the channel '{node.value}' {rules.DISK_ONLY}")
-            hints[f"name the channels that everyone can reach under `channels:` in export_data/{OVERRIDE_FILE}"] = None
+            hint = f"name the channels that everyone can reach under `channels:` in export_data/{OVERRIDE_FILE}"
+            yield f"{document.place(node)}: the channel '{node.value}' {rules.DISK_ONLY}", hint, ""
     for line in document.lines:
         problem = (rules.spec_problem if line.part == "conda" else rules.requirement_problem)(line.after)
         if line.after and problem and not (line.author and problem != rules.DISK_ONLY):
-            found.append(f"{place(line)}: '{line.after}' {problem}")
-            names += [line.name] if line.name else []
-            hints[_way_out(line)] = None
+            yield f"{place(line)}: '{line.after}' {problem}", _way_out(line), line.name
     for first, second in (*contradictions(document.conda), *contradictions(document.pip)):
-        found.append(f"{place(second)}: '{first.after}' and '{second.after}' contradict each other")
-        hint = f"keep one of '{first.after}' and '{second.after}': write it alone in export_data/{OVERRIDE_FILE}"
-        hints[hint] = None
-    if names:
-        hints[f"leave out what the paper can do without: ENV_EXCLUDE={','.join(names)} in .env"] = None
-    if found:
-        raise UserError("; ".join(found), "; or ".join(hints))
+        both = f"'{first.after}' and '{second.after}'"
+        hint = f"keep one of {both}: write it alone in export_data/{OVERRIDE_FILE}"
+        yield f"{place(second)}: {both} contradict each other", hint, ""
 
 
 def _way_out(line: Line) -> str:
