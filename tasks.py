@@ -244,8 +244,8 @@ def publish(context: Context, incomplete: bool = False) -> None:
     settings, docker = _authors_stack(context)
     docker.check()
     record = push_images(settings, docker, incomplete=incomplete)
-    for service, image in () if docker.dry else (("db", record.db), ("hub", record.hub)):
-        console.say(f"{service}: {image.name}:{image.tag} is {record.reference(service)}")
+    for service, image in () if docker.dry else record.items():
+        console.say(f"{service}: {image.name}:{image.tag} is {image.reference}")
     _say_written(write_published(settings, docker, record, incomplete=incomplete), docker)
 
 

@@ -1,6 +1,7 @@
 """published.json: the digests that a registry gave the images, so that others can name exactly these."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,40 +20,29 @@ class Published(NamedTuple):
     digest: str
     id: str
 
-
-class Record(NamedTuple):
-    """What was published last, by service."""
-
-    db: Published
-    hub: Published
-
-    def reference(self, service: str) -> str:
-        """A service's image by digest: it can never come to mean another."""
-        image: Published = getattr(self, service)
-        return f"{image.name}@{image.digest}"
+    @property
+    def reference(self) -> str:
+        """The image by digest: it can never come to mean another."""
+        return f"{self.name}@{self.digest}"
 
 
-def read(settings: Settings) -> Record | None:
-    """Read what was published from this folder under the names that .env has now; None where nothing was.
+def read(settings: Settings) -> dict[str, Published]:
+    """Read, by service, what was published from this folder under the names that .env has now; else nothing.
 
     Raises UserError where the file is damaged.
     """
-    file = settings.root / FILE
+    names = {"db": settings.db_image_name, "hub": settings.hub_image_name}
     try:
-        found = json.loads(file.read_text(encoding="utf-8"))
-        record = Record(Published(**found["db"]), Published(**found["hub"]))
+        found = json.loads((settings.root / FILE).read_text(encoding="utf-8"))
+        record = {service: Published(**found[service]) for service in names}
     except FileNotFoundError:
-        return None
+        return {}
     except (ValueError, KeyError, TypeError) as error:
         raise UserError(f"{FILE} is damaged: {error}", "remove it and run `invoke publish` again") from error
-    if (record.db.name, record.hub.name) != (settings.db_image_name, settings.hub_image_name):
-        return None
-    return record
+    return record if {service: image.name for service, image in record.items()} == names else {}
 
 
-def write(root: Path, record: Record) -> None:
+def write(root: Path, record: Mapping[str, Published]) -> None:
     """Replace published.json."""
-    write_text(
-        root / FILE,
-        json.dumps({service: image._asdict() for service, image in record._asdict().items()}, indent=2) + "\n",
-    )
+    images = {service: image._asdict() for service, image in record.items()}
+    write_text(root / FILE, json.dumps(images, indent=2) + "\n")

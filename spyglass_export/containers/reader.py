@@ -42,8 +42,9 @@ def is_readers(settings: Settings, *, dry: bool = False) -> bool:
 
 def readers_docker(settings: Settings, *, dry: bool = False) -> Docker:
     """Give the door to docker, with all that docker compose fills a reader's file from."""
-    record = digests.read(settings)
-    chosen = {"db": settings.db_image, "hub": settings.hub_image}
+    published = {service: image.reference for service, image in digests.read(settings).items()}
+    named = {"db": settings.db_image, "hub": settings.hub_image}
+    chosen = {service: image or published.get(service, "") for service, image in named.items()}
     environment = {
         "COMPOSE_FILE": COMPOSE_FILE,
         # Compose would read .env by rules of its own.
@@ -51,10 +52,7 @@ def readers_docker(settings: Settings, *, dry: bool = False) -> Docker:
         **variables(settings, "reader"),
         # What .env names, else what was published from this folder; where these are empty, the compose file has
         # digests in a bundle, and `latest` in a repository.
-        **{
-            IMAGE_VARIABLES[service]: image or (record.reference(service) if record else "")
-            for service, image in chosen.items()
-        },
+        **{IMAGE_VARIABLES[service]: image for service, image in chosen.items()},
         "DOCKER_HUB_USER": "",  # it is in the images' names already
     }
     docker = open_door(settings.docker, settings.root, environment, project=project(settings.paper_id), dry=dry)

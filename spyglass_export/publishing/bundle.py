@@ -39,7 +39,11 @@ def ports_of(paper_id: str) -> tuple[int, int]:
 
 
 def write_published(
-    settings: Settings, docker: Docker, record: digests.Record | None = None, *, incomplete: bool = False
+    settings: Settings,
+    docker: Docker,
+    record: Mapping[str, digests.Published] | None = None,
+    *,
+    incomplete: bool = False,
 ) -> Path:
     """Write PAPER_ID.zip for the images that were published last; return its path.
 
@@ -57,10 +61,10 @@ def write_published(
             "nothing was published yet under the names in .env", "run `invoke publish`; it writes the bundle"
         )
     for service, image in images.items():
-        if getattr(record, service).id != image.id:
+        if record[service].id != image.id:
             raise UserError(f"the image of {service} was built anew and is not published", "run `invoke publish`")
     console.say(f"test of the notebooks, as it is in the images: {last_test_in(images)}")
-    references = {service: record.reference(service) for service in images}
+    references = {service: record[service].reference for service in images}
     return write(settings, docker, settings.root, images, references)
 
 

@@ -3,7 +3,7 @@
 import re
 
 from spyglass_export import console
-from spyglass_export.containers.digests import Published, Record, read, write
+from spyglass_export.containers.digests import Published, read, write
 from spyglass_export.containers.docker import Docker, login_arguments
 from spyglass_export.containers.faults import DockerError, NoRegistry, NotAllowed
 from spyglass_export.containers.image import Image
@@ -14,7 +14,7 @@ from spyglass_export.settings import Settings
 DIGEST = re.compile(r"digest: (sha256:[0-9a-f]{64})")
 
 
-def push_images(settings: Settings, docker: Docker, *, incomplete: bool = False) -> Record:
+def push_images(settings: Settings, docker: Docker, *, incomplete: bool = False) -> dict[str, Published]:
     """Push both images under a tag that names the content, then under `latest`; write published.json.
 
     Nothing is built. Until all of it has arrived, neither `latest` nor published.json changes. Raises
@@ -37,7 +37,7 @@ def push_images(settings: Settings, docker: Docker, *, incomplete: bool = False)
     for service, image in images.items():
         console.say(f"pushing the image of {service}: {image.tagged}")
         _push(docker, image.tagged)
-    record = Record(**{service: _push_latest(docker, image) for service, image in images.items()})
+    record = {service: _push_latest(docker, image) for service, image in images.items()}
     if not docker.dry:
         write(settings.root, record)
     return record

@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from spyglass_export.containers import reader
-from spyglass_export.containers.digests import Published, Record
+from spyglass_export.containers.digests import Published
 from spyglass_export.containers.docker import Docker
 from spyglass_export.containers.image import Image
 from spyglass_export.errors import UserError
@@ -241,12 +241,12 @@ def test_a_bundle_after_a_push_is_of_the_very_images_that_were_pushed(
     digest = f"sha256:{'a' * 64}"
     pushed = {service: Published(image.name, image.tag, digest, image.id) for service, image in images.items()}
 
-    with zipfile.ZipFile(bundle.write_published(settings, docker, Record(**pushed))) as file:
+    with zipfile.ZipFile(bundle.write_published(settings, docker, pushed)) as file:
         assert f"${{HUB_IMAGE:-lab/hub@{digest}}}" in file.read("docker-compose-collab.yml").decode()
 
     monkeypatch.setitem(images, "hub", replace(images["hub"], id=f"sha256:{'b' * 64}"))
     with pytest.raises(UserError, match="the image of hub was built anew"):
-        bundle.write_published(settings, docker, Record(**pushed))
+        bundle.write_published(settings, docker, pushed)
 
 
 def test_two_papers_have_ports_of_their_own() -> None:

@@ -81,7 +81,7 @@ def test_both_images_are_pushed_by_content_before_latest_changes(
         "push lab/spyglass-db-gu2026:latest",
         "push lab/spyglass-hub-gu2026:latest",
     ]
-    assert record.reference("db") == f"lab/spyglass-db-gu2026@sha256:{'d' * 64}"
+    assert record["db"].reference == f"lab/spyglass-db-gu2026@sha256:{'d' * 64}"
     assert digests.read(settings) == record
     assert "anybody can guess" in capsys.readouterr().out
 
@@ -215,7 +215,7 @@ def test_a_push_that_breaks_off_changes_no_record(tmp_path: Path) -> None:
         publish.push_images(settings, docker)
 
     assert "again" in error.value.hint
-    assert digests.read(settings) is None
+    assert digests.read(settings) == {}
 
 
 @pytest.mark.parametrize(
@@ -249,7 +249,7 @@ def test_dry_shows_each_command_and_runs_none(tmp_path: Path, capsys: pytest.Cap
     assert "push lab/spyglass-hub-gu2026:latest" in printed
     assert "anybody can guess" in printed
     assert not (tmp_path / "fake" / "calls").exists()
-    assert digests.read(settings) is None
+    assert digests.read(settings) == {}
 
 
 @pytest.mark.parametrize("text", ["", "{}", '{"db": {}, "hub": {}}', "[]"])
@@ -265,7 +265,7 @@ def test_a_record_under_other_names_is_not_this_papers(tmp_path: Path) -> None:
     settings, docker = project(tmp_path)
     publish.push_images(settings, docker)
 
-    assert digests.read(load(tmp_path, {"DOCKER_HUB_USER": "another"})) is None
+    assert digests.read(load(tmp_path, {"DOCKER_HUB_USER": "another"})) == {}
 
 
 @pytest.mark.parametrize(
