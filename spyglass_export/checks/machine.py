@@ -13,18 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from spyglass_export.checks.check import Check, failed, passed, run_side_by_side, warned
-from spyglass_export.containers import bootstrap, ports
+from spyglass_export.containers import bootstrap, faults, ports
 from spyglass_export.containers.docker import Docker, is_podman
-from spyglass_export.containers.faults import (
-    FREE_SPACE,
-    INSTALL_HINT,
-    DockerError,
-    NoPermission,
-    NotAllowed,
-    NotInRegistry,
-    NotInstalled,
-    OnlyForReaders,
-)
 from spyglass_export.settings import Settings
 
 PATIENCE = 8.0  # seconds for one answer of docker; it takes a tenth of one when it is well
@@ -53,14 +43,13 @@ def check_machine(docker: Docker, settings: Settings | None) -> list[Check]:
     if not info or any(check.status == "failure" for check in checks):
         what = "disk space, memory, ports and base images: not checked, for want of Docker"
         return [*checks, warned("machine", what, "put Docker right, then run this again")]
-    versions = {
-        one["Name"]: one.get("Version", "") for one in info["ClientInfo"]["Plugins"] or () if not one.get("Err")
-    }
-    for plugin in ("compose", "buildx"):
-        if plugin in versions:
-            checks.append(_check_version(plugin, versions[plugin]))
-        else:
-            checks.append(failed(f"Docker {plugin}", f"`docker {plugin}` does not work", INSTALL_HINT))
+    plugins = {one["Name"]: one.get("Version", "") for one in info["ClientInfo"]["Plugins"] or ()}
+    checks += [
+        _check_version(plugin, plugins[plugin])
+        if plugins.get(plugin)  # a broken one has no version
+        else failed(f"Docker {plugin}", f"`docker {plugin}` does not work", faults.INSTALL_HINT)
+        for plugin in ("compose", "buildx")
+    ]
     checks.append(_check_platform(info))
     if not settings:
         return [*checks, _check_memory(info)]
@@ -80,17 +69,16 @@ def _ask_engine(docker: Docker) -> tuple[dict[str, Any], list[Check]]:
     """What Docker says of itself, nothing where it does not answer; and what that means."""
     name = "Docker Engine"
     if not shutil.which(docker.command[0]):
-        return {}, [
-            failed(name, NotInstalled(what=f"{NotInstalled.problem}: there is no program `{docker.command[0]}`"))
-        ]
+        what = f"{faults.NotInstalled.problem}: there is no program `{docker.command[0]}`"
+        return {}, [failed(name, faults.NotInstalled(what=what))]
     if is_podman(docker.command):
-        return {}, [failed(name, OnlyForReaders())]
+        return {}, [failed(name, faults.OnlyForReaders())]
     try:
         info = json.loads(docker.ask(*INFO))
-    except DockerError as error:
+    except faults.DockerError as error:
         if host := os.environ.get("DOCKER_HOST"):
             error.hint += f"; or unset DOCKER_HOST in this shell, which sends you to {host}"
-        return {}, [failed("permission" if isinstance(error, NoPermission) else name, error)]
+        return {}, [failed("permission" if isinstance(error, faults.NoPermission) else name, error)]
     return info, [passed("permission", "you may use Docker"), _check_version("Engine", info["ServerVersion"])]
 
 
@@ -98,11 +86,11 @@ def _check_version(part: str, text: str) -> Check:
     name, minimum = f"Docker {part}", MINIMUM[part]
     found = re.search(r"(\d+)\.(\d+)\S*", text)
     if not found:
-        return warned(name, f"its version is not known: it says {text!r}", INSTALL_HINT)
-    if (int(found[1]), int(found[2])) < minimum:
-        what = f"version {found[0]} is too old: {minimum[0]}.{minimum[1]} or newer is needed"
-        return failed(name, what, INSTALL_HINT)
-    return passed(name, f"version {found[0]}")
+        return warned(name, f"its version is not known: it says {text!r}", faults.INSTALL_HINT)
+    if (int(found[1]), int(found[2])) >= minimum:
+        return passed(name, f"version {found[0]}")
+    what = f"version {found[0]} is too old: {minimum[0]}.{minimum[1]} or newer is needed"
+    return failed(name, what, faults.INSTALL_HINT)
 
 
 def _check_platform(info: dict[str, Any]) -> Check:
@@ -131,7 +119,7 @@ def _check_disk(docker: Docker, settings: Settings, info: dict[str, Any]) -> lis
     export = sum(file.stat().st_size for file in settings.spyglass_paper_dir.glob("*.sql*"))
     built = 0
     for image in (settings.hub_image_name, settings.db_image_name):
-        with contextlib.suppress(DockerError):  # it is not built yet
+        with contextlib.suppress(faults.DockerError):  # it is not built yet
             built += int(docker.ask("image", "inspect", image, "--format", "{{.Size}}"))
     file = settings.spyglass_paper_dir / "environment.yml"
     packages = file.read_bytes().count(b"- ") if file.is_file() else 0
@@ -150,8 +138,8 @@ def _check_room(name: str, folder: Path, needed: int, note: str = "") -> Check:
     free = shutil.disk_usage(folder).free
     what = f"{free / GB:.1f} GB free in {folder}{note or f'; {needed / GB:.1f} GB are needed'}"
     if free < needed // (2 if note else 1):
-        return failed(name, what, FREE_SPACE)
-    return warned(name, what, FREE_SPACE) if free < needed else passed(name, what)
+        return failed(name, what, faults.FREE_SPACE)
+    return warned(name, what, faults.FREE_SPACE) if free < needed else passed(name, what)
 
 
 def _docker_folders(info: dict[str, Any]) -> tuple[list[Path], str]:
@@ -195,9 +183,9 @@ def _check_base_image(docker: Docker, name: str, image: str, source: str) -> lis
         return [failed(name, what, hint)]
     try:
         docker.ask("buildx", "imagetools", "inspect", image)
-    except (NotAllowed, NotInRegistry):
+    except (faults.NotAllowed, faults.NotInRegistry):
         what = f"{bootstrap.registry(image)} has no {image}, or keeps it from you"
         return [failed(name, what, f"correct {name} in .env, or log in with `docker login`")]
-    except DockerError as error:
+    except faults.DockerError as error:
         return [warned(name, f"{image} could not be looked up: {error.what}", error.hint)]
     return [passed(name, f"{image} will be pulled; {bootstrap.registry(image)} has it")]
