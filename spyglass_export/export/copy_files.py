@@ -46,23 +46,14 @@ class Copied:
     warnings: list[tuple[str, str]] = field(default_factory=list)
 
 
-def no_evidence() -> Evidence:
-    """Of an environment whose channels are not asked."""
-    return NO_EVIDENCE
-
-
-def no_progress(more: int) -> None:
-    """To nobody."""
-
-
 def copy_files(
     paper_dir: Path,
     export_data: Path,
     *,
     paper_id: str,
     exclude: Sequence[str] = (),
-    evidence: Callable[[], Evidence] = no_evidence,
-    progress: Callable[[int], None] = no_progress,
+    evidence: Callable[[], Evidence] | None = None,
+    progress: Callable[[int], None] | None = None,
 ) -> Copied:
     """Turn an export into ``export_data``: environment.yml, sql/ and manifest.json.
 
@@ -77,71 +68,58 @@ def copy_files(
         export_data.mkdir(parents=True, exist_ok=True)
         with only_one(export_data, "invoke copy_files"), ThreadPoolExecutor() as pool:
             recover(export_data, _WRITTEN)
-            return _copy(paper_dir, export_data, paper_id, exclude, evidence, progress, pool)
+            dumps = sql_files(paper_dir)
+            before = stamps(dumps)
+            exported, options = made_of(paper_dir, export_data, paper_id, exclude)
+            others = (*(paper_dir / name for name in (FILE, VERSION_FILE, PROOF_FILE)), export_data / OVERRIDE_FILE)
+            read = [*dumps, *(path for path in others if path.is_file())]
+            reading = pool.submit(_fingerprints, read)  # hashing leaves Python's lock to what goes on meanwhile
+            found = examine_export(paper_dir, dumps, exported)
+            if found.lost:
+                raise found.lost
+            proof = read_proof(paper_dir)
+            proven = pool.submit(_proven, proof, dumps)
+
+            def solve() -> tuple[str, list[Change]]:
+                return make_installable(exported, **options, evidence=evidence() if evidence else NO_EVIDENCE)
+
+            environment = pool.submit(solve)
+
+            def advance(more: int) -> None:
+                if environment.done():
+                    environment.result()  # what is wrong with it is said now
+                if progress:
+                    progress(more)
+
+            last = _up_to_date(export_data, paper_id, read, reading, environment)
+            if last:
+                manifest = last
+            else:
+                with replaced_contents(export_data, _WRITTEN) as folder:
+                    cleaned = clean_to_folder(dumps, folder / "sql", advance)
+                    text, changes = environment.result()
+                    (folder / FILE).write_text(text, encoding="utf-8", newline="\n")
+                    sources = reading.result()
+                    if stamps(dumps) != before:
+                        raise export_changed()
+                    files = (path for path in sorted(folder.rglob("*")) if path.is_file())
+                    manifest = Manifest(
+                        paper_id=paper_id,
+                        spyglass_version=found.version,
+                        export_hash=_export_hash(sources, text),
+                        seed_id=seed_id(folder, cleaned.digests),
+                        sources=sources,
+                        tables=_tables(cleaned, proven.result()),
+                        files={path.relative_to(folder).as_posix(): path.stat().st_size for path in files},
+                        # The manifest is in the database's image.
+                        changes=[one.for_readers(kind_of_credential) for one in (*changes, *cleaned.changes)],
+                    )
+                    manifest.write(folder)
     except OSError as error:
         raise disk_error(error, export_data) from error
-
-
-def _copy(
-    paper_dir: Path,
-    export_data: Path,
-    paper_id: str,
-    exclude: Sequence[str],
-    evidence: Callable[[], Evidence],
-    progress: Callable[[int], None],
-    pool: ThreadPoolExecutor,
-) -> Copied:
-    dumps = sql_files(paper_dir)
-    others = (*(paper_dir / name for name in (FILE, VERSION_FILE, PROOF_FILE)), export_data / OVERRIDE_FILE)
-    read = [*dumps, *(path for path in others if path.is_file())]
-    before = stamps(dumps)
-    exported, options = made_of(paper_dir, export_data, paper_id, exclude)
-    reading = pool.submit(_fingerprints, read)  # hashing leaves Python's lock to what goes on meanwhile
-    found = examine_export(paper_dir, dumps, exported)
-    if found.lost:
-        raise found.lost
-    proof = read_proof(paper_dir)
-
-    def solve() -> tuple[str, list[Change]]:
-        return make_installable(exported, **options, evidence=evidence())
-
-    environment = pool.submit(solve)
-    proven = pool.submit(_proven, proof, dumps)
-
-    def advance(more: int) -> None:
-        if environment.done():
-            environment.result()  # what is wrong with it is said now
-        progress(more)
-
-    manifest = _up_to_date(export_data, paper_id, read, reading, environment)
-    is_new = manifest is None
-    if manifest is None:
-        with replaced_contents(export_data, _WRITTEN) as folder:
-            cleaned = clean_to_folder(dumps, folder / "sql", advance)
-            text, changes = environment.result()
-            (folder / FILE).write_text(text, encoding="utf-8", newline="\n")
-            sources = reading.result()
-            if stamps(dumps) != before:
-                raise export_changed()
-            manifest = Manifest(
-                paper_id=paper_id,
-                spyglass_version=found.version,
-                export_hash=_export_hash(sources, text),
-                seed_id=seed_id(folder, cleaned.digests),
-                sources=sources,
-                tables=_tables(cleaned, proven.result()),
-                files={
-                    path.relative_to(folder).as_posix(): path.stat().st_size
-                    for path in sorted(folder.rglob("*"))
-                    if path.is_file()
-                },
-                # The manifest is in the database's image.
-                changes=[one.for_readers(kind_of_credential) for one in (*changes, *cleaned.changes)],
-            )
-            manifest.write(folder)
     if proof and not any(table.digest for table in manifest.tables):
         found.warnings.append(NOT_OF_THIS_DUMP)
-    return Copied(manifest, is_new, found.warnings)
+    return Copied(manifest, not last, found.warnings)
 
 
 def _up_to_date(

@@ -55,7 +55,6 @@ class AbsentParent:
     """
 
     table: Name
-    columns: tuple[str, ...]
     parent: Name
     is_by_design: bool
 
@@ -123,10 +122,10 @@ def _note_keys(outline: Outline, table: Name, body: bytes) -> None:
     keys = list(_KEY.finditer(body))
     not_null = {_name(name).lower() for name in _NOT_NULL.findall(body)} if keys else set()
     for key in keys:
-        columns = tuple(_name(name) for name in re.findall(_NAME, key["columns"]))
+        columns = [_name(name).lower() for name in re.findall(_NAME, key["columns"])]
         parent = _name(key["schema"]) if key["schema"] else table[0], _name(key["parent"])
-        by_design = parent[1].startswith(_DATAJOINTS_OWN) or any(name.lower() not in not_null for name in columns)
-        outline.keys[AbsentParent(table, columns, parent, by_design)] = None
+        by_design = parent[1].startswith(_DATAJOINTS_OWN) or not not_null.issuperset(columns)
+        outline.keys[AbsentParent(table, parent, by_design)] = None
 
 
 def _name(identifier: bytes) -> str:

@@ -166,7 +166,7 @@ dump_text = st.one_of(
 
 
 @given(text=dump_text)
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 def test_spans_joined_are_the_input_and_begin_and_end_where_mysql_says(text: bytes) -> None:
     assume(
         b" dump " not in text
@@ -252,7 +252,7 @@ def framed_dump(draw: st.DrawFn) -> bytes:
 
 
 @given(text=framed_dump())
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 def test_what_a_dump_program_wrote_is_read_as_it_stands_there(text: bytes) -> None:
     spans = spans_of(text)
 
@@ -268,7 +268,7 @@ def table_of(statement: bytes) -> bytes:
 
 
 @given(text=framed_dump(), place=st.integers(0, 10_000), foreign=st.sampled_from(FOREIGN))
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 def test_what_is_no_row_is_found_among_rows_wherever_it_stands(text: bytes, place: int, foreign: bytes) -> None:
     """Between two values: there each of these would be executed, by the server or by its client."""
     ends = [
