@@ -9,6 +9,7 @@ from pathlib import Path
 from urllib.parse import quote, unquote
 
 from dotenv import dotenv_values
+from stringzilla import File, Str
 
 from spyglass_export.notebooks.files import left_out
 from spyglass_export.settings import DECLARED, Settings
@@ -20,7 +21,6 @@ _ESCAPE = re.compile(
     r"\\+(u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8}|u\{[0-9a-fA-F]{1,6}\}|x[0-9a-fA-F]{2}|[0-7]{1,3}|.)", re.DOTALL
 )
 _NAMED = {"n": "\n", "t": "\t", "r": "\r", "a": "\a", "b": "\b", "f": "\f", "v": "\v", "\n": ""}
-_CHUNK = 1 << 23
 
 
 def own_secrets(settings: Settings) -> dict[str, str]:
@@ -105,16 +105,11 @@ def names_in(text: str, secrets: Mapping[str, str]) -> list[str]:
 
 def names_in_file(file: Path, secrets: Mapping[str, str]) -> list[str]:
     """Name the secrets that a file of any size and kind holds as they are, or in one usual form."""
-    needles = {}
+    content = Str(File(str(file)))  # mapped into memory, and not read at once
+    found = []
     for name, value in secrets.items():
-        if not _is_word(value):
-            forms = (value, json.dumps(value)[1:-1], repr(value)[1:-1], quote(value, safe=""), *_encoded(value))
-            needles[name] = {*(form.encode() for form in forms), value.encode("utf-16-le")}
-    overlap = max((len(needle) for forms in needles.values() for needle in forms), default=0)
-    found, tail = set(), b""
-    with file.open("rb") as content:
-        while needles and (chunk := content.read(_CHUNK)):
-            tail += chunk
-            found |= {name for name, forms in needles.items() if any(form in tail for form in forms)}
-            tail = tail[-overlap:]
-    return sorted(found)
+        texts = (value, json.dumps(value)[1:-1], repr(value)[1:-1], quote(value, safe=""), *_encoded(value))
+        forms = {value.encode("utf-16-le"), *(text.encode() for text in texts)}
+        if not _is_word(value) and any(form in content for form in forms):
+            found.append(name)
+    return found
