@@ -1,6 +1,6 @@
 """What a check found, and how checks run side by side."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Literal, NamedTuple
 
@@ -16,7 +16,7 @@ class Check(NamedTuple):
     fix: str = ""
 
 
-Probe = tuple[str, Callable[[], list[Check]]]
+Probe = tuple[str, Callable[[], Iterable[Check]]]
 
 
 def passed(name: str, what: str) -> Check:
@@ -50,7 +50,7 @@ def run_side_by_side(probes: Sequence[Probe]) -> list[Check]:
 def _guarded(named: Probe) -> list[Check]:
     name, probe = named
     try:
-        return probe()
+        return list(probe())
     except UserError as error:
         return [failed(name, error)]
     except OSError as error:

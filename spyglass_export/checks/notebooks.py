@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import partial
 from itertools import groupby
 from pathlib import Path
@@ -49,29 +49,28 @@ def check_notebooks(folder: Path, environment: dict[str, Any]) -> list[Check]:
     )
 
 
-def _check_notebook(name: str, file: Path, folder: Path, installed: set[str]) -> list[Check]:
+def _check_notebook(name: str, file: Path, folder: Path, installed: set[str]) -> Iterator[Check]:
     try:
         notebook = _read(file)
     except UserError as error:
-        return [warned(name, f"it will not run: {error.what}", error.hint)]
+        yield warned(name, f"it will not run: {error.what}", error.hint)
+        return
     kernel = _metadata(notebook)
     # Numbered from 1, as a reader counts cells.
-    cells = [
-        (number, "".join(cell["source"]))
-        for number, cell in enumerate(notebook["cells"], start=1)
-        if cell["cell_type"] == "code"
-    ]
+    numbered = enumerate(notebook["cells"], start=1)
+    cells = [(number, "".join(cell["source"])) for number, cell in numbered if cell["cell_type"] == "code"]
     saved_with = kernel.get("display_name") or kernel.get("name") or "of no name"
-    checks = [passed(name, f"{len(cells)} cells of code, saved with kernel {saved_with}")]
+    yield passed(name, f"{len(cells)} cells of code, saved with kernel {saved_with}")
     if found := dict.fromkeys((number, path) for number, text in cells for path in code.foreign_paths(text)):
         hint = "read data from /home/jovyan/data (SPYGLASS_DATA_DIR), or use a path relative to the notebook"
-        checks.append(warned(name, f"it uses paths that the hub does not have: {_places(found)}", hint))
+        yield warned(name, f"it uses paths that the hub does not have: {_places(found)}", hint)
     if own := _matches(OWN_CONFIGURATION, cells):
         what = f"it chooses a database or folders itself, which the hub does not have: {_places(own)}"
-        checks.append(warned(name, what, "leave these lines out: DataJoint is configured in the hub"))
+        yield warned(name, what, "leave these lines out: DataJoint is configured in the hub")
     if loaded := _matches(LOADED_CONFIGURATION, cells):
-        checks.append(passed(name, f"it loads a configuration, {_places(loaded)}: {DOES_NOT_COUNT}"))
-    return [*checks, *(_check_imports(name, cells, {file.parent, folder}, installed) if installed else ())]
+        yield passed(name, f"it loads a configuration, {_places(loaded)}: {DOES_NOT_COUNT}")
+    if installed:
+        yield from _check_imports(name, cells, {file.parent, folder}, installed)
 
 
 def _matches(pattern: re.Pattern[str], cells: list[tuple[int, str]]) -> list[tuple[int, str]]:
@@ -112,15 +111,13 @@ def _metadata(notebook: dict[str, Any]) -> dict[str, str]:
     return {**(metadata.get("language_info") or {}), **(metadata.get("kernelspec") or {})}
 
 
-def _check_imports(name: str, cells: list[tuple[int, str]], folders: set[Path], installed: set[str]) -> list[Check]:
-    checks = []
+def _check_imports(name: str, cells: list[tuple[int, str]], folders: set[Path], installed: set[str]) -> Iterator[Check]:
     lacking: dict[str, int] = {}
     for number, text in cells:
         tree = code.parse(text)
         if tree is None:
-            checks.append(warned(name, f"cell {number} is not valid Python", "run it in Jupyter, which shows where"))
-            continue
-        for module in code.imports(tree):
+            yield warned(name, f"cell {number} is not valid Python", "run it in Jupyter, which shows where")
+        for module in code.imports(tree) if tree else ():
             beside = any((folder / module).is_dir() or (folder / f"{module}.py").is_file() for folder in folders)
             if not beside and not code.provides(installed, module):
                 lacking.setdefault(module, number)
@@ -131,15 +128,15 @@ def _check_imports(name: str, cells: list[tuple[int, str]], folders: set[Path], 
         will = "will" if installed >= COMPLETE and not brings_its_own else "may"
         modules = _places((number, module) for module, number in lacking.items())
         stop = f"it {will} stop at cell {min(lacking.values())}"
-        checks.append(warned(name, f"{stop}: it imports what the environment does not list: {modules}", hint))
-    return checks
+        yield warned(name, f"{stop}: it imports what the environment does not list: {modules}", hint)
 
 
-def check_notebooks_secrets(settings: Settings) -> list[Check]:
+def check_notebooks_secrets(settings: Settings) -> Iterator[Check]:
     """Look for what `publish`, `bundle` and `archive` would refuse in notebooks/, a warning for each file."""
-    checks = []
+    file = ""
     for file, finds in groupby(in_notebooks(settings), lambda find: find.file):
         found = list(finds)
         places = some([f"{find.place}: {find.kind}".removeprefix(": ") for find in found], separator="; ")
-        checks.append(warned(SECRETS, f"{file} cannot be published: {places}", hint_for(found[0])))
-    return checks or [passed(SECRETS, "none found in notebooks/: cells, outputs, and files of text beside them")]
+        yield warned(SECRETS, f"{file} cannot be published: {places}", hint_for(found[0]))
+    if not file:
+        yield passed(SECRETS, "none found in notebooks/: cells, outputs, and files of text beside them")
