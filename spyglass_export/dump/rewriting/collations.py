@@ -288,33 +288,31 @@ def _refuse_bytes(table: Table, local: list[Column]) -> None:
 
 
 def _refuse_byte_functions(table: Table, local: set[str]) -> None:
-    """Stop where MySQL makes something of the bytes of text, which are others in utf8mb4."""
-    for column, call in _byte_functions(table, local):
-        if not is_ascii(table) and any(
-            not b"".join(literals).isascii()
-            for _, block in read_values(table, sorted(local))
-            for literals in block.values()
-        ):
-            raise UserError(
-                f"{place(table, column)}: {call} is made of the bytes of text, which are others in utf8mb4",
-                "take it out of the table's definition in the source, or make a plain column of it, and export again",
-            )
-
-
-def _byte_functions(table: Table, local: set[str]) -> Iterator[tuple[Column | None, str]]:
-    """Calls in the definition that take bytes of these columns, and the column that they make."""
+    """Stop where generated columns, checks or indexes are made of the bytes of text, which are others in utf8mb4."""
     definition = table.definition
     tokens = definition.tokens
     if _BYTE_FUNCTIONS.isdisjoint(tokens.words):
         return
-    held = [column.generated for column in definition.columns if rows_hold(table, column)]
+    held = [at for column in definition.columns if rows_hold(table, column) for at in column.generated]
     for at in range(definition.name_at + 1, definition.options_at):
         name = tokens.words[at]
-        if name in _BYTE_FUNCTIONS and tokens.words[at + 1] == "(" and not any(at in generated for generated in held):
-            inside = Cursor(tokens, at + 1).parentheses()
-            words = {unquoted(tokens.texts[index]).lower() for index in inside}
-            if words & local and ("binary" in words or name not in ("CAST", "CONVERT")):
-                yield definition.column_at(at), printable(tokens.between(range(at, inside.stop + 1)))
+        if name not in _BYTE_FUNCTIONS or tokens.words[at + 1] != "(" or at in held:
+            continue
+        inside = Cursor(tokens, at + 1).parentheses()
+        words = {unquoted(tokens.texts[index]).lower() for index in inside}
+        is_of_bytes = "binary" in words or name not in ("CAST", "CONVERT")
+        if is_of_bytes and words & local and not is_ascii(table) and not _are_ascii(table, local):
+            call = printable(tokens.between(range(at, inside.stop + 1)))
+            raise UserError(
+                f"{place(table, definition.column_at(at))}: {call} is made of the bytes of text,"
+                " which are others in utf8mb4",
+                "take it out of the table's definition in the source, or make a plain column of it, and export again",
+            )
+
+
+def _are_ascii(table: Table, names: set[str]) -> bool:
+    blocks = (block for _, block in read_values(table, sorted(names)))
+    return all(b"".join(literals).isascii() for block in blocks for literals in block.values())
 
 
 def _widen_text(table: Table, texts: list[Column]) -> list[Change]:

@@ -4,7 +4,7 @@ No value is ever cut: a column gets at least the length of the longest value tha
 columns that foreign keys tie together are fitted together.
 """
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -12,20 +12,31 @@ from spyglass_export.changes import Change
 from spyglass_export.dump.reading.contents import Export, Table
 from spyglass_export.dump.reading.values import read_values, text_of
 from spyglass_export.dump.rewriting.tied_columns import Group, Groups, old_lengths
-from spyglass_export.dump.sql.create_table import Column, Index
-from spyglass_export.dump.sql.limits import (
-    BYTES_PER_CHARACTER,
-    INDEX_LIMITS,
-    PAGE_LIMIT,
-    PAGE_POINTER,
-    ROW_LIMIT,
-    fixed_size,
-    length_bytes,
-    page_size,
-)
+from spyglass_export.dump.sql.create_table import NUMBER, Column, Index, TableDefinition
 from spyglass_export.dump.sql.tokens import printable, quoted
 from spyglass_export.errors import UserError
 
+_BYTES_PER_CHARACTER = 4  # utf8mb4
+# https://dev.mysql.com/doc/refman/9.7/en/innodb-limits.html, also .../myisam-storage-engine.html and
+# .../column-count-limit.html
+_INDEX_LIMITS = {"INNODB": 3072, "MYISAM": 1000}
+_ROW_LIMIT = 65535
+# Of a row's part in a page of InnoDB, in which no value of variable length counts for more than a pointer to it:
+# dict_index_too_big_for_tree in MySQL's storage/innobase/dict/dict0dict.cc; measured on MySQL 9.7, too.
+_PAGE_LIMIT = 8125
+_PAGE_POINTER = 40
+
+# https://dev.mysql.com/doc/refman/9.7/en/storage-requirements.html
+_SIZES = {
+    "TINYINT": 1, "SMALLINT": 2, "MEDIUMINT": 3, "INT": 4, "BIGINT": 8, "FLOAT": 4, "DOUBLE": 8,
+    "YEAR": 1, "DATE": 3, "TIME": 3, "DATETIME": 5, "TIMESTAMP": 4,
+    "UUID": 36 * _BYTES_PER_CHARACTER, "INET6": 39 * _BYTES_PER_CHARACTER, "INET4": 15 * _BYTES_PER_CHARACTER,
+    # In the row; the value itself is kept outside.
+    "TINYTEXT": 9, "TINYBLOB": 9, "TEXT": 10, "BLOB": 10, "MEDIUMTEXT": 11, "MEDIUMBLOB": 11, "LONGTEXT": 12,
+    "LONGBLOB": 12, "JSON": 12,
+}  # fmt: skip
+_VARIABLE_TYPES = {"VARCHAR", "VARBINARY", "UUID", "INET6", "INET4"}
+_DIGIT_BYTES = (0, 1, 1, 2, 2, 3, 3, 4, 4)  # of a decimal's digits that do not fill 9
 _SHOWN = 9  # columns in an error
 
 
@@ -43,20 +54,21 @@ class _Limited:
 
     def characters(self, column: Column) -> int:
         """As many of the column's characters as count."""
-        most = PAGE_POINTER // BYTES_PER_CHARACTER if self.is_in_page else ROW_LIMIT
+        most = _PAGE_POINTER // _BYTES_PER_CHARACTER if self.is_in_page else _ROW_LIMIT
         return min(column.length or 0, most)
 
     @property
     def excess(self) -> int:
         """Bytes over the limit."""
-        size = sum(map(self.characters, self.parts)) * BYTES_PER_CHARACTER
-        lengths = 0 if self.index or self.is_in_page else sum(map(length_bytes, self.parts))
-        return self.fixed + size + lengths - self.limit
+        size = sum(map(self.characters, self.parts)) * _BYTES_PER_CHARACTER
+        if not self.index and not self.is_in_page:  # a row has the length of each varchar in it
+            size += sum(1 if (one.length or 0) < 64 else 2 for one in self.parts if one.type == "VARCHAR")
+        return self.fixed + size - self.limit
 
     @property
     def excess_characters(self) -> int:
         """Characters that its columns have to give up."""
-        return -(-self.excess // BYTES_PER_CHARACTER)
+        return -(-self.excess // _BYTES_PER_CHARACTER)
 
 
 def fit_lengths(export: Export, groups: Groups) -> list[Change]:
@@ -95,7 +107,7 @@ def _limits(table: Table, groups: Groups) -> Iterator[_Limited]:
     """The indexes of a table, and its row."""
     definition = table.definition
     texts = definition.tokens.texts
-    limit = INDEX_LIMITS.get(definition.engine, INDEX_LIMITS["INNODB"])
+    limit = _INDEX_LIMITS.get(definition.engine, _INDEX_LIMITS["INNODB"])
     for index in definition.indexes:
         entry = _Limited(table, f"index {quoted(index.name)}", limit, 0, [], index)
         for part in index.parts:
@@ -103,7 +115,7 @@ def _limits(table: Table, groups: Groups) -> Iterator[_Limited]:
             if column is None:
                 continue
             if part.prefix_at:
-                entry.fixed += int(texts[part.prefix_at]) * (BYTES_PER_CHARACTER if column.is_text else 1)
+                entry.fixed += int(texts[part.prefix_at]) * (_BYTES_PER_CHARACTER if column.is_text else 1)
             elif column in groups:
                 entry.parts.append(column)
             else:
@@ -112,11 +124,11 @@ def _limits(table: Table, groups: Groups) -> Iterator[_Limited]:
             yield entry
     fitted = [column for column in definition.columns if column in groups]
     fixed = sum(fixed_size(column, texts) for column in definition.columns if column not in groups)
-    yield _Limited(table, "row", ROW_LIMIT, fixed + (len(definition.columns) + 7) // 8, fitted)
+    yield _Limited(table, "row", _ROW_LIMIT, fixed + (len(definition.columns) + 7) // 8, fitted)
     if definition.engine == "INNODB":
         stored = [column for column in fitted if not column.is_virtual]
-        size = page_size(definition, set(stored))
-        yield _Limited(table, "row in a page", PAGE_LIMIT, size, stored, is_in_page=True)
+        size = _page_size(definition, set(stored))
+        yield _Limited(table, "row in a page", _PAGE_LIMIT, size, stored, is_in_page=True)
 
 
 def _cut_prefixes(entry: _Limited) -> list[Change]:
@@ -135,7 +147,7 @@ def _cut_prefixes(entry: _Limited) -> list[Change]:
     for at, length in lengths.items():
         if length > longest:
             texts[at] = str(longest)
-            entry.fixed -= (length - longest) * BYTES_PER_CHARACTER
+            entry.fixed -= (length - longest) * _BYTES_PER_CHARACTER
             changes.append(_prefix_change(entry, str(length), texts[at]))
     return changes
 
@@ -214,7 +226,7 @@ def _take_beginnings(entry: _Limited, groups: Groups) -> Change:
     if entry.index is None or entry.index.kind != "KEY" or not columns:
         raise _too_long(entry, groups)
     whole = [column for column in entry.parts if column not in columns]
-    with_shortest = replace(entry, parts=whole, fixed=entry.fixed + len(columns) * BYTES_PER_CHARACTER)
+    with_shortest = replace(entry, parts=whole, fixed=entry.fixed + len(columns) * _BYTES_PER_CHARACTER)
     if with_shortest.excess > 0 and not _share_out(with_shortest, groups):
         raise _too_long(entry, groups)
     longest = _longest_without([column.length or 0 for column in columns], entry.excess_characters)
@@ -236,7 +248,7 @@ def _too_long(entry: _Limited, groups: Groups) -> UserError:
     own = [(column, groups[column]) for column in entry.parts]
     own.sort(key=lambda pair: pair[1].longest, reverse=True)
     free = sum(max(0, entry.characters(column) - max(1, group.longest)) for column, group in own)
-    needed = entry.limit + entry.excess - free * BYTES_PER_CHARACTER
+    needed = entry.limit + entry.excess - free * _BYTES_PER_CHARACTER
     what = f"{entry.table.where}: its {entry.name} needs {needed} bytes in utf8mb4, and MySQL takes {entry.limit}"
     if entry.is_in_page:
         return UserError(what, "give some of its columns a table of their own in the source database, and export again")
@@ -258,3 +270,48 @@ def _apply(table: Table, column: Column, before: int | None, reason: str) -> Cha
     kind = column.type.lower()
     where = table.column_where(column.name)
     return Change("column length", where, f"{kind}({before})", f"{kind}({column.length})", reason)
+
+
+def fixed_size(column: Column, texts: Sequence[str]) -> int:
+    """Bytes of a value in an index or a row, for types whose length is never changed; ``texts`` are the tokens'."""
+    if column.type in _SIZES and not column.arguments:
+        return _SIZES[column.type]
+    numbers = [int(texts[at]) for at in column.arguments if NUMBER.fullmatch(texts[at])]
+    if column.type in ("DECIMAL", "NUMERIC"):
+        digits, scale = ([*numbers, 0] if numbers else [10, 0])[:2]
+        return sum(part // 9 * 4 + _DIGIT_BYTES[part % 9] for part in (digits - scale, scale))
+    if column.type == "BIT":
+        return ((numbers or [1])[0] + 7) // 8
+    members = sum(texts[at] == "," for at in column.arguments) + 1
+    if column.type == "ENUM":
+        return 1 if members < 256 else 2
+    if column.type == "SET":
+        return (members + 7) // 8 if members <= 32 else 8
+    if column.type in ("TIME", "DATETIME", "TIMESTAMP"):
+        return _SIZES[column.type] + ((numbers or [0])[0] + 1) // 2
+    if column.type in ("BINARY", "VARBINARY", "CHAR", "VARCHAR"):  # text types only where they hold bytes
+        return (numbers or [1])[0]
+    return _SIZES.get(column.type, 0)
+
+
+def _page_size(definition: TableDefinition, texts: Collection[Column]) -> int:
+    """Bytes of a row in a page of InnoDB, without the values of the columns ``texts``."""
+    keys = [index for index in definition.indexes if index.kind in ("PRIMARY", "UNIQUE")]
+    primary = {part.name.lower() for index in keys if index.kind == "PRIMARY" for part in index.parts}
+    size = 5 + 6 + 7  # the record's header, its transaction, its place in the undo log
+    nullable = 0  # a bit each
+    has_key = bool(keys)
+    for column in definition.columns:
+        if column.is_virtual:
+            continue
+        has_key = has_key or column.is_key
+        nullable += column.is_nullable and not column.is_key and column.name.lower() not in primary
+        if column in texts:
+            size += 1  # for its length
+        elif column.type.endswith(("TEXT", "BLOB", "JSON")):
+            size += _PAGE_POINTER + 1
+        elif column.type in _VARIABLE_TYPES:
+            size += min(fixed_size(column, definition.tokens.texts), _PAGE_POINTER) + 1
+        else:
+            size += fixed_size(column, definition.tokens.texts)
+    return size + (nullable + 7) // 8 + (0 if has_key else 6)  # a number where no key gives its place

@@ -1,1 +1,1 @@
-"""The language: tokens, table definitions, settings of a session, and what MySQL limits."""
+"""The language: tokens, table definitions, forms of statements, and settings of a session."""

@@ -4,6 +4,7 @@ import codecs
 import re
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
+from typing import NamedTuple
 
 from spyglass_export.dump.sql.create_table import Cursor, NotUnderstoodError
 from spyglass_export.dump.sql.tokens import Tokens, unquoted
@@ -102,8 +103,7 @@ def known_collation(name: str) -> str:
     return name
 
 
-@dataclass(frozen=True, slots=True)
-class Variable:
+class Variable(NamedTuple):
     """A variable that a value is read from."""
 
     name: str
@@ -118,8 +118,7 @@ class Expression:
 Value = str | Variable | Expression | None  # None for DEFAULT
 
 
-@dataclass(frozen=True, slots=True)
-class Assignment:
+class Assignment(NamedTuple):
     """One assignment of a ``SET`` statement; ``scope`` is ``USER`` for ``@variable``, ``NAMES``, or a system's."""
 
     scope: str

@@ -2,8 +2,8 @@
 
 import pytest
 
+from spyglass_export.dump.rewriting.keys import fixed_size
 from spyglass_export.dump.sql.create_table import parse_table
-from spyglass_export.dump.sql.limits import fixed_size
 from spyglass_export.dump.sql.tokens import Tokens
 from spyglass_export.errors import UserError
 from tests.unit.dump.cleaning import Clean
