@@ -32,19 +32,16 @@ def digest_statements(connection: "pymysql.Connection[Any]", root: Path, tables:
     """
     settings, listing = (root / STATEMENTS).read_text(encoding="utf-8").rstrip().rstrip(";").split(";\n")
     rows_of(connection, settings)
-    found = {}
-    names = set(tables)
+    names, found = set(tables), {}
     for schema in sorted({schema for schema, _ in names}):
         # Old servers look into every file of the schemas that are not ruled out.
         own = listing.replace("WHERE ", f"WHERE c.table_schema = {connection.escape(schema)} AND ", 1)
         for (statement,) in rows_of(connection, own):
-            name = schema, statement.rpartition("`.`")[2].removesuffix("`").replace("``", "`")
-            if name in names:
-                found[name] = statement
-    return found
+            found[schema, statement.rpartition("`.`")[2].removesuffix("`").replace("``", "`")] = statement
+    return {name: found[name] for name in names & found.keys()}
 
 
 def digest(connection: "pymysql.Connection[Any]", statement: str, where: str) -> Digest:
     """Digest the rows that meet a condition, all where it is empty."""
-    [(_, rows, total)] = rows_of(connection, f"{statement} WHERE {where}" if where else statement)
+    [(_, rows, total)] = rows_of(connection, f"{statement} WHERE {where or 'TRUE'}")
     return Digest(int(rows), int(total))

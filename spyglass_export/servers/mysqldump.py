@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from typing import IO
 
 from spyglass_export import console
@@ -40,44 +40,42 @@ _IN_CONTAINER = (
 )
 
 
-def finish(process: "subprocess.Popen[bytes]", output: IO[bytes], errors: IO[bytes]) -> str:
-    """Wait for a dump; what went wrong, in the program's words, or nothing where its last line is there."""
-    try:
-        status = process.wait()
-    except BaseException:
-        process.terminate()
-        process.wait()
-        raise
-    errors.seek(0)
-    lines = errors.read().decode("utf-8", "replace").splitlines()
-    said = [line for line in lines if line.strip() and "[Warning]" not in line and "unknown" not in line]
-    size = output.seek(0, os.SEEK_END)
-    output.seek(max(size - 200, 0))
+def run(start: Start, arguments: list[str], where: str, output: IO[bytes]) -> str:
+    """Dump into a file; what went wrong, in the program's words, or nothing where its last line is there."""
+    with tempfile.TemporaryFile() as errors:
+        process = start([*OPTIONS, *arguments], where, output, errors)
+        try:
+            status = process.wait()
+        except BaseException:
+            process.terminate()
+            process.wait()
+            raise
+        errors.seek(0)
+        lines = errors.read().decode("utf-8", "replace").splitlines()
+    output.seek(max(output.seek(0, os.SEEK_END) - 200, 0))
     if not status and END in output.read():
         return ""
+    said = [line for line in lines if line.strip() and "[Warning]" not in line and "unknown" not in line]
     return said[-1].removeprefix("mysqldump: ").strip() if said else "it ended before its last line"
 
 
 @contextmanager
-def program_for(docker: Docker, image: str, account: Account, table: tuple[str, str]) -> Iterator[Start]:
+def program_for(docker: Docker, image: str, account: Account, table: list[str]) -> Iterator[Start]:
     """A program that can dump from the account's server, tried on one table's definition.
 
     Raises UserError where none can, with what each said.
     """
     said: list[str] = []
-    on_machine = [path for name in PROGRAMS if (path := shutil.which(name))]
-    candidates: list[tuple[str, AbstractContextManager[Start]]] = [
-        (image, _in_container(docker, image, account)),
-        *((path, _on_machine(path, account)) for path in on_machine),
-        (OLDER_IMAGE, _in_container(docker, OLDER_IMAGE, account)),
-    ]
-    for name, candidate in candidates:
+    for name in [image, *(path for one in PROGRAMS if (path := shutil.which(one))), OLDER_IMAGE]:
         if name == OLDER_IMAGE and _OLDER_ACCOUNT not in "".join(said):
             continue
-        with ExitStack() as stack:
+        is_image = name in (image, OLDER_IMAGE)
+        with ExitStack() as stack, tempfile.TemporaryFile() as output:
             try:
-                start = stack.enter_context(candidate)
-                problem = _tried(start, table)
+                start = stack.enter_context(
+                    _in_container(docker, name, account) if is_image else _on_machine(name, account)
+                )
+                problem = run(start, ["--no-data", *table], "", output)
             except (DockerError, OSError) as error:
                 problem = str(error)
             if not problem:
@@ -90,11 +88,6 @@ def program_for(docker: Docker, image: str, account: Account, table: tuple[str, 
     raise UserError(f"no program here can dump from {account}: {'; '.join(said)}", hint)
 
 
-def _tried(start: Start, table: tuple[str, str]) -> str:
-    with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as errors:
-        return finish(start([*OPTIONS, "--no-data", *table], "", output, errors), output, errors)
-
-
 @contextmanager
 def _in_container(docker: Docker, image: str, account: Account) -> Iterator[Start]:
     """One container for all calls; it ends when this process does, whatever ends that."""
@@ -102,24 +95,29 @@ def _in_container(docker: Docker, image: str, account: Account) -> Iterator[Star
     # Docker Desktop's containers are in another machine, and find this one by that name.
     is_linux = sys.platform == "linux"
     host = account.host if is_linux or account.host not in _LOOPBACK else "host.docker.internal"
-    options = "[client]\n" + "".join(
-        f"{key}={_quoted(value)}\n"
-        for key, value in (("host", host), ("port", str(account.port)), ("user", account.user))
-    )
-    options += f"password={_quoted(account.password)}\n"
+    known = {"host": host, "port": str(account.port), "user": account.user, "password": account.password}
+    quoted = {key: value.replace("\\", "\\\\").replace('"', '\\"') for key, value in known.items()}
+    options = "[client]\n" + "".join(f'{key}="{value}"\n' for key, value in quoted.items())
     network = ["--network", "host"] if is_linux else []
     arguments = ["run", "--rm", "--interactive", "--name", name, "--platform", "linux/amd64", *network]
     with tempfile.TemporaryFile() as errors:
         keeper = docker.start(*arguments, "--entrypoint", "cat", image, "-", stdout=errors, stderr=errors)
         try:
-            _await(docker, keeper, name, errors)
+            while not docker.succeeds("exec", name, "true"):
+                with suppress(subprocess.TimeoutExpired):
+                    keeper.wait(0.3)
+                    errors.seek(0)
+                    raise explain(errors.read().decode("utf-8", "replace"), "docker run failed")
 
             def start(
                 arguments: list[str], where: str, output: IO[bytes], errors: IO[bytes]
             ) -> "subprocess.Popen[bytes]":
                 command = ["exec", "--interactive", name, "bash", "-c", _IN_CONTAINER, "mysqldump", *arguments]
                 process = docker.start(*command, stdout=output, stderr=errors)
-                _give(process, f"{options}\0{where}\0".encode())
+                if process.stdin:
+                    with suppress(BrokenPipeError):  # it ended early, and says why
+                        process.stdin.write(f"{options}\0{where}\0".encode())
+                        process.stdin.close()
                 return process
 
             yield start
@@ -129,30 +127,6 @@ def _in_container(docker: Docker, image: str, account: Account) -> Iterator[Star
             keeper.terminate()
             keeper.wait()
             docker.succeeds("rm", "--force", name)
-
-
-def _await(docker: Docker, keeper: "subprocess.Popen[bytes]", name: str, errors: IO[bytes]) -> None:
-    while not docker.succeeds("exec", name, "true"):
-        try:
-            keeper.wait(0.3)
-        except subprocess.TimeoutExpired:
-            continue
-        errors.seek(0)
-        raise explain(errors.read().decode("utf-8", "replace"), "docker run failed")
-
-
-def _give(process: "subprocess.Popen[bytes]", text: bytes) -> None:
-    if process.stdin:
-        try:
-            process.stdin.write(text)
-            process.stdin.close()
-        except BrokenPipeError:
-            pass  # it ended early, and says why
-
-
-def _quoted(value: str) -> str:
-    """A value of an option file."""
-    return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 @contextmanager
