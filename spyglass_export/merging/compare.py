@@ -3,51 +3,51 @@
 from collections.abc import Callable
 
 from spyglass_export.dump.sql.table_id import TableId
-from spyglass_export.merging import make_tables, numbers, obstacles, values
+from spyglass_export.dump.sql.tokens import quoted
+from spyglass_export.merging import make_tables, obstacles, values
 from spyglass_export.merging.plan import EXTERNAL, Plan, TablePlan, expected_files
-from spyglass_export.merging.server import Server
-from spyglass_export.merging.tables import Column, Table, in_order, read_tables
+from spyglass_export.merging.server import Column, Server, Table, in_order, read_tables
+
+_STEP = 20_000  # numbers of theirs that are read at once, of some fifty bytes each
 
 
 def compare(paper: Server, target: Server, say: Callable[[str], None] = lambda text: None) -> Plan:
     """Make the plan; changes nothing but temporary tables of the session on the paper's side."""
     plan = Plan(paper, target)
-    ours = read_tables(paper)
+    ours = read_tables(paper, folded=target.folded)  # by their names there
     for name in sorted(ours):
         if name.name.startswith("~") and not name.name.startswith(EXTERNAL):
-            plan.stays.append(f"{name}: DataJoint's own notes on the paper's database")
-            del ours[name]
+            plan.stays.append(f"{ours.pop(name).id}: DataJoint's own notes on the paper's database")
     plan.stays += make_tables.others(paper)
-    names = {name: TableId(target.folded(name.schema), target.folded(name.name)) for name in ours}
-    in_paper = {names[name]: table for name, table in ours.items()}
-    theirs = read_tables(target, {name.schema for name in in_paper})
+    theirs = read_tables(target, {name.schema for name in ours})
     groups = in_order(ours)
-    make_tables.plan_definitions(plan, [ours[name] for group in groups for name in group], theirs, names)
+    make_tables.plan_definitions(plan, {name: ours[name] for group in groups for name in group}, theirs)
     done: dict[TableId, TablePlan] = {}
     for group in groups:
         for name in group:
             say(f"comparing {name}")
-            whole, notes, columns = match_columns(ours[name], theirs[names[name]])
+            whole, notes, columns = match_columns(ours[name], theirs[name])
             if len(group) > 1 and any(ours[one].number for one in group):
                 whole = whole or "it and other tables refer to one another, by numbers that the server counted up"
             done[name] = table = TablePlan(
-                paper=paper, target=target, ours=ours[name], theirs=theirs[names[name]], columns=columns,
-                is_new=names[name] in plan.definitions, whole=whole, notes=notes,
+                paper=paper, target=target, ours=ours[name], theirs=theirs[name], columns=columns,
+                is_new=name in plan.definitions, whole=whole, notes=notes,
                 in_circle=len(group) > 1 or any(key.parent == name for key in ours[name].references),
             )  # fmt: skip
             if table.key:
                 table.list_rows()
             else:
-                table.total = int(paper.one(f"SELECT COUNT(*) FROM {name.sql}"))
+                table.total = int(paper.one(f"SELECT COUNT(*) FROM {ours[name].id.sql}"))
             if table.key and whole:
                 table.mark("conflict")
             elif table.total and not whole:
                 _follow_parents(done, table)
                 if not table.is_new and table.ours.number and table.theirs.number:
-                    table.renumbered = numbers.renumber(table)
+                    table.renumbered = _renumber(table)
+                    _follow_parents(done, table)  # it may be its own parent
                 _find_there(table, "PRIMARY")
                 obstacles.find_misfits(table)
-                obstacles.find_orphans(table, in_paper, theirs)
+                obstacles.find_orphans(table, ours, theirs)
                 obstacles.find_collisions(table)
                 for unique in set(table.theirs.uniques) - {"PRIMARY"}:
                     _find_there(table, unique)
@@ -85,7 +85,74 @@ def _follow_parents(done: dict[TableId, TablePlan], table: TablePlan) -> None:
         changes = done[reference.parent].maps if reference.parent in done else {}
         for column, parent_column in zip(reference.columns, reference.parent_columns, strict=True):
             if parent_column in changes and column not in table.maps:
-                numbers.follow(table, column, changes[parent_column])
+                _follow(table, column, changes[parent_column])
+
+
+def _follow(table: TablePlan, column: str, changes: str) -> None:
+    """Let a column's values change as a table of changes says, from here on."""
+    table.maps[column] = table.temporary()  # a temporary table can be named once in a statement, so each has its own
+    table.paper.run(f"CREATE TEMPORARY TABLE {table.maps[column]} (PRIMARY KEY (old)) SELECT * FROM {changes}")
+
+
+def _renumber(table: TablePlan) -> dict[int, int]:
+    """Change the numbers of rows that are there by another, or are new by a taken one; old numbers to new ones.
+
+    Rows are the same where a unique key says so, else where all other columns are equal; of several equal rows the
+    first goes to the first. A new row keeps its number where that is free. All of it is worked out by the paper's
+    server, in temporary tables.
+    """
+    name = table.key[0]
+    number = f"t.{quoted(name)}"
+    stored = {other: theirs for other, (_, theirs) in table.columns.items() if other != name}
+    uniques = (
+        columns
+        for columns in table.theirs.uniques.values()
+        if all(column in stored and not stored[column].is_nullable for column in columns)
+    )
+    identity = next(uniques, tuple(stored))
+    if not identity:
+        return {}
+    ours, theirs, changes = table.temporary(), table.temporary(), table.temporary()
+    for one in (ours, theirs):
+        table.paper.run(
+            f"CREATE TEMPORARY TABLE {one}"
+            " (digest BINARY(16), number BIGINT, PRIMARY KEY (digest, number), KEY (number))"
+        )
+    digest = f"UNHEX(LEFT(SHA2({table.canonical(identity)}, 256), 32))"
+    table.paper.run(f"INSERT INTO {ours} SELECT {digest}, {number} FROM {table.source()}")
+    _copy_theirs(table, number, table.canonical(identity, theirs=True), theirs)
+    highest = max(
+        int(server.one(f"SELECT COALESCE(MAX({number}), 0) FROM {one.id.sql} AS t"))
+        for server, one in ((table.paper, table.ours), (table.target, table.theirs))
+    )
+    ranked = "SELECT digest, number, ROW_NUMBER() OVER (PARTITION BY digest ORDER BY number) AS place FROM"
+    for statement in (
+        f"USE {quoted(table.ours.id.schema)}",  # a DELETE from several tables wants a default
+        f"DELETE o, t FROM {ours} AS o JOIN {theirs} AS t ON t.digest = o.digest AND t.number = o.number",
+        f"CREATE TEMPORARY TABLE {changes} (old BIGINT PRIMARY KEY, new BIGINT NOT NULL) SELECT o.number AS old,"
+        f" t.number AS new FROM ({ranked} {ours}) AS o JOIN ({ranked} {theirs}) AS t USING (digest, place)",
+        f"DELETE o FROM {ours} AS o JOIN {changes} AS c ON c.old = o.number",
+        f"INSERT INTO {changes} SELECT o.number, {highest} + ROW_NUMBER() OVER (ORDER BY o.number)"
+        f" FROM {ours} AS o JOIN {theirs} AS t ON t.number = o.number",
+        f"DROP TEMPORARY TABLE {ours}, {theirs}",
+    ):
+        table.paper.run(statement)
+    _follow(table, name, changes)
+    return dict(table.paper.rows(f"SELECT old, new FROM {changes} ORDER BY old"))
+
+
+def _copy_theirs(table: TablePlan, number: str, canonical: str, copy: str) -> None:
+    """Bring the digests and numbers of all their rows into a temporary table of the paper's session."""
+    last: int | None = -(2**63)
+    while True:
+        [(last, text)] = table.target.rows(
+            "SELECT MAX(number), GROUP_CONCAT('(x''', digest, ''',', number, ')') FROM (SELECT"
+            f" LEFT(SHA2({canonical}, 256), 32) AS digest, {number} AS number FROM {table.theirs.id.sql} AS t"
+            f" WHERE {number} > {last} ORDER BY {number} LIMIT {_STEP}) AS x"
+        )
+        if last is None:
+            return
+        table.paper.run(f"INSERT INTO {copy} VALUES {text}")
 
 
 def _find_there(table: TablePlan, unique: str) -> None:

@@ -1,23 +1,14 @@
 """Tables and schemas that their database lacks: how they are made there, to fit what is there already."""
 
 import re
-from collections.abc import Sequence
 from dataclasses import replace
 
 from spyglass_export.dump.sql.table_id import TableId
 from spyglass_export.dump.sql.tokens import quoted
 from spyglass_export.merging.plan import Plan
-from spyglass_export.merging.server import Server
-from spyglass_export.merging.tables import NOT_SYSTEM, Column, Table
+from spyglass_export.merging.server import NOT_SYSTEM, Column, Server, Table
 from spyglass_export.merging.values import INTEGERS, is_text
 
-# What stands in, by the end of its name, for a collation of MySQL 8 that MySQL 5.7 and MariaDB do not know.
-_INSTEAD = {
-    "_0900_bin": ("utf8mb4_nopad_bin", "utf8mb4_bin"),
-    "_0900_as_cs": ("utf8mb4_bin",),
-    "_bin": ("utf8mb4_bin",),
-    "": ("utf8mb4_unicode_520_ci", "utf8mb4_unicode_ci"),
-}
 # A column and the options of the table, as SHOW CREATE TABLE of MySQL 8 and newer writes them, each on its line.
 _COLUMN = re.compile(
     r"^  `(?P<name>(?:[^`]|``)+)` (?P<type>\w+(?:\((?:[^')]|'(?:[^']|'')*')*\))?(?: unsigned)?(?: zerofill)?)"
@@ -44,31 +35,27 @@ def others(paper: Server) -> list[str]:
     ]
 
 
-def plan_definitions(
-    plan: Plan, ours: Sequence[Table], theirs: dict[TableId, Table], names: dict[TableId, TableId]
-) -> None:
+def plan_definitions(plan: Plan, ours: dict[TableId, Table], theirs: dict[TableId, Table]) -> None:
     """Put into the plan how missing tables are made, and into ``theirs`` what they will be like.
 
-    ``ours`` come parents first, ``names`` are those of ours in their database. A column that refers to a parent has
-    the parent's character set, collation and integer type, as MySQL wants it.
+    ``ours`` come parents first, by their names there. A column that refers to a parent has the parent's character set,
+    collation and integer type, as MySQL wants it.
     """
     known = {name for (name,) in plan.target.rows("SELECT collation_name FROM information_schema.collations")}
-    there = plan.target.rows("SELECT schema_name FROM information_schema.schemata")
-    schemas = {plan.target.folded(name) for (name,) in there}
-    for table in ours:
-        name = names[table.id]
+    there = plan.target.rows("SELECT schema_name, '' FROM information_schema.schemata")
+    schemas = {plan.target.folded(TableId(*row)).schema for row in there}
+    for name, table in ours.items():
         if name in theirs:
             continue
         columns = {
             key: replace(column, collation=_known(column.collation, known)) for key, column in table.columns.items()
         }
-        references = [replace(key, parent=names.get(key.parent, key.parent)) for key in table.references]
-        for reference in references:
+        for reference in table.references:
             parent = theirs.get(reference.parent)
             for own, other in zip(reference.columns, reference.parent_columns, strict=True):
                 if parent and other in parent.columns:
                     columns[own] = _like(columns[own], parent.columns[other])
-        theirs[name] = replace(table, id=name, columns=columns, references=references, engine="innodb")
+        theirs[name] = replace(table, id=name, columns=columns, engine="innodb")
         plan.definitions[name] = _definition(plan.paper, table, theirs[name], known)
         if name.schema not in schemas and name.schema not in plan.schemas:
             plan.schemas.append(name.schema)
@@ -83,10 +70,10 @@ def _like(column: Column, parent: Column) -> Column:
 
 
 def _known(collation: str | None, collations: set[str]) -> str | None:
+    """The collation, or where it is one of MySQL 8 that MySQL 5.7 and MariaDB do not know, one that all know."""
     if collation is None or collation in collations:
         return collation
-    candidates = next(names for end, names in _INSTEAD.items() if collation.endswith(end))
-    return next((name for name in candidates if name in collations), candidates[-1])
+    return "utf8mb4_bin" if collation.endswith(("_bin", "_as_cs")) else "utf8mb4_unicode_520_ci"
 
 
 def _definition(paper: Server, ours: Table, planned: Table, known: set[str]) -> str:

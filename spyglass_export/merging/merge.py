@@ -1,19 +1,18 @@
 """`invoke merge` and `invoke unmerge` from beginning to end."""
 
 import json
-from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
 from spyglass_export import console
 from spyglass_export.containers.docker import Docker
 from spyglass_export.errors import UserError, some
-from spyglass_export.merging import insert, rights, source
+from spyglass_export.merging import insert, source
 from spyglass_export.merging import record as records
 from spyglass_export.merging.compare import compare
 from spyglass_export.merging.plan import Conflict, Plan, find_missing
 from spyglass_export.merging.server import Server
-from spyglass_export.merging.unmerge import GOES, unmerge
+from spyglass_export.merging.unmerge import unmerge
 from spyglass_export.servers.account import Account
 from spyglass_export.servers.connection import connect
 from spyglass_export.settings import Settings
@@ -44,7 +43,7 @@ def unmerge_paper(path: Path, account: Account, *, yes: bool) -> None:
     """Take out of an account's server what a merge inserted."""
     records.read_head(path)  # before anybody is asked for a password's sake
     with connect(account) as connection:
-        take_out(Server(connection, str(account)), path, yes=yes)
+        unmerge(Server(connection, str(account)), path, yes=yes)
 
 
 def merge(paper: Server, target: Server, folder: Path, options: Options) -> Plan:
@@ -73,8 +72,8 @@ def merge(paper: Server, target: Server, folder: Path, options: Options) -> Plan
             f"{plan.stuck:,} rows of the paper cannot go; nothing was changed",
             "the lines above say why; --skip-conflicts leaves them out, with all that depends on them",
         )
-    rights.check_triggers(plan)
-    rights.check_rights(plan)
+    insert.check_triggers(plan)
+    insert.check_rights(plan)
     if plan.nothing_to_do:
         console.note("nothing to do: all of the paper that can go is there already")
         return plan
@@ -92,26 +91,6 @@ def merge(paper: Server, target: Server, folder: Path, options: Options) -> Plan
         f" `invoke unmerge {record.name}` takes them out again"
     )
     return plan
-
-
-def take_out(target: Server, path: Path, *, yes: bool) -> None:
-    """Take out what a merge inserted, after asking, and say what stays and why."""
-    insert.lock(target)
-
-    def confirm(found: Counter[tuple[str, str]]) -> bool:
-        for (table, what), rows in found.items():
-            console.say(f"{table}: {rows:,} rows {what}")
-        total = sum(rows for (_, what), rows in found.items() if what == GOES)
-        return yes or console.confirm(f"remove {total:,} rows from {target.name}?")
-
-    done = unmerge(target, path, confirm)
-    if done is None:
-        console.say("nothing was changed")
-        return
-    removed, kept = done
-    for name in kept:
-        console.say(f"{name} stays: it is not empty")
-    console.say(f"removed {removed:,} rows")
 
 
 def _show(plan: Plan) -> None:

@@ -7,7 +7,7 @@ from spyglass_export.dump.sql.table_id import TableId
 from spyglass_export.dump.sql.tokens import quoted
 from spyglass_export.merging import values
 from spyglass_export.merging.plan import EXTERNAL, MOST_LISTED, TablePlan
-from spyglass_export.merging.tables import ForeignKey, Table
+from spyglass_export.merging.server import ForeignKey, Table
 
 _UNKNOWN = (ER.UNKNOWN_COLLATION, ER.UNKNOWN_CHARACTER_SET, ER.COLLATION_CHARSET_MISMATCH)
 
@@ -22,9 +22,8 @@ def find_misfits(table: TablePlan) -> None:
             longest = table.target.max_packet - 4096
             condition = f"OCTET_LENGTH({values.in_bytes(ours, value)}) > {longest}"
             _refuse(table, name, condition, "is longer than your server's max_allowed_packet")
-        if not values.holds_all(ours, theirs):
+        if (declared := values.declared(theirs)) != values.declared(ours):
             stored = table.temporary()
-            declared = values.declared(theirs)
             table.paper.run(f"CREATE TEMPORARY TABLE {stored} (n BIGINT PRIMARY KEY, v {declared})")
             table.paper.run(
                 f"INSERT IGNORE INTO {stored} SELECT w.n, {value} FROM {table.source()} WHERE w.why IS NULL"
@@ -48,43 +47,32 @@ def _refuse(table: TablePlan, name: str, where: str, why: str, joins: str = "") 
 
 def find_orphans(table: TablePlan, in_paper: dict[TableId, Table], theirs: dict[TableId, Table]) -> None:
     """Mark rows whose parent is neither in the paper nor in their database; tables go by their names there."""
+    there = "SELECT 1 FROM information_schema.tables WHERE table_schema = %s AND table_name = %s"
     for reference in table.theirs.references:
-        if not set(reference.columns) <= set(table.ours.columns):
-            continue
-        where, joins = " AND ".join(f"t.{quoted(name)} IS NOT NULL" for name in reference.columns), ""
-        parent = in_paper.get(reference.parent)
-        if parent and set(reference.parent_columns) <= set(parent.columns):
+        name, columns = reference.parent, ", ".join(reference.columns)
+        where, joins = " AND ".join(f"t.{quoted(column)} IS NOT NULL" for column in reference.columns), ""
+        if (parent := in_paper.get(name)) and set(reference.parent_columns) <= set(parent.columns):
             joins = f" LEFT JOIN {parent.id.sql} AS p ON {reference.joins()}"
             where += f" AND p.{quoted(reference.parent_columns[0])} IS NULL"
-        if table.ask("1", where, joins=joins, tail=" LIMIT 1"):
-            is_known = reference.parent in theirs
-            _find_orphans_of(table, reference, where, joins, in_paper=parent is not None, is_known=is_known)
-
-
-def _find_orphans_of(
-    table: TablePlan, reference: ForeignKey, where: str, joins: str, *, in_paper: bool, is_known: bool
-) -> None:
-    parent, columns = reference.parent, ", ".join(reference.columns)
-    there = "SELECT 1 FROM information_schema.tables WHERE table_schema = %s AND table_name = %s"
-    is_there = bool(table.target.rows(there, parent.schema, parent.name))
-    they_go = not (is_there or is_known) or (not in_paper and parent.name.startswith(EXTERNAL))
-    value = f"CONVERT({table.row_of(reference.columns)} USING utf8mb4) COLLATE utf8mb4_bin"
-    lost = 0
-    for piece in table.pieces(value):
-        found = dict(table.ask(f"{value}, COUNT(*)", f"{where} AND {piece.where}", joins=joins, tail=" GROUP BY 1"))
-        keys = _not_in(table, reference, list(found)) if is_there else list(found)
-        lost += sum(found[key] for key in keys)
-        if keys and not they_go:
+        known = set(reference.columns) <= set(table.ours.columns)
+        [(lost,)] = table.ask("COUNT(*)", where, joins=joins) if known else [(0,)]
+        is_there = lost and bool(table.target.rows(there, name.schema, name.name))
+        if lost and (not (is_there or name in theirs) or (parent is None and name.name.startswith(EXTERNAL))):
+            table.unchecked.append(reference.name)
+            told = f"{lost:,} rows refer to rows of {name} that the export left out; they go as they are"
+            table.notes.append(f"{columns}: {told}")
+            continue
+        value = f"CONVERT({table.row_of(reference.columns)} USING utf8mb4) COLLATE utf8mb4_bin"
+        for piece in table.pieces(value) if lost else ():
+            found = table.ask(f"DISTINCT {value}", f"{where} AND {piece.where}", joins=joins)
+            keys = [key for (key,) in found]
+            keys = _not_in(table, reference, keys) if is_there else keys
             for key in keys:
-                table.add(
-                    None, f"refers to a row of {parent} that neither the paper nor your database has", columns, key
+                table.add(None, f"refers to a row of {name} that neither the paper nor your database has", columns, key)
+            if keys:
+                table.mark(
+                    "conflict", f"{piece.where} AND {values.columns_sql(reference.columns)} IN ({','.join(keys)})"
                 )
-            table.mark("conflict", f"{piece.where} AND {values.columns_sql(reference.columns)} IN ({','.join(keys)})")
-    if lost and they_go:
-        table.unchecked.append(reference.name)
-        table.notes.append(
-            f"{columns}: {lost:,} rows refer to rows of {parent} that the export left out; they go as they are"
-        )
 
 
 def _not_in(table: TablePlan, reference: ForeignKey, keys: list[str]) -> list[str]:

@@ -11,8 +11,7 @@ from typing import Any
 
 from spyglass_export.dump.sql.tokens import quoted
 from spyglass_export.merging import values
-from spyglass_export.merging.server import PIECE, Server
-from spyglass_export.merging.tables import Column, Table
+from spyglass_export.merging.server import PIECE, Column, Server, Table
 
 MOST_ROWS = 5000
 _temporary = count()

@@ -1,31 +1,29 @@
 """Take out what a merge inserted: those rows and no other, where nothing else depends on them."""
 
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from spyglass_export import console
 from spyglass_export.dump.sql.table_id import TableId
 from spyglass_export.dump.sql.tokens import quoted
 from spyglass_export.errors import UserError
 from spyglass_export.merging import record as records
 from spyglass_export.merging import values
-from spyglass_export.merging.insert import remove_tables
-from spyglass_export.merging.server import Server
-from spyglass_export.merging.tables import ForeignKey, Table, foreign_keys, read_tables
+from spyglass_export.merging.insert import lock, remove_tables
+from spyglass_export.merging.server import ForeignKey, Server, Table, foreign_keys, read_tables
 
 _BATCH = 500
-GOES = "go"
-# Of each table, by what happens to them: the number of rows that go, or stay for a reason.
-Found = Counter[tuple[str, str]]
+# Of each table, by what happens to them: numbers of rows.
+_Found = Counter[tuple[str, str]]
 
 
-def unmerge(target: Server, path: Path, confirm: Callable[[Found], bool]) -> tuple[int, list[str]] | None:
-    """Take the rows of a record out, in one transaction that ``confirm`` is asked about before it is committed.
+def unmerge(target: Server, path: Path, *, yes: bool) -> None:
+    """Take the rows of a record out, in one transaction, after asking; say what stays and why.
 
-    Gives the number of rows that went, and the tables of the merge that are not empty and stay; None where it was not
-    confirmed. Raises UserError where the record is of another server.
+    Raises UserError where the record is of another server.
     """
+    lock(target)
     head = records.read_head(path)
     if head["identity"] != target.identity:
         raise UserError(f"{path} is of a merge into {head['server']}", "name that server with --host and --port")
@@ -33,25 +31,29 @@ def unmerge(target: Server, path: Path, confirm: Callable[[Found], bool]) -> tup
     tables = read_tables(target, {name.schema for _, name in places})
     parent = "referenced_table_schema = %s AND referenced_table_name = %s"
     children = {name: foreign_keys(target, parent, name.schema, name.name) for name in {name for _, name in places}}
-    gone: Found = Counter()
+    gone: _Found = Counter()
     target.run("START TRANSACTION")
     try:
         before = -1
         while gone.total() > before:  # again, as long as rows of a circle of tables set others free
-            kept: Found = Counter()
-            before = gone.total()
+            before, kept = gone.total(), Counter[tuple[str, str]]()
             for place, name in reversed(places):
                 if name in tables:
                     _, piece = next(records.read_rows(path, place))
                     _remove_piece(target, tables[name], piece, children[name], gone, kept)
-        if not confirm(gone + kept):
+        for (table, what), rows in (gone + kept).items():
+            console.say(f"{table}: {rows:,} rows {what}")
+        if not yes and not console.confirm(f"remove {gone.total():,} rows from {target.name}?"):
             target.run("ROLLBACK")
-            return None
+            console.say("nothing was changed")
+            return
         target.run("COMMIT")
     except BaseException:
         target.reopen()
         raise
-    return gone.total(), remove_tables(target, head["tables_made"], head["schemas_made"])
+    for stays in remove_tables(target, head["tables_made"], head["schemas_made"]):
+        console.say(f"{stays} stays: it is not empty")
+    console.say(f"removed {gone.total():,} rows")
 
 
 def _remove_piece(
@@ -59,8 +61,8 @@ def _remove_piece(
     table: Table,
     piece: dict[str, Any],
     children: list[tuple[TableId, ForeignKey]],
-    gone: Found,
-    kept: Found,
+    gone: _Found,
+    kept: _Found,
 ) -> None:
     """Take out the rows of one piece that may go."""
     name, key = str(table.id), piece["key"]
@@ -94,4 +96,4 @@ def _remove_piece(
                 going.append(row)
         if going:
             where = f"{values.columns_sql(key, alias='')} IN ({','.join(going)})"
-            gone[name, GOES] += target.run(f"DELETE FROM {table.id.sql} WHERE {where}")
+            gone[name, "go"] += target.run(f"DELETE FROM {table.id.sql} WHERE {where}")

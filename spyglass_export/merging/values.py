@@ -6,9 +6,9 @@ Every function gives an expression; ``value`` is the SQL of the column itself.
 from collections.abc import Sequence
 
 from spyglass_export.dump.sql.tokens import quoted
-from spyglass_export.merging.tables import Column, Table
+from spyglass_export.merging.server import Column, Table
 
-INTEGERS = {"tinyint": 8, "smallint": 16, "mediumint": 24, "int": 32, "bigint": 64}
+INTEGERS = {"tinyint", "smallint", "mediumint", "int", "bigint"}
 _BLOBS = {"tinyblob", "blob", "mediumblob", "longblob"}
 _SPACES = {"geometry", "point", "linestring", "polygon", "multipoint", "multilinestring", "multipolygon",
            "geomcollection", "geometrycollection", "vector"}  # fmt: skip
@@ -90,7 +90,7 @@ def differs(ours: Column, theirs: Column) -> str | None:
     if theirs.is_generated:
         return f"{theirs.name} is computed in your database, and stored in the paper"
     is_alike = (
-        both <= set(INTEGERS)
+        both <= INTEGERS
         or both <= _TEXTS - {"json"}
         or (ours.kind == "json" and theirs.kind in ("json", "longtext"))
         or both <= _BLOBS
@@ -101,22 +101,6 @@ def differs(ours: Column, theirs: Column) -> str | None:
     return f"{ours.name} is {ours.type} in the paper, and {theirs.type} in your database"
 
 
-def holds_all(ours: Column, theirs: Column) -> bool:
-    """Whether it is plain that each value of a column of ours can be in theirs."""
-    is_as_long = (
-        ours.kind == theirs.kind != "char" and (ours.length or 0) <= (theirs.length or 0) and ours.kind not in INTEGERS
-    )
-    if is_text(ours) and theirs.charset != ours.charset:
-        return ours.kind == "json" or (is_as_long and ours.kind == "varchar" and theirs.charset == "utf8mb4")
-    return ours.type == theirs.type or (is_as_long and ours.kind not in ("enum", "set"))
-
-
 def declared(column: Column) -> str:
     """What a column can hold, as SQL declares it."""
     return column.type + (f" CHARACTER SET {column.charset}" if column.charset else "")
-
-
-def integer_range(column: Column) -> tuple[int, int]:
-    """The least and the greatest value that an integer column holds."""
-    bits = INTEGERS[column.kind]
-    return (0, 2**bits - 1) if "unsigned" in column.type else (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1)

@@ -20,6 +20,7 @@ from spyglass_export.errors import UserError
 from spyglass_export.merging import merge
 from spyglass_export.merging.plan import Plan, TablePlan
 from spyglass_export.merging.server import Server
+from spyglass_export.merging.unmerge import unmerge
 from tests.integration import dump_servers
 from tests.integration.mariadb_image import RELEASES, mariadb_image
 
@@ -92,7 +93,7 @@ def merged(
 
 def unmerged(lab: dump_servers.Server, path: Path) -> None:
     with session(lab) as target:
-        merge.take_out(target, path, yes=True)
+        unmerge(target, path, yes=True)
 
 
 def table_of(plan: Plan, name: str) -> TablePlan:

@@ -10,7 +10,7 @@ from spyglass_export.dump.sql.table_id import TableId
 from spyglass_export.errors import UserError
 from spyglass_export.merging import insert, record, values
 from spyglass_export.merging.compare import match_columns
-from spyglass_export.merging.tables import Column, ForeignKey, Table, in_order
+from spyglass_export.merging.server import Column, ForeignKey, Table, in_order
 
 
 def column(name: str, type_: str, *, nullable: bool = True, charset: str | None = None, length: int = 0) -> Column:
@@ -53,30 +53,6 @@ def test_parents_come_first_and_circles_together() -> None:
 )
 def test_which_types_may_hold_the_same_values(ours: str, theirs: str, fits: bool) -> None:
     assert (values.differs(column("v", ours), column("v", theirs)) is None) is fits
-
-
-@pytest.mark.parametrize(
-    ("ours", "theirs", "all_fit"),
-    [
-        ("varchar(3) utf8mb4", "varchar(9) utf8mb4", True),
-        ("varchar(9) utf8mb4", "varchar(3) utf8mb4", False),
-        ("varchar(9) latin1", "varchar(9) utf8mb4", True),
-        ("varchar(9) utf8mb4", "varchar(9) latin1", False),
-        ("varchar(9) utf8mb4", "char(9) utf8mb4", False),
-        ("text latin1", "text utf8mb4", False),
-        ("int", "int", True),
-        ("int", "smallint", False),
-        ("enum('a','b''c') utf8mb4", "enum('a') utf8mb4", False),
-        ("varbinary(3)", "varbinary(9)", True),
-    ],
-)
-def test_which_columns_need_no_look_at_each_value(ours: str, theirs: str, all_fit: bool) -> None:
-    def declared(text: str) -> Column:
-        kind, _, charset = text.partition(" ")
-        length = int(kind.partition("(")[2].rstrip(")")) if kind[-2:-1].isdigit() else 0
-        return column("v", kind, charset=charset or None, length=length)
-
-    assert values.holds_all(declared(ours), declared(theirs)) is all_fit
 
 
 @pytest.mark.parametrize(
