@@ -2,6 +2,7 @@
 
 import re
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 from spyglass_export.checks.check import Check, failed, passed, warned
@@ -23,32 +24,34 @@ HEAD = re.compile(rb"^-- (MySQL|MariaDB) dump ", re.MULTILINE)
 TAIL = re.compile(rb"-- Dump completed( on .*)?\s*")
 
 
-def check_export(settings: Settings) -> list[Check]:
-    """Check that the folder is there, each file in it whole as far as its ends tell, and nothing of its list lost."""
+def check_export(settings: Settings) -> Iterator[Check]:
+    """Check that the folder is there, each file in it whole as far as its ends tell, and nothing of its list lost.
+
+    :raises UserError: where it is not, or has no dump that can be read.
+    """
     folder = settings.spyglass_paper_dir
     if not folder.is_dir():
         hint = "set SPYGLASS_BASE_DIR and PAPER_ID, or SPYGLASS_PAPER_DIR, in .env"
-        return [failed(NAME, f"there is no folder {folder}", hint)]
-    try:
-        dumps = sql_files(folder)
-    except UserError as error:
-        return [failed(NAME, error)]
+        raise UserError(f"there is no folder {folder}", hint)
+    dumps = sql_files(folder)
     checks = [_check_dump(dump) for dump in dumps]
+    yield from checks
     version = _read(folder / VERSION_FILE)
-    if any(check.status != "ok" for check in checks):
-        return [*checks, _check_version(version)]
     if sum(dump.stat().st_size for dump in dumps) > READ_AT_MOST:
         what = "the dump is too large to be held against the export's script in a few seconds"
-        return [*checks, warned(NAME, what, "`invoke copy_files` does it"), _check_version(version)]
-    found = examine_export(folder, dumps, _read(folder / "environment.yml"))
-    checks += [warned(NAME, what, fix) for what, fix in found.warnings]
-    if found.lost:
-        checks.append(failed(NAME, found.lost))
-    elif scripts := find_scripts(folder):
-        checks.append(passed(NAME, f"the dump has all that {' and '.join(path.name for path in scripts)} asks for"))
-    if by_design := {".".join(key.parent) for key in found.absent_parents if key.is_by_design}:
-        checks.append(passed(NAME, f"left out by Spyglass, as its Export does: {', '.join(sorted(by_design))}"))
-    return [*checks, _check_version(found.version or "")]
+        yield warned(NAME, what, "`invoke copy_files` does it")
+    elif all(check.status == "ok" for check in checks):
+        found = examine_export(folder, dumps, _read(folder / "environment.yml"))
+        version = found.version or ""
+        for what, fix in found.warnings:
+            yield warned(NAME, what, fix)
+        if found.lost:
+            yield failed(NAME, found.lost)
+        elif scripts := find_scripts(folder):
+            yield passed(NAME, f"the dump has all that {' and '.join(path.name for path in scripts)} asks for")
+        if by_design := {".".join(key.parent) for key in found.absent_parents if key.is_by_design}:
+            yield passed(NAME, f"left out by Spyglass, as its Export does: {', '.join(sorted(by_design))}")
+    yield _check_version(version)
 
 
 def _read(file: Path) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from spyglass_export.checks import export_folder
-from spyglass_export.checks.check import Check
+from spyglass_export.checks.check import Check, run_side_by_side
 from spyglass_export.checks.export_folder import check_export
 from spyglass_export.settings import Settings, load
 
@@ -30,15 +30,19 @@ def settings(tmp_path: Path) -> Settings:
     return load(tmp_path, {})
 
 
+def checked(settings: Settings) -> list[Check]:
+    return run_side_by_side([("export", lambda: check_export(settings))])
+
+
 def check_of(settings: Settings, dump: bytes, name: str = "_Populate_Gu2026.sql") -> Check:
     (settings.spyglass_paper_dir / name).write_bytes(dump)
-    return check_export(settings)[0]
+    return checked(settings)[0]
 
 
 def test_a_whole_export(settings: Settings) -> None:
     (settings.spyglass_paper_dir / "_Populate_Gu2026.sql").write_bytes(DUMP)
 
-    dump, version = check_export(settings)
+    dump, version = checked(settings)
 
     assert (dump.status, version.status) == ("ok", "ok")
     assert version.what == "0.6.0"
@@ -104,7 +108,7 @@ def test_no_folder(settings: Settings) -> None:
     (settings.spyglass_paper_dir / "spyglass_version").unlink()
     settings.spyglass_paper_dir.rmdir()
 
-    [check] = check_export(settings)
+    [check] = checked(settings)
 
     assert check.status == "failure"
     assert str(settings.spyglass_paper_dir) in check.what
@@ -114,7 +118,7 @@ def test_no_folder(settings: Settings) -> None:
 def test_a_script_that_nobody_ran_yet(settings: Settings) -> None:
     (settings.spyglass_paper_dir / "_ExportSQL_Gu2026.sh").touch()
 
-    [check] = check_export(settings)
+    [check] = checked(settings)
 
     assert check.status == "failure"
     assert "`invoke dump` writes it" in check.fix
@@ -126,7 +130,7 @@ def test_a_version_that_is_missing_is_no_failure(settings: Settings, text: str) 
     (settings.spyglass_paper_dir / "_Populate_Gu2026.sql").write_bytes(dump)
     (settings.spyglass_paper_dir / "spyglass_version").write_text(text)
 
-    assert (check_export(settings)[-1].name, check_export(settings)[-1].status) == ("Spyglass version", "warning")
+    assert (checked(settings)[-1].name, checked(settings)[-1].status) == ("Spyglass version", "warning")
 
 
 def test_a_dump_that_lacks_a_table_of_its_script(settings: Settings) -> None:
@@ -137,7 +141,7 @@ def test_a_dump_that_lacks_a_table_of_its_script(settings: Settings) -> None:
         'mysqldump --hex-blob common_lab \\#team --where="1"\n'
     )
 
-    check = next(check for check in check_export(settings) if check.status == "failure")
+    check = next(check for check in checked(settings) if check.status == "failure")
 
     assert "common_lab.#team is missing" in check.what
     assert "`invoke dump`" in check.fix
@@ -151,4 +155,4 @@ def test_a_large_dump_is_not_read_as_a_whole(settings: Settings) -> None:
         file.seek(0, os.SEEK_END)
         file.write(b"\n" + DUMP[-200:])
 
-    assert check_export(settings)[0].status == "ok"
+    assert checked(settings)[0].status == "ok"
