@@ -13,6 +13,7 @@ from urllib.parse import urlencode
 import pymysql
 import pytest
 
+from spyglass_export.containers.project import containers_of
 from spyglass_export.export.manifest import seed_id
 from tests.end_to_end.paper import Paper
 
@@ -66,7 +67,23 @@ def test_building_again_reinstalls_nothing_and_reloads_nothing(paper: Paper) -> 
     assert ((paper.root / "build.log").stat().st_mtime_ns, paper.docker.ask("compose", "ps", "--quiet")) == before
 
 
-def test_a_changed_notebook_reinstalls_nothing_and_reloads_nothing(paper: Paper) -> None:
+def ids(paper: Paper) -> dict[str, str]:
+    return {service: one.id for service, one in containers_of(paper.docker).items()}
+
+
+def test_a_changed_setting_of_the_hub_builds_nothing_and_restarts_the_hub_alone(paper: Paper) -> None:
+    before = ids(paper)
+
+    assert "both images are up to date" in paper.invoke("build", HUB_SHM_SIZE="2g")
+
+    assert ids(paper)["db"] == before["db"]
+    assert ids(paper)["hub"] != before["hub"]
+    assert inspect(paper, "hub")["HostConfig"]["ShmSize"] == 2 << 30
+    paper.invoke("build")
+
+
+def test_a_changed_notebook_reinstalls_nothing_reloads_nothing_and_restarts_nothing(paper: Paper) -> None:
+    before = ids(paper)
     (paper.root / "notebooks" / "new figure.ipynb").write_text(
         '{"cells": [], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}'
     )
@@ -76,6 +93,7 @@ def test_a_changed_notebook_reinstalls_nothing_and_reloads_nothing(paper: Paper)
     steps = re.findall(r"#(\d+) \[(?:db|hub).*\] RUN ", log)
     assert steps
     assert all(f"#{step} CACHED" in log for step in steps)
+    assert ids(paper) == before
     assert "new figure.ipynb" in paper.in_hub("ls ~/notebooks")
 
 
