@@ -33,12 +33,10 @@ from spyglass_export.errors import UserError
 # Bytes: https://dev.mysql.com/doc/refman/9.7/en/storage-requirements.html
 _TEXT_BYTES = {"TINYTEXT": 255, "TEXT": 65535, "MEDIUMTEXT": 16777215, "LONGTEXT": 4294967295}
 _UNICODE = ("utf8mb4", "utf8mb3", "utf8")
-# fmt: off
 _BYTE_FUNCTIONS = {
     "AES_DECRYPT", "AES_ENCRYPT", "ASCII", "BIT_LENGTH", "CAST", "COMPRESS", "CONVERT", "CRC32", "FROM_BASE64", "HEX",
     "LENGTH", "MD5", "OCTET_LENGTH", "ORD", "SHA", "SHA1", "SHA2", "TO_BASE64", "UNHEX", "WEIGHT_STRING",
-}
-# fmt: on
+}  # fmt: skip
 _NOT_AS_ASCII = ("ucs2", "utf16", "utf16le", "utf32", "swe7")  # in which ASCII takes other bytes
 # Letters with a stroke, and ligatures, are no decompositions in Unicode but weigh like these in its collation.
 _ALIKE = str.maketrans(
@@ -196,16 +194,16 @@ def _keys_collide(table: Table, index: Index, columns: list[Column], rule: _Rule
         return False
     names = [part.name for part in index.parts]
     forms = [_form_of(definition, definition.column(name)) for name in names]
-    at_risk = [place for place, form in enumerate(forms) if form is rule.form]
+    at_risk = [at for at, form in enumerate(forms) if form is rule.form]
     lengths = [int(definition.tokens.texts[part.prefix_at]) if part.prefix_at else None for part in index.parts]
     # By hashes, as there may be millions: two texts of one hash would cost no more than a collation.
     odd: dict[int, int] = {}
     for rows, keys in _keys(table, names):
         for key in keys:
-            if is_told and all(rule.is_apart(text_of(key[place])) for place in at_risk):
+            if is_told and all(rule.is_apart(text_of(key[at])) for at in at_risk):
                 continue
             texts = _decoded(rows, key, lengths)
-            if is_told and rule.is_known and not all(rule.is_known(texts[place]) for place in at_risk):
+            if is_told and rule.is_known and not all(rule.is_known(texts[at]) for at in at_risk):
                 return True
             if odd.setdefault(_folded(texts, forms), hash(texts)) != hash(texts):
                 return True

@@ -260,8 +260,8 @@ def _rewrite_default(table: Table, column: Column) -> list[Change]:
             f"{table.column_where(column.name)}: MySQL knows no function {word.lower()}(), which its default calls",
             "change the column's default in the source, and export again",
         )
-    is_plain = not is_call and column.type not in _BLOB_TYPES
-    if _is_taken(table, column, column.default) if word in _NOW else is_plain:
+    is_literal = not is_call and column.type not in _BLOB_TYPES
+    if _is_taken(table, column, column.default) if word in _NOW else is_literal:
         return []
     after = f"({table.definition.tokens.between(column.default)})"
     return [_replace(table, column, "default", column.default, after, "MySQL wants an expression in parentheses")]
@@ -271,11 +271,6 @@ def _rewrite_on_update(table: Table, column: Column) -> list[Change]:
     """MySQL wants the column's own precision, MariaDB takes any; a time that is set with more digits is the same."""
     if table.definition.tokens.words[column.on_update[0]] not in _NOW or _is_taken(table, column, column.on_update):
         return []
-    if column.type not in _TIMES:
-        raise UserError(
-            f"{table.column_where(column.name)}: MySQL sets no {column.type.lower()} ON UPDATE",
-            "take ON UPDATE out of the column's definition in the source, and export again",
-        )
     after = f"CURRENT_TIMESTAMP({_digits(table, column.arguments)})"
     return [_replace(table, column, "on update", column.on_update, after, "MySQL wants the column's own precision")]
 

@@ -229,7 +229,7 @@ def _read_options(table: TableDefinition, cursor: Cursor) -> None:
 
 def _read_column(cursor: Cursor) -> Column:
     first = cursor.at
-    if not {cursor.word(), cursor.word(1)}.isdisjoint((",", ")")):
+    if not {cursor.word(), cursor.word(1)}.isdisjoint({",", ")"}):
         raise NotUnderstoodError
     column = Column(cursor.name(), cursor.word(), cursor.take())
     if cursor.word() == "(":
