@@ -7,6 +7,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -67,13 +68,17 @@ def channels_of(content: Mapping[str, Any]) -> list[str]:
     return list(dict.fromkeys(address for channel in named for address in addresses(channel)))
 
 
+@cache
+def _certificates(ca_bundle: Path | None) -> ssl.SSLContext:
+    return ssl.create_default_context(cafile=str(ca_bundle) if ca_bundle and ca_bundle.is_file() else None)
+
+
 def _answers(addresses: Sequence[str], ca_bundle: Path | None) -> dict[str, int | str]:
     """Ask for each address, all at once: the status that its server answers with, or why none does."""
     addresses = [one for one in addresses if urlsplit(one).scheme in ("http", "https")]
     if not addresses:
         return {}
-    context = ssl.create_default_context(cafile=str(ca_bundle) if ca_bundle and ca_bundle.is_file() else None)
-    opener = urllib.request.build_opener(urllib.request.HTTPSHandler(context=context))
+    opener = urllib.request.build_opener(urllib.request.HTTPSHandler(context=_certificates(ca_bundle)))
 
     def answer(address: str) -> int | str:
         # Whose credentials are asked for here, answers all the same.
