@@ -212,10 +212,10 @@ def main() -> int:
         legacy = export_of(folder, "legacy")
         write_dump(legacy, options.size * 1_000_000, 255)
         seconds |= fastest({"clean legacy": clean, "sed, 14 passes": sed(14)}, legacy, 1)
+        memory = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
         many = export_of(folder, "many")
         write_tables(many, options.tables)
         seconds |= fastest({"clean many tables": clean}, many, 1)
-        memory = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
     for name, value in seconds.items():
         print(f"{name:18} {value:7.2f} s")
     targets = [

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from spyglass_export.changes import Change
 from spyglass_export.checksum import sha256, sha256_of
@@ -19,7 +20,8 @@ from spyglass_export.environment.installable import (
     made_of,
     make_installable,
 )
-from spyglass_export.export.completeness import examine_export
+from spyglass_export.errors import UserError
+from spyglass_export.export.completeness import Completeness, examine_export
 from spyglass_export.export.folder import PROOF_FILE, sql_files
 from spyglass_export.export.lock import only_one
 from spyglass_export.export.manifest import ExportedTable, Manifest, SourceFile, digest_of, read_manifest, seed_id
@@ -74,29 +76,30 @@ def copy_files(
             others = (*(paper_dir / name for name in (FILE, VERSION_FILE, PROOF_FILE)), export_data / OVERRIDE_FILE)
             read = [*dumps, *(path for path in others if path.is_file())]
             reading = pool.submit(_fingerprints, read)  # hashing leaves Python's lock to what goes on meanwhile
-            found = examine_export(paper_dir, dumps, exported)
-            if found.lost:
-                raise found.lost
             proof = read_proof(paper_dir)
             proven = pool.submit(_proven, proof, dumps)
 
-            def solve() -> tuple[str, list[Change]]:
-                return make_installable(exported, **options, evidence=evidence() if evidence else NO_EVIDENCE)
-
-            environment = pool.submit(solve)
+            examined = pool.submit(_examined, paper_dir, dumps, exported)
+            environment = pool.submit(_solved, exported, options, evidence)
 
             def advance(more: int) -> None:
-                if environment.done():
-                    environment.result()  # what is wrong with it is said now
+                for one in (examined, environment):
+                    if one.done():
+                        one.result()  # what is wrong with it is said now
                 if progress:
                     progress(more)
 
             last = _up_to_date(export_data, paper_id, read, reading, environment)
             if last:
-                manifest = last
+                manifest, found = last, examined.result()
             else:
                 with replaced_contents(export_data, _WRITTEN) as folder:
-                    cleaned = clean_to_folder(dumps, folder / "sql", advance)
+                    try:
+                        cleaned = clean_to_folder(dumps, folder / "sql", advance)
+                    except UserError:
+                        examined.result()  # what is missing counts before what is damaged
+                        raise
+                    found = examined.result()
                     text, changes = environment.result()
                     (folder / FILE).write_text(text, encoding="utf-8", newline="\n")
                     sources = reading.result()
@@ -120,6 +123,19 @@ def copy_files(
     if proof and not any(table.digest for table in manifest.tables):
         found.warnings.append(NOT_OF_THIS_DUMP)
     return Copied(manifest, not last, found.warnings)
+
+
+def _examined(paper_dir: Path, dumps: Sequence[Path], environment: str) -> Completeness:
+    found = examine_export(paper_dir, dumps, environment)
+    if found.lost:
+        raise found.lost
+    return found
+
+
+def _solved(
+    exported: str, options: dict[str, Any], evidence: Callable[[], Evidence] | None
+) -> tuple[str, list[Change]]:
+    return make_installable(exported, **options, evidence=evidence() if evidence else NO_EVIDENCE)
 
 
 def _up_to_date(

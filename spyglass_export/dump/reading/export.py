@@ -238,24 +238,22 @@ class _SourceReader:
     def note(self, kind: str, text: str, reason: str) -> None:
         self.export.changes[Change(kind, self.source.name, printable(text), "", reason)] = None
 
+    def leave_out(self, kind: str, text: str, shown: str, reason: str = _OF_SOURCE) -> None:
+        if _ANOTHER.search(text):
+            raise NotUnderstoodError
+        self.note(kind, shown, reason)
+
     def set_session(self, statement: Statement, text: str, found: re.Match[str]) -> None:
         if not self.session.apply(text.strip()):
             shown = text if parse_set(text.strip()) else f"{' '.join(found[0].split()[:2])} ..."
-            self.leave_out(statement, shown, found)
-
-    def leave_out(self, statement: Statement, text: str, found: re.Match[str], kind: str = "source server") -> None:
-        if _ANOTHER.search(text):
-            raise NotUnderstoodError
-        self.note(kind, text, _OF_SOURCE)
+            self.leave_out("source server", shown, shown)
 
     def leave_out_option(self, statement: Statement, text: str, found: re.Match[str]) -> None:
-        self.leave_out(statement, text, found, kind="character set")
+        self.leave_out("character set", text, text)
 
     def leave_out_of_server(self, statement: Statement, text: str, found: re.Match[str]) -> None:
-        if _ANOTHER.search(text):
-            raise NotUnderstoodError
         what = " ".join(found[0].split()[:2]).upper()  # no more: there may be a password in it
-        self.note("server's own", f"{what} ...", "it belongs to a server, not to a paper")
+        self.leave_out("server's own", text, f"{what} ...", "it belongs to a server, not to a paper")
 
     def use(self, statement: Statement, text: str, found: re.Match[str]) -> None:
         self.schema = unquoted(found["schema"])
@@ -278,7 +276,7 @@ class _SourceReader:
         schema = unquoted(found["schema"])
         if any(table.schema == schema for table in self.export.tables):
             raise self.error(statement.start, f"{printable(quoted(schema))} is dropped after its tables")
-        self.leave_out(statement, text, found)
+        self.leave_out("source server", text, text)
 
     def drop_table(self, statement: Statement, text: str, found: re.Match[str]) -> None:
         for identifier in forms.NAMES.findall(found["tables"]):
