@@ -137,8 +137,9 @@ def _read_piece(
                 columns = None if head["columns"] is None else column_names(rows.settings.decode(head["columns"]))
                 count, places = _places(table, names, columns)
                 in_order = [name for _, name in sorted(places)]
-                # Any head will do where all name the same columns, and any table's rows of this form.
-                next_head = _ANY_HEAD if len(table.column_lists) == 1 else re.escape(head.group())
+                # Where all name the same columns any head will do, and one pattern for small tables of this form.
+                is_shared = len(table.column_lists) == 1 and table.size < _LARGE
+                next_head = _ANY_HEAD if is_shared else re.escape(head.group())
                 pattern = _row_pattern(next_head, count, tuple(sorted(at for at, _ in places)))
             if longer_than and len(table.column_lists) == 1:
                 buffer = buffer[_rows_without_longer(buffer, longer_than()) :]

@@ -41,7 +41,7 @@ def table(columns: str, options: str = "ENGINE=InnoDB DEFAULT CHARSET=latin1") -
         ("ENGINE=FEDERATED CONNECTION='mysql://me:secret@lab/d/t'", "ENGINE=InnoDB"),
         ("ENGINE=MRG_MyISAM INSERT_METHOD=LAST UNION=(`a`,`b`)", "ENGINE=InnoDB"),
         ("ENGINE=MyISAM", "ENGINE=MyISAM"),
-        ("ENGINE=InnoDB `ENCRYPTED`=YES `PAGE_COMPRESSED`=1", "ENGINE=InnoDB"),
+        ("ENGINE=InnoDB `ENCRYPTED`=YES `page_compressed`='1'", "ENGINE=InnoDB"),
     ],
 )
 def test_table_options(clean: Clean, before: str, after: str) -> None:
