@@ -138,7 +138,11 @@ def _renumber(table: TablePlan) -> dict[int, int]:
     ):
         table.paper.run(statement)
     _follow(table, name, changes)
-    return dict(table.paper.rows(f"SELECT old, new FROM {changes} ORDER BY old"))
+    renumbered: dict[int, int] = {}
+    above = f"SELECT old, new FROM {changes} WHERE old > %s ORDER BY old LIMIT {_STEP}"
+    while page := dict(table.paper.rows(above, next(reversed(renumbered), -(2**63)))):
+        renumbered |= page
+    return renumbered
 
 
 def _copy_theirs(table: TablePlan, number: str, canonical: str, copy: str) -> None:

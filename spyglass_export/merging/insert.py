@@ -15,7 +15,7 @@ from spyglass_export.merging import record as records
 from spyglass_export.merging import values
 from spyglass_export.merging.plan import Plan, TablePlan
 from spyglass_export.merging.record import Record
-from spyglass_export.merging.server import Server
+from spyglass_export.merging.server import Server, foreign_keys
 
 _NAME = r"(\*|`(?:[^`]|``)*`)"
 _GRANT = re.compile(rf"GRANT (.+) ON (?:TABLE )?{_NAME}\.\* TO ")
@@ -61,12 +61,14 @@ def _was_committed(target: Server, path: Path) -> bool:
 
 
 def remove_tables(target: Server, tables: Sequence[TableId], schemas: Sequence[str]) -> list[str]:
-    """Drop tables and schemas that a merge made; what is not empty stays, and is given."""
+    """Drop tables and schemas that a merge made; what is not empty stays, or is referred to, and is given."""
     kept = []
+    children = "referenced_table_schema = %s AND referenced_table_name = %s"
     target.run("SET SESSION foreign_key_checks = 0")  # tables may refer to one another in a circle
     for name in reversed(tables):
         with suppress(pymysql.ProgrammingError, pymysql.OperationalError):  # it was not made, or is not there any more
-            if target.rows(f"SELECT 1 FROM {name.sql} LIMIT 1"):
+            users = {child for child, _ in foreign_keys(target, children, name.schema, name.name)} - set(tables)
+            if users or target.rows(f"SELECT 1 FROM {name.sql} LIMIT 1"):
                 kept.append(str(name))
             else:
                 target.run(f"DROP TABLE {name.sql}")

@@ -52,7 +52,7 @@ def unmerge(target: Server, path: Path, *, yes: bool) -> None:
         target.reopen()
         raise
     for stays in remove_tables(target, head["tables_made"], head["schemas_made"]):
-        console.say(f"{stays} stays: it is not empty")
+        console.say(f"{stays} stays: it is not empty, or yours refer to it")
     console.say(f"removed {gone.total():,} rows")
 
 

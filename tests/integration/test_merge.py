@@ -392,7 +392,10 @@ def test_rights_of_dj_user_are_enough_and_what_lacks_is_named(
     with pytest.raises(UserError, match=r"INSERT on s.#region; CREATE, DROP, INSERT, REFERENCES on s.\*") as refused:
         merged(paper, lab, tmp_path, user="ada")
     assert "on t.*" in refused.value.what
-    run(lab, "GRANT ALL PRIVILEGES ON `s%`.* TO ada", "GRANT ALL PRIVILEGES ON `t`.* TO ada")
+    run(lab, "GRANT ALL PRIVILEGES ON `s%`.* TO ada", "GRANT ALL PRIVILEGES ON `t\\_%`.* TO ada")
+    with pytest.raises(UserError, match=r"needs: CREATE, DROP, INSERT, REFERENCES on t.\*"):
+        merged(paper, lab, tmp_path, user="ada")
+    run(lab, "GRANT ALL PRIVILEGES ON `_`.* TO ada")
     merged(paper, lab, tmp_path, user="ada")
 
     assert lab.rows() == paper.rows()
@@ -447,8 +450,9 @@ def test_unmerge_leaves_what_others_use_or_changed(
     paper: dump_servers.Server, lab: dump_servers.Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     paper.empty()
-    run(paper, *BRAIN)
+    run(paper, *BRAIN, "CREATE TABLE s.empty (k int PRIMARY KEY)")
     merged(paper, lab, tmp_path)
+    run(lab, "CREATE TABLE s.mine (k int, FOREIGN KEY (k) REFERENCES s.empty (k))")
     run(lab, "INSERT INTO s.grp VALUES ('mine', '0', 3)", "UPDATE t.electrode SET x = 7 WHERE e = 2")
 
     unmerged(lab, tmp_path / "merge.json")
@@ -456,6 +460,7 @@ def test_unmerge_leaves_what_others_use_or_changed(
     said = capsys.readouterr().out
     assert "s.#region: 2 rows stay: used by s.grp" in said
     assert "t.electrode: 1 rows stay: changed since" in said
+    assert "s.empty stays: it is not empty, or yours refer to it" in said
     assert sorted(ask(lab, "SELECT nwb, g FROM s.grp")) == [("mine", "0"), ("n2", "0")]
     assert sorted(ask(lab, "SELECT name FROM s.`#region`")) == [("CA3",), ("mPFC",)]
 
