@@ -39,11 +39,12 @@ class CleanTable:
 
 @dataclass(frozen=True, slots=True)
 class CleanDump:
-    """What was written, the SHA-256 of each file of rows, and all that was changed on the way."""
+    """What was written, and all that was changed on the way; digests of what was read (XXH3) and written (SHA-256)."""
 
     tables: list[CleanTable]
     changes: list[Change]
-    digests: Mapping[Path, str]
+    read: Mapping[Path, str]  # of sources that are not packed
+    written: Mapping[Path, str]  # of files of rows
 
 
 @contextmanager
@@ -120,4 +121,4 @@ def _summary(export: Export, copier: Copier) -> CleanDump:
         for table in export.tables.values()
     ]
     digests = {path: written.digest.hexdigest() for path, written in copier.files.items()}
-    return CleanDump(tables, list(export.changes), digests)
+    return CleanDump(tables, list(export.changes), export.digests, digests)

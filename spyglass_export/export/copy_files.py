@@ -1,6 +1,6 @@
 """copy_files: an export's dump and environment, cleaned, into export_data/ with their manifest."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,7 +9,7 @@ from typing import Any
 from spyglass_export.changes import Change
 from spyglass_export.checksum import sha256, sha256_of
 from spyglass_export.dump.clean import CLEANER_FORMAT, CleanDump, clean_to_folder
-from spyglass_export.dump.reading.sources import disk_error, export_changed, stamps
+from spyglass_export.dump.reading.sources import digest_of, disk_error, export_changed, stamps
 from spyglass_export.environment.credentials import kind_of_credential
 from spyglass_export.environment.installable import (
     FILE,
@@ -24,7 +24,7 @@ from spyglass_export.errors import UserError
 from spyglass_export.export.completeness import Completeness, examine_export
 from spyglass_export.export.folder import PROOF_FILE, sql_files
 from spyglass_export.export.lock import only_one
-from spyglass_export.export.manifest import ExportedTable, Manifest, SourceFile, digest_of, read_manifest, seed_id
+from spyglass_export.export.manifest import ExportedTable, Manifest, SourceFile, read_manifest, seed_id
 from spyglass_export.export.proof import Proof, ProvenTable, read_proof
 from spyglass_export.export.staging import recover, replaced_contents
 
@@ -75,7 +75,6 @@ def copy_files(
             exported, options = made_of(paper_dir, export_data, paper_id, exclude)
             others = (*(paper_dir / name for name in (FILE, VERSION_FILE, PROOF_FILE)), export_data / OVERRIDE_FILE)
             read = [*dumps, *(path for path in others if path.is_file())]
-            reading = pool.submit(_fingerprints, read)  # hashing leaves Python's lock to what goes on meanwhile
             proof = read_proof(paper_dir)
             proven = pool.submit(_proven, proof, dumps)
 
@@ -89,7 +88,7 @@ def copy_files(
                 if progress:
                     progress(more)
 
-            last = _up_to_date(export_data, paper_id, read, reading, environment)
+            last = _up_to_date(export_data, paper_id, read, environment)
             if last:
                 manifest, found = last, examined.result()
             else:
@@ -102,7 +101,7 @@ def copy_files(
                     found = examined.result()
                     text, changes = environment.result()
                     (folder / FILE).write_text(text, encoding="utf-8", newline="\n")
-                    sources = reading.result()
+                    sources = _fingerprints(read, cleaned.read)
                     if stamps(dumps) != before:
                         raise export_changed()
                     files = (path for path in sorted(folder.rglob("*")) if path.is_file())
@@ -110,7 +109,7 @@ def copy_files(
                         paper_id=paper_id,
                         spyglass_version=found.version,
                         export_hash=_export_hash(sources, text),
-                        seed_id=seed_id(folder, cleaned.digests),
+                        seed_id=seed_id(folder, cleaned.written),
                         sources=sources,
                         tables=_tables(cleaned, proven.result()),
                         files={path.relative_to(folder).as_posix(): path.stat().st_size for path in files},
@@ -142,7 +141,6 @@ def _up_to_date(
     export_data: Path,
     paper_id: str,
     read: Sequence[Path],
-    reading: Future[list[SourceFile]],
     environment: Future[tuple[str, list[Change]]],
 ) -> Manifest | None:
     """The manifest of ``export_data``, where all that was read and written is still there, as it was."""
@@ -154,7 +152,7 @@ def _up_to_date(
         and all((export_data / name).is_file() for name in last.files)
         and seed_id(export_data) == last.seed_id
         and (export_data / FILE).read_bytes() == environment.result()[0].encode()
-        and last.export_hash == _export_hash(reading.result(), environment.result()[0])
+        and last.export_hash == _export_hash(_fingerprints(read, {}), environment.result()[0])
     ):
         return last
     return None
@@ -177,8 +175,8 @@ def _tables(cleaned: CleanDump, proven: dict[str, ProvenTable]) -> list[Exported
     return tables
 
 
-def _fingerprints(paths: Sequence[Path]) -> list[SourceFile]:
-    return [SourceFile(path.name, path.stat().st_size, digest_of(path)) for path in paths]
+def _fingerprints(paths: Sequence[Path], known: Mapping[Path, str]) -> list[SourceFile]:
+    return [SourceFile(path.name, path.stat().st_size, known.get(path) or digest_of(path)) for path in paths]
 
 
 def _export_hash(sources: Sequence[SourceFile], environment: str) -> str:

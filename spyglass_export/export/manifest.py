@@ -12,12 +12,11 @@ from spyglass_export.files import write_text
 
 FILE = "manifest.json"
 FORMAT = 3
-_CHUNK = 1 << 20
 
 
 @dataclass(frozen=True)
 class SourceFile:
-    """A file that was read: ``digest`` is that of `digest_of`."""
+    """A file that was read: ``digest`` is XXH3 (128 bits), as by `xxh128sum`."""
 
     name: str
     bytes: int
@@ -101,14 +100,3 @@ def seed_id(export_data: Path, written: Mapping[Path, str] | None = None) -> str
     files = {file.relative_to(export_data).as_posix(): file for file in export_data.glob("sql/**/*.sql")}
     lines = (f"{known.get(files[name]) or sha256(files[name])}  {name}\n" for name in sorted(files, key=str.encode))
     return sha256_of("".join(lines))
-
-
-def digest_of(path: Path) -> str:
-    """Tell a file's content from any other that it had: XXH3, which takes a thirtieth of the time of SHA-256."""
-    import xxhash  # readers, who import this module, do not install it
-
-    digest = xxhash.xxh3_128()
-    with path.open("rb", buffering=0) as file:
-        while chunk := file.read(_CHUNK):
-            digest.update(chunk)
-    return digest.hexdigest()

@@ -1,6 +1,7 @@
 """What the SQL files of an export hold: schemas, tables, where their rows stand, and what comes last."""
 
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from spyglass_export.changes import Change
 from spyglass_export.dump.reading.sources import Source
@@ -80,6 +81,7 @@ class Export:
     tables: dict[TableId, Table] = field(default_factory=dict)
     programs: list[Program] = field(default_factory=list)
     changes: dict[Change, None] = field(default_factory=dict)  # in order, each once
+    digests: dict[Path, str] = field(default_factory=dict)  # of what was read of each source
 
 
 def column_names(column_list: str) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from spyglass_export.changes import Change
 from spyglass_export.dump.reading.completeness import Completeness
 from spyglass_export.dump.reading.contents import Export, Program, Rows, Table, column_names
 from spyglass_export.dump.reading.refusals import no_statement_here, refuse_message, two_definitions
-from spyglass_export.dump.reading.sources import COPY_AGAIN, Source
+from spyglass_export.dump.reading.sources import COPY_AGAIN, Hashed, Source
 from spyglass_export.dump.reading.statements import (
     DUMP_FOOTER,
     DUMP_HEADER,
@@ -95,7 +95,8 @@ class _SourceReader:
     def read(self, progress: Progress | None) -> None:
         table = b""
         done = end = 0
-        with self.source.path.open("rb", buffering=0) as stream:
+        with self.source.path.open("rb", buffering=0) as file:
+            stream = Hashed(file)
             try:
                 for statement in read_statements(stream):
                     self.take(statement)
@@ -114,6 +115,7 @@ class _SourceReader:
                     f"{self.source.name}: a dump in {error} cannot be read safely",
                     "dump again with --default-character-set=utf8mb4 and no --compatible",
                 ) from error
+        self.export.digests[self.source.path] = stream.digest.hexdigest()
         if progress:
             progress(round((end - done) * self.source.packed))
         if self.open_schema and self.has_header:

@@ -9,6 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
+from typing import BinaryIO
+
+import xxhash
 
 from spyglass_export.errors import UserError
 
@@ -62,6 +65,29 @@ def open_source(path: Path, name: str, scratch: Path) -> Source:
     if plain.stat().st_size == 0:
         raise UserError(f"{name} is empty", COPY_AGAIN)
     return Source(name, plain, path.stat().st_size / plain.stat().st_size)
+
+
+class Hashed:
+    """A stream whose content is hashed as it is read: by XXH3, in a thirtieth of the time of SHA-256."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+        self.digest = xxhash.xxh3_128()
+
+    def read(self, size: int) -> bytes:
+        """Read up to ``size`` bytes, and none at the end."""
+        part = self._stream.read(size)
+        self.digest.update(part)
+        return part
+
+
+def digest_of(path: Path) -> str:
+    """Tell a file's content from any other that it had."""
+    with path.open("rb", buffering=0) as file:
+        stream = Hashed(file)
+        while stream.read(_CHUNK):
+            pass
+    return stream.digest.hexdigest()
 
 
 def refuse_twins(sources: Sequence[Source]) -> None:

@@ -7,6 +7,7 @@ from functools import lru_cache
 from typing import BinaryIO, NamedTuple
 
 from spyglass_export.dump.reading.rows import SINGLE, RowScan
+from spyglass_export.dump.reading.sources import Hashed
 
 FIRST_WINDOW = 1 << 14
 BLOCK = 1 << 17  # fits a core's cache: the passes over a block cost less than reading it
@@ -72,7 +73,7 @@ class DamagedDumpError(Exception):
         self.offset = offset
 
 
-def read_statements(stream: BinaryIO) -> Iterator[Statement]:
+def read_statements(stream: BinaryIO | Hashed) -> Iterator[Statement]:
     """Yield the spans of a dump in order, without a gap; peak memory does not depend on its size.
 
     Raises `DamagedDumpError` for a dump that was cut short: an open string or comment, a statement without
@@ -82,7 +83,7 @@ def read_statements(stream: BinaryIO) -> Iterator[Statement]:
 
 
 class _Reader:
-    def __init__(self, stream: BinaryIO) -> None:
+    def __init__(self, stream: BinaryIO | Hashed) -> None:
         self.stream = stream
         self.buffer = b""
         self.base = 0  # offset of the buffer in the stream
