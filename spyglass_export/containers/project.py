@@ -2,8 +2,8 @@
 
 import json
 import re
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from spyglass_export.containers.docker import PROJECT_LABEL, VOLUME_LABEL, Docker, of_project
 
@@ -16,8 +16,7 @@ _SHOWN = (
 _OF_AN_EXPORT = ("conda", "db_data")
 
 
-@dataclass(frozen=True)
-class Container:
+class Container(NamedTuple):
     """A service's container: its ID, state and health in Docker's words, where it answers, and who started it where."""
 
     service: str
@@ -50,8 +49,7 @@ def volume_names(docker: Docker) -> dict[str, list[str]]:
     return names
 
 
-@dataclass(frozen=True)
-class Volume:
+class Volume(NamedTuple):
     """A volume of this paper: its name, what it is for (such as `db_data`) and its size as Docker says it.
 
     ``is_current`` is None where nothing tells what it belongs to, as before `copy_files` has run.

@@ -107,9 +107,9 @@ def test_a_notebook_that_wants_more_memory_than_there_is_says_so(paper: Paper) -
         paper.docker.ask(*limit)
         printed = paper.invoke("test_notebooks", "eats", status=1)
     finally:
+        file.unlink()
         paper.invoke("down")
         paper.invoke("build")
-        file.unlink()
 
     assert re.search(r"kernel died .*cell 2: its memory of 0\.7 GB is full", printed)
 
