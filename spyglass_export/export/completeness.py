@@ -42,8 +42,11 @@ def examine_export(paper_dir: Path, dumps: Sequence[Path], environment: str) -> 
         names = " and ".join(script.path.name for script in scripts)
         told = some(problems, separator="; ")
         found.lost = UserError(f"the dump is not what {names} asks for: {told}", DUMP_AGAIN)
-    if scripts:
-        _warn_of_extra_tables(scripts, outline, found.warnings)
+    asked = {(call.schema.lower(), call.table.lower()) for script in scripts for call in script.calls}
+    extra = [f"{schema}.{table}" for schema, table in outline.tables if (schema.lower(), table.lower()) not in asked]
+    if scripts and extra:
+        what = f"the script does not ask for {some(extra)}"
+        found.warnings.append((what, "see that the paper needs them: they are kept"))
     _warn_of_absent_parents(found)
     found.version = _version(paper_dir, outline, environment, found.warnings)
     if names_left := unread(paper_dir):
@@ -77,10 +80,8 @@ def _held_against(script: Script, outline: Outline) -> list[str]:
     for (schema, table), asked in calls.items():
         pieces = known.get((schema.lower(), table.lower()))
         if pieces is None:
-            too_long = " (no program takes so long a condition)" * any(
-                parts_of(call.where) != [call.where] for call in asked
-            )
-            problems.append(f"{schema}.{table} is missing{too_long}")
+            is_long = any(parts_of(call.where) != [call.where] for call in asked)
+            problems.append(f"{schema}.{table} is missing" + " (no program takes so long a condition)" * is_long)
         elif problem := _difference(asked, pieces):
             problems.append(f"{schema}.{table} {problem}")
     return problems
@@ -114,13 +115,6 @@ def _taken(left: list[str], call: Call) -> bool:
             left[:] = found
             return True
     return False
-
-
-def _warn_of_extra_tables(scripts: list[Script], outline: Outline, warnings: list[tuple[str, str]]) -> None:
-    asked = {(call.schema.lower(), call.table.lower()) for script in scripts for call in script.calls}
-    extra = [f"{schema}.{table}" for schema, table in outline.tables if (schema.lower(), table.lower()) not in asked]
-    if extra:
-        warnings.append((f"the script does not ask for {some(extra)}", "see that the paper needs them: they are kept"))
 
 
 def _warn_of_absent_parents(found: Completeness) -> None:

@@ -58,9 +58,7 @@ def open_source(path: Path, name: str, scratch: Path) -> Source:
     try:
         with gzip.open(path) as packed, plain.open("wb") as unpacked:
             shutil.copyfileobj(packed, unpacked, _CHUNK)
-    except (OSError, EOFError, zlib.error) as error:
-        if isinstance(error, OSError) and error.errno is not None:
-            raise
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise UserError(f"{name} is a broken gzip file ({error})", COPY_AGAIN) from error
     if plain.stat().st_size == 0:
         raise UserError(f"{name} is empty", COPY_AGAIN)

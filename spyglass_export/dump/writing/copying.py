@@ -4,10 +4,10 @@ import hashlib
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
-from types import TracebackType
 from typing import BinaryIO, NamedTuple
 
 from spyglass_export.dump.reading.sources import export_changed
@@ -35,7 +35,7 @@ class Written:
     digest: "hashlib._Hash" = field(default_factory=hashlib.sha256)
 
 
-class Copier:
+class Copier(AbstractContextManager["Copier"]):
     """Appends to files, one after the other, in a thread of its own; ``files`` are all that were appended to.
 
     Leaving the context ends what `finish` was not called for.
@@ -48,12 +48,7 @@ class Copier:
         self._batch: list[Range] = []
         self._room = 0  # bytes until the batch is sent: the first range is at once
 
-    def __enter__(self) -> "Copier":
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._thread.shutdown(cancel_futures=True)
 
     def append(self, appended: Range) -> None:

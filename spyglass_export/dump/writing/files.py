@@ -13,6 +13,8 @@ from spyglass_export.errors import UserError
 # What `clean_sql` writes is a whole dump again.
 FIRST_LINE = b"-- MySQL dump cleaned by spyglass_export\n"
 LAST_LINE = b"-- Dump completed\n"
+# A server with a binary log, as it is by default, refuses functions that do not say what they do: ERROR 1418.
+_TRUST = b"SET @OLD_TRUST=@@GLOBAL.LOG_BIN_TRUST_FUNCTION_CREATORS;\nSET GLOBAL LOG_BIN_TRUST_FUNCTION_CREATORS=ON;\n"
 
 
 def schema_text(export: Export) -> bytes:
@@ -30,19 +32,13 @@ def schema_text(export: Export) -> bytes:
             parts.append(_use(table.id.schema) if table.id.schema != schema_in_use else b"")
             schema_in_use, settings = table.id.schema, table.settings
             parts.append(settings.for_loading().encode())
-        text = table.definition.tokens.sql().strip() + "\n"
-        parts.append(table.settings.encode(text))
+        parts.append(table.settings.encode(table.definition.tokens.sql().strip() + "\n"))
     return b"".join(parts)
 
 
 def programs_text(export: Export) -> bytes:
     """What is made after the rows are there; empty where there is nothing."""
     parts = []
-    has_function = any(program.kind == "FUNCTION" for program in export.programs)
-    if has_function:
-        # A server with a binary log, as it is by default, refuses functions that do not say what they do: ERROR 1418.
-        parts.append(b"SET @OLD_TRUST=@@GLOBAL.LOG_BIN_TRUST_FUNCTION_CREATORS;\n")
-        parts.append(b"SET GLOBAL LOG_BIN_TRUST_FUNCTION_CREATORS=ON;\n")
     for program in export.programs:
         if program.schema is not None:
             parts.append(_use(program.schema))
@@ -56,8 +52,8 @@ def programs_text(export: Export) -> bytes:
             delimiter += b";"
         statement = b"%b%b\n" % (text, delimiter)
         parts.append(statement if delimiter == b";" else b"DELIMITER %b\n%bDELIMITER ;\n" % (delimiter, statement))
-    if has_function:
-        parts.append(b"SET GLOBAL LOG_BIN_TRUST_FUNCTION_CREATORS=@OLD_TRUST;\n")
+    if any(program.kind == "FUNCTION" for program in export.programs):
+        parts = [_TRUST, *parts, b"SET GLOBAL LOG_BIN_TRUST_FUNCTION_CREATORS=@OLD_TRUST;\n"]
     return b"".join(parts)
 
 
