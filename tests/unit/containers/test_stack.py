@@ -65,9 +65,9 @@ def test_compose_is_told_the_resolved_values_and_no_folder_of_spyglass(tmp_path:
 @pytest.mark.parametrize(
     ("engine", "root_is_author"),
     [
-        ("Debian GNU/Linux 12 [name=seccomp,profile=builtin name=cgroupns]", False),
-        ("Ubuntu 24.04 LTS [name=seccomp,profile=builtin name=rootless name=cgroupns]", True),
-        ("Docker Desktop [name=seccomp,profile=unconfined name=cgroupns]", True),
+        (" Engine containerd runc docker-init ", False),
+        ("Docker Engine - Community Engine containerd runc docker-init rootlesskit ", True),
+        ("Docker Desktop 4.45.0 (203075) Engine containerd runc docker-init ", True),
     ],
 )
 def test_the_hub_writes_as_the_author(
