@@ -65,7 +65,7 @@ RUN install -d /opt/paper/installed \
 
 WORKDIR /home/jovyan
 # Readers have them in a volume, which entrypoint.py keeps up to date; over the author's own are mounted. The last
-# layer, without which two images are the same software (`fingerprint` in notebooks/last_test.py).
+# layer, without which two images are the same software (`fingerprint` in notebooks/results.py).
 COPY --chown=1000:100 notebooks /opt/paper/notebooks
 
 ENTRYPOINT ["tini", "-g", "--", "/opt/conda/bin/python", "/usr/local/bin/entrypoint.py"]

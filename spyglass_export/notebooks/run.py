@@ -16,8 +16,7 @@ from spyglass_export.containers.docker import Docker
 from spyglass_export.containers.project import containers_of
 from spyglass_export.errors import UserError
 from spyglass_export.notebooks.files import EXECUTED, notebook_files
-from spyglass_export.notebooks.last_test import fingerprint
-from spyglass_export.notebooks.results import NOTHING_TO_COMPARE, Result, keep_result, sentence
+from spyglass_export.notebooks.results import NOTHING_TO_COMPARE, Result, fingerprint, keep_result, sentence
 from spyglass_export.settings import Settings
 
 SCRIPT = "/opt/paper/run_notebook.py"

@@ -21,7 +21,7 @@ from spyglass_export.containers.reader import COMPOSE_FILE, IMAGE_VARIABLES, VOL
 from spyglass_export.environment.lock import FILE as LOCK_FILE
 from spyglass_export.errors import UserError
 from spyglass_export.files import replaced
-from spyglass_export.notebooks.last_test import NOT_TESTED
+from spyglass_export.notebooks.results import NOT_TESTED
 from spyglass_export.publishing import citation, provenance
 from spyglass_export.publishing.secrets import check_no_secret
 from spyglass_export.settings import DECLARED, Settings

@@ -15,7 +15,7 @@ from spyglass_export.environment.lock import FILE as LOCK_FILE
 from spyglass_export.errors import UserError
 from spyglass_export.export import manifest
 from spyglass_export.notebooks.files import notebook_files
-from spyglass_export.notebooks.last_test import last_test
+from spyglass_export.notebooks.results import last_test
 from spyglass_export.publishing import citation
 from spyglass_export.publishing.secrets import check_no_secret
 from spyglass_export.settings import Settings

@@ -10,8 +10,7 @@ from spyglass_export.checksum import sha256
 from spyglass_export.containers.docker import Docker
 from spyglass_export.containers.image import Image
 from spyglass_export.containers.labels import TESTED
-from spyglass_export.notebooks.last_test import NOT_TESTED, fingerprint, last_test
-from spyglass_export.notebooks.results import Result, keep_result
+from spyglass_export.notebooks.results import NOT_TESTED, Result, fingerprint, keep_result, last_test
 from spyglass_export.publishing.provenance import label_with_last_test
 from spyglass_export.settings import Settings, load
 from tests.unit.docker_program import docker_that_runs
