@@ -101,7 +101,10 @@ def ensure_base_images(settings: Settings, docker: Docker) -> None:
             else f"the stand-ins {' and '.join(missing.values())} are built on Debian, as root, and nowhere else",
             "check the network, or set HUB_BASE_IMAGE and DB_BASE_IMAGE in .env to images of a mirror that you reach",
         )
-    bundle = settings.ca_bundle or _system_ca_bundle()
+    named = (os.environ.get(name, "") for name in ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "PIP_CERT"))
+    bundle = settings.ca_bundle or next(
+        (path for name in (*named, str(SYSTEM_CA_BUNDLE)) if (path := Path(name)).is_file()), None
+    )
     for name in needed:
         if not is_here(docker, STAND_INS[name][0], source):
             _build_stand_in(docker, settings.root / "docker", name, source, bundle)
@@ -237,11 +240,6 @@ def registries_answer(images: Sequence[str]) -> list[bool]:
 def has_own_road(docker: Docker) -> bool:
     """Whether Docker Engine reaches registries in a way that this program does not: by a mirror or a proxy."""
     return bool(docker.ask("info", "--format", '{{join .RegistryConfig.Mirrors " "}}{{.HTTPSProxy}}').strip())
-
-
-def _system_ca_bundle() -> Path | None:
-    named = (os.environ.get(name) for name in ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "PIP_CERT"))
-    return next((path for path in (*(Path(n) for n in named if n), SYSTEM_CA_BUNDLE) if path.is_file()), None)
 
 
 def _build_stand_in(docker: Docker, folder: Path, setting: str, source: str, bundle: Path | None) -> None:

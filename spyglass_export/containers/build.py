@@ -75,7 +75,10 @@ def build_images(root: Path, docker: Docker) -> None:
             for line in docker.follow("compose", "--progress", "plain", "build"):
                 log.append(line)
                 if step := STEP.match(line):
-                    shown[step[1]] = f"{step[2]}, step {step[3]}: {_meaning(step[4])}"
+                    # What it mounts or may reach, and where files belong, says nothing to the user.
+                    words = " ".join(word for word in step[4].split() if not word.startswith("--"))
+                    meaning = next((meaning for word, meaning in MEANINGS.items() if word in words), "setting up")
+                    shown[step[1]] = f"{step[2]}, step {step[3]}: {meaning}"
                 elif (output := OUTPUT.match(line)) and output[1] in shown:
                     _show(shown, output[1], output[2], show_status)
     except subprocess.CalledProcessError as error:
@@ -88,12 +91,6 @@ def build_images(root: Path, docker: Docker) -> None:
             console.warn(text.removeprefix("stand-in: "))
     if not docker.dry:
         console.say(f"built both images in {time.monotonic() - started:.0f} s")
-
-
-def _meaning(instruction: str) -> str:
-    """Tell what a step does; what it mounts or may reach, and where files belong, says nothing to the user."""
-    words = " ".join(word for word in instruction.split() if not word.startswith("--"))
-    return next((meaning for word, meaning in MEANINGS.items() if word in words), "setting up")
 
 
 def _show(titles: dict[str, str], step: str, text: str, show_status: Callable[[str], None]) -> None:
