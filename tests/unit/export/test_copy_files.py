@@ -12,7 +12,9 @@ import time
 from pathlib import Path
 
 import pytest
+import xxhash
 
+from spyglass_export.environment.installable import Evidence
 from spyglass_export.errors import UserError
 from spyglass_export.export import staging
 from spyglass_export.export.copy_files import copy_files
@@ -297,3 +299,31 @@ def test_a_proof_that_cannot_be_read(paper: Path, export_data: Path) -> None:
     (paper / "proof.json").write_text('{"format": 1}', encoding="utf-8")
     with pytest.raises(UserError, match="is not what `invoke dump` wrote"):
         copy_files(paper, export_data, paper_id="Gu2026")
+
+
+def test_sources_are_known_by_what_was_read_of_them_packed_or_not(paper: Path, export_data: Path) -> None:
+    packed = paper / "more.sql.gz"
+    packed.write_bytes(gzip.compress(SQL.replace("`t`", "`u`").replace("`empty`", "`v`").encode()))
+    digests = {one.name: one.digest for one in copy_files(paper, export_data, paper_id="Gu2026").manifest.sources}
+
+    for path in paper.iterdir():
+        assert digests[path.name] == xxhash.xxh3_128(path.read_bytes()).hexdigest()
+
+
+def test_a_table_that_is_missing_is_told_before_what_is_damaged(paper: Path, export_data: Path) -> None:
+    (paper / "_ExportSQL_Gu2026.sh").write_text("mysqldump d t\nmysqldump d lost\n", encoding="utf-8")
+    dump = paper / "_Populate_Gu2026.sql"
+    dump.write_text(SQL[: SQL.index(".nwb")], encoding="utf-8")
+
+    with pytest.raises(UserError, match=r"the dump is not what _ExportSQL_Gu2026.sh asks for: .*d\.lost is missing"):
+        copy_files(paper, export_data, paper_id="Gu2026")
+
+
+def test_an_environment_that_does_not_solve_leaves_everything_as_it_was(paper: Path, export_data: Path) -> None:
+    def evidence() -> Evidence:
+        raise UserError("it does not solve", "correct it")
+
+    with pytest.raises(UserError, match="it does not solve"):
+        copy_files(paper, export_data, paper_id="Gu2026", evidence=evidence)
+
+    assert set(contents(export_data)) == {".gitkeep"}
