@@ -3,7 +3,7 @@
 import secrets
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import pymysql
@@ -26,23 +26,22 @@ def paper(settings: Settings, docker: Docker) -> Iterator[Server]:
 
     Raises UserError where there is neither a running database nor an image or export_data/ to start one from.
     """
-    if stack.is_running(docker, "db"):
-        address = settings.bind_address
-        host = ("127.0.0.1" if address.version == 4 else "::1") if address.is_unspecified else str(address)
-        with _connect(host, settings.db_port, settings.mysql_root_password) as connection:
-            yield _snapshot(connection, f"the running database of {settings.paper_id}")
-        return
-    image, password = _image(settings, docker), secrets.token_hex(16)
-    with console.status(f"starting a database of {settings.paper_id} for the time of the merge"):
-        container = docker.ask(
-            "run", "--detach", "--rm", "--publish", "127.0.0.1::3306", "--env", f"MYSQL_ROOT_PASSWORD={password}", image
-        ).strip()
-    try:
-        port = int(docker.ask("port", container, "3306").split()[0].rpartition(":")[2])
-        with _connect("127.0.0.1", port, password) as connection:
-            yield _snapshot(connection, f"the database of {settings.paper_id}")
-    finally:
-        docker.succeeds("rm", "--force", "--volumes", container)
+    with ExitStack() as at_the_end:
+        if stack.is_running(docker, "db"):
+            address, name = settings.bind_address, f"the running database of {settings.paper_id}"
+            host = ("127.0.0.1" if address.version == 4 else "::1") if address.is_unspecified else str(address)
+            port, password = settings.db_port, settings.mysql_root_password
+        else:
+            image, password = _image(settings, docker), secrets.token_hex(16)
+            host, name = "127.0.0.1", f"the database of {settings.paper_id}"
+            options = ["--detach", "--rm", "--publish", "127.0.0.1::3306", "--env", f"MYSQL_ROOT_PASSWORD={password}"]
+            with console.status(f"starting {name} for the time of the merge"):
+                container = docker.ask("run", *options, image).strip()
+            at_the_end.callback(docker.succeeds, "rm", "--force", "--volumes", container)
+            port = int(docker.ask("port", container, "3306").split()[0].rpartition(":")[2])
+        server = Server(at_the_end.enter_context(_connect(host, port, password)), name)
+        server.run("START TRANSACTION WITH CONSISTENT SNAPSHOT")
+        yield server
 
 
 def _image(settings: Settings, docker: Docker) -> str:
@@ -73,9 +72,3 @@ def _connect(host: str, port: int, password: str) -> "pymysql.Connection[Any]":
                     "look at `invoke status`, and at MYSQL_ROOT_PASSWORD and DB_PORT in .env",
                 ) from error
             time.sleep(0.2)
-
-
-def _snapshot(connection: "pymysql.Connection[Any]", name: str) -> Server:
-    server = Server(connection, name)
-    server.run("START TRANSACTION WITH CONSISTENT SNAPSHOT")
-    return server
