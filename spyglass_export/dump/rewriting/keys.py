@@ -156,12 +156,10 @@ def _measure(table: Table, columns: list[Column], groups: Groups, enough: dict[G
     """Find the longest values of these columns that are longer than is ``enough`` for their groups."""
     texts = table.definition.tokens.texts
     for column in columns:
-        default = texts[column.default[0]] if column.default else ""
-        length = 0
-        if column.generated:  # its values are in no row, and may be any
-            length = column.length or 0
-        elif default.startswith(("'", '"')):  # which would be refused if it were cut
-            length = len(text_of(default.encode("utf-8", "surrogateescape")))
+        length = column.length or 0  # what MySQL computes is in no row, and may be any
+        if not column.generated:  # a default that is cut would be refused
+            default = texts[column.default[0]] if column.default else ""
+            length = len(text_of(default.encode("utf-8", "surrogateescape"))) if default.startswith("'") else 0
         groups[column].longest = max(groups[column].longest, length)
 
     def least(*columns: Column) -> int:
