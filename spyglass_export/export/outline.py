@@ -14,6 +14,7 @@ from pathlib import Path
 import stringzilla
 
 from spyglass_export.dump.reading.sources import open_source
+from spyglass_export.dump.sql.tokens import unquoted
 
 _NAME = rb"(?:`(?:[^`\r\n]|``)+`|[^\s`;.,()]+)"
 _BLOCK = 1 << 18  # fits a core's cache
@@ -129,8 +130,7 @@ def _note_keys(outline: Outline, table: Name, body: bytes) -> None:
 
 
 def _name(identifier: bytes) -> str:
-    name = _text(identifier)
-    return name[1:-1].replace("``", "`") if name.startswith("`") else name
+    return unquoted(_text(identifier))
 
 
 def _text(raw: bytes) -> str:

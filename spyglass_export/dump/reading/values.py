@@ -3,12 +3,13 @@
 import re
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
+from typing import NamedTuple
 
 import stringzilla
 
 from spyglass_export.dump.reading.contents import Rows, Table, column_names
 from spyglass_export.dump.reading.rows import SINGLE, has_odd_quotes
-from spyglass_export.dump.reading.sources import COPY_AGAIN
+from spyglass_export.dump.reading.sources import COPY_AGAIN, export_changed
 from spyglass_export.dump.reading.statements import ROWS_HEAD
 from spyglass_export.errors import UserError
 
@@ -112,45 +113,56 @@ def _read_piece(
 ) -> Iterator[Block]:
     left = rows.end - rows.start
     buffer = b""
-    pattern: re.Pattern[bytes] | None = None  # of a row of the statement that was begun
+    form: _Form | None = None  # of the rows of the statement that was begun
     with rows.source.path.open("rb", buffering=0) as stream:
         stream.seek(rows.start)
         while left or buffer:
-            if not buffer.startswith(b";") or len(buffer) < _HEAD_ROOM:
-                part = stream.read(
-                    min(left, max(_READ, len(buffer)))
-                )  # a large row is looked at as often as it doubles
+            if left and (not buffer.startswith(b";") or len(buffer) < _HEAD_ROOM):
+                # A large row is looked at as often as it doubles.
+                part = stream.read(min(left, max(_READ, len(buffer))))
+                if not part:
+                    raise export_changed()
                 left -= len(part)
                 buffer = _shortened(buffer + part) if len(buffer) > _LARGE else buffer + part
-            if buffer.startswith(b";"):
-                pattern = None
-            if pattern is None:
+            if form is None or buffer.startswith(b";"):
+                form = None
                 buffer = buffer.lstrip(b"; \t\r\n")
-                if left and len(buffer) < _HEAD_ROOM:
+                if not buffer or (left and len(buffer) < _HEAD_ROOM):
                     continue
-                if not buffer:
-                    return
                 head = ROWS_HEAD.match(buffer)
                 if head is None:
                     raise _no_values(table, rows)
                 buffer = buffer[head.end() :]
-                columns = None if head["columns"] is None else column_names(rows.settings.decode(head["columns"]))
-                count, places = _places(table, names, columns)
-                in_order = [name for _, name in sorted(places)]
-                # Where all name the same columns any head will do, and one pattern for small tables of this form.
-                is_shared = len(table.column_lists) == 1 and table.size < _LARGE
-                next_head = _ANY_HEAD if is_shared else re.escape(head.group())
-                pattern = _row_pattern(next_head, count, tuple(sorted(at for at, _ in places)))
+                form = _form(table, rows, names, head)
             if longer_than and len(table.column_lists) == 1:
                 buffer = buffer[_rows_without_longer(buffer, longer_than()) :]
-            found = pattern.findall(buffer)
+            found = form.row.findall(buffer)
             buffer = found.pop()[-1].lstrip() if found and found[-1][-1] else b""
             if found:
-                yield dict(zip(in_order, zip(*found, strict=True), strict=False))
-            # No row is that long once its values are cut.
-            is_row = left and len(buffer) <= 2 * _KEPT * (count + 1)
+                yield dict(zip(form.names, zip(*found, strict=True), strict=False))
+            is_row = left and len(buffer) <= form.longest
             if buffer and not is_row and not buffer.startswith(b";"):
                 raise _no_values(table, rows)
+
+
+class _Form(NamedTuple):
+    """How a statement writes its rows: a pattern of one, and the names of the wanted columns in their order."""
+
+    row: re.Pattern[bytes]
+    names: list[str]
+    longest: int  # bytes that no row has, once its large values are cut
+
+
+def _form(table: Table, rows: Rows, names: Sequence[str], head: re.Match[bytes]) -> _Form:
+    columns = None if head["columns"] is None else column_names(rows.settings.decode(head["columns"]))
+    order = columns if columns is not None else [column.name.lower() for column in table.definition.columns]
+    at = {name: place for place, name in enumerate(order)}
+    places = sorted((at[name.lower()], name) for name in names if name.lower() in at)
+    # Where all name the same columns any head will do, and one pattern for small tables of this form.
+    is_shared = len(table.column_lists) == 1 and table.size < _LARGE
+    next_head = _ANY_HEAD if is_shared else re.escape(head.group())
+    row = _row_pattern(next_head, len(order), tuple(place for place, _ in places))
+    return _Form(row, [name for _, name in places], 2 * _KEPT * (len(order) + 1))
 
 
 def _no_values(table: Table, rows: Rows) -> UserError:
@@ -172,13 +184,6 @@ def _shortened(row: bytes) -> bytes:
             parts.append(row[start:end])
     parts.append(_LONG_HEX.sub(rb"\1", row[end:]))
     return b"".join(parts)
-
-
-def _places(table: Table, names: Sequence[str], columns: tuple[str, ...] | None) -> tuple[int, list[tuple[int, str]]]:
-    """How many values a row has, and where among them the wanted columns are."""
-    order = columns if columns is not None else [column.name.lower() for column in table.definition.columns]
-    at = {name: place for place, name in enumerate(order)}
-    return len(order), [(at[name.lower()], name) for name in names if name.lower() in at]
 
 
 @lru_cache(maxsize=512)  # to compile one takes as long as to read thousands of rows
