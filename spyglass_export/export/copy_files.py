@@ -1,10 +1,11 @@
 """copy_files: an export's dump and environment, cleaned, into export_data/ with their manifest."""
 
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from threading import Thread
+from typing import Any, ParamSpec, TypeVar
 
 from spyglass_export.changes import Change
 from spyglass_export.checksum import sha256, sha256_of
@@ -28,6 +29,8 @@ from spyglass_export.export.manifest import ExportedTable, Manifest, SourceFile,
 from spyglass_export.export.proof import Proof, ProvenTable, read_proof
 from spyglass_export.export.staging import recover, replaced_contents
 
+_Given = ParamSpec("_Given")
+_Result = TypeVar("_Result")
 # In the order in which they are moved into place: the manifest, which vouches for the others, comes last.
 _WRITTEN = ("sql", FILE, "manifest.json")
 NOT_OF_THIS_DUMP = (
@@ -68,7 +71,7 @@ def copy_files(
     """
     try:
         export_data.mkdir(parents=True, exist_ok=True)
-        with only_one(export_data, "invoke copy_files"), ThreadPoolExecutor() as pool:
+        with only_one(export_data, "invoke copy_files"):
             recover(export_data, _WRITTEN)
             dumps = sql_files(paper_dir)
             before = stamps(dumps)
@@ -76,10 +79,10 @@ def copy_files(
             others = (*(paper_dir / name for name in (FILE, VERSION_FILE, PROOF_FILE)), export_data / OVERRIDE_FILE)
             read = [*dumps, *(path for path in others if path.is_file())]
             proof = read_proof(paper_dir)
-            proven = pool.submit(_proven, proof, dumps)
+            proven = _begun(_proven, proof, dumps)
 
-            examined = pool.submit(_examined, paper_dir, dumps, exported)
-            environment = pool.submit(_solved, exported, options, evidence)
+            examined = _begun(_examined, paper_dir, dumps, exported)
+            environment = _begun(_solved, exported, options, evidence)
 
             def advance(more: int) -> None:
                 for one in (examined, environment):
@@ -122,6 +125,20 @@ def copy_files(
     if proof and not any(table.digest for table in manifest.tables):
         found.warnings.append(NOT_OF_THIS_DUMP)
     return Copied(manifest, not last, found.warnings)
+
+
+def _begun(function: Callable[_Given, _Result], *given: _Given.args, **named: _Given.kwargs) -> Future[_Result]:
+    """Have something done meanwhile. It only reads, so whatever stops the program does not wait for it."""
+    future: Future[_Result] = Future()
+
+    def run() -> None:
+        try:
+            future.set_result(function(*given, **named))
+        except Exception as error:
+            future.set_exception(error)
+
+    Thread(target=run, daemon=True).start()
+    return future
 
 
 def _examined(paper_dir: Path, dumps: Sequence[Path], environment: str) -> Completeness:
