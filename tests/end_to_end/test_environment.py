@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 import yaml
@@ -177,7 +178,8 @@ def test_an_image_that_lacks_packages_says_so_and_is_given_away_only_when_told(
 ) -> None:
     paper = make_paper(tmp_path / "paper", settings, "Lacking2026")
     environment = ENVIRONMENT.replace("  - lab\n", "  - conda-forge\n").replace("  - hello\n", "  - scipy=1.12.0\n", 1)
-    (paper.root / "examples" / "export" / "example" / "environment.yml").write_text(environment)
+    # The comment makes it another environment than that of an earlier run, whose layer Docker would take.
+    (paper.root / "examples" / "export" / "example" / "environment.yml").write_text(f"# {uuid4()}\n{environment}")
     nowhere = "http://127.0.0.1:1"
     registry = Registry(find_program(tmp_path), tmp_path, free_ports(1)[0])
     with (paper.root / ".env").open("a", encoding="utf-8") as env:
