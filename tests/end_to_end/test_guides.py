@@ -71,10 +71,9 @@ class World:
         return terminal
 
     def forget(self, stack: str) -> None:
-        """Remove the containers and volumes of a stack, and images that nothing else uses."""
-        for kind, options in (("container", ("--all",)), ("volume", ())):
-            listed = docker(kind, "ls", "--quiet", "--filter", stack, *options).split()
-            if listed:
+        """Remove the containers, volumes and network of a stack."""
+        for kind, options in {"container": ["--all"], "volume": [], "network": []}.items():
+            if listed := docker(kind, "ls", "--quiet", "--filter", stack, *options).split():
                 docker(kind, "rm", "--force", *listed)
 
     def forget_images(self) -> None:
