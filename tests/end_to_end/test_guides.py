@@ -291,6 +291,8 @@ def test_the_readers_guide(world: World, archive: Path, bundle: Path) -> None:
     env = env.replace("-gu2026", "") + f"HUB_PORT={hub_port}\nDB_PORT={db_port}\n"
     (with_repository / ".env").write_text(env, encoding="utf-8")
     terminal.enter(with_repository)
+    walk.until("invoke run", f"http://localhost:{hub_port}/lab")
+    terminal.run("invoke down")  # the guide has one or the other
     walk.until("docker compose --file docker-compose-collab.yml up")
     terminal.run("docker compose --project-name reader-spyglass-gu2026 down")
     terminal.enter(with_bundle)
