@@ -84,7 +84,7 @@ def rewrite_collate(tokens: Tokens, where: str, depth: int = 0) -> list[Change]:
     changes: list[Change] = []
     if "COLLATE" not in tokens.words:
         return changes
-    words = ["''" if word.startswith(("'", '"')) else word for word in tokens.words]
+    words = tokens.outside_strings
     for at, word in enumerate(words):
         depth -= (word == "(") - (word == ")")
         said = at + 2 if words[at + 1 : at + 2] == ["="] else at + 1

@@ -81,8 +81,7 @@ def words_of(sql: str) -> str:
 
 def reaches_out(tokens: Tokens) -> str:
     """The words that reach beyond the paper's databases, or ''; what stands in strings does not count."""
-    words = ["''" if word.startswith(("'", '"')) else word for word in tokens.words]
-    found = _REACHING_OUT.search(" " + " ".join(words))
+    found = _REACHING_OUT.search(" " + " ".join(tokens.outside_strings))
     return found.group().strip(" ;") if found else ""
 
 

@@ -7,6 +7,8 @@ import re
 from functools import lru_cache
 from operator import add
 
+from sqlparse import tokens as types
+
 _SPACE = r"[ \t-\r]+"
 _COMMENT = r"/\*(?!!).*?\*/|(?:--(?=[\0- ]|\Z)|\#)[^\n]*"
 _MARK = r"/\*!\d*|\*/"  # around code that depends on the server's version
@@ -16,6 +18,7 @@ _TOKEN = re.compile(
     r"""|(?:'[^'\\]*(?:\\.[^'\\]*)*')+|(?:"[^"\\]*(?:\\.[^"\\]*)*")+|.|\Z)""",
     re.S | re.A,
 )
+_TYPES = {"`": types.Name.Quoted, "'": types.String, '"': types.String}
 _MARKS = re.compile(rf"{_COMMENT}|({_MARK})", re.S | re.A)
 _IN_SPACE = re.compile(rf"({_COMMENT}|{_MARK})|{_SPACE}", re.S | re.A)
 _EMPTY_MARKS = re.compile(rf"({_COMMENT})|(?:{_SPACE})?/\*!\d*\s*\*/", re.S | re.A)
@@ -27,10 +30,11 @@ class Tokens:
 
     ``texts`` may be edited, and are empty where they were taken out. ``words`` are the texts as they were read, in
     capitals where they are keywords or plain names of ASCII. ``spaces`` are what stands before each: white space,
-    comments and the marks around versioned code.
+    comments and the marks around versioned code. ``types`` are sqlparse's: a string, a name in backticks, or any other.
+    Its lexer is not asked: it takes versioned code for a comment.
     """
 
-    __slots__ = ("spaces", "texts", "words")
+    __slots__ = ("spaces", "texts", "types", "words")
 
     def __init__(self, sql: str) -> None:
         found = _TOKEN.findall(sql)
@@ -38,9 +42,18 @@ class Tokens:
             found.pop()  # after white space at the end, the end is found twice
         self.spaces: list[str] = [space for space, _ in found]
         self.texts: list[str] = [text for _, text in found]
+        self.types = [_TYPES.get(text[:1], types.Token) for text in self.texts]
         self.words: tuple[str, ...] = tuple(
-            [text.upper() if text.isascii() and text[:1] not in "`'\"" else text for text in self.texts]
+            [
+                text.upper() if kind is types.Token and text.isascii() else text
+                for kind, text in zip(self.types, self.texts, strict=True)
+            ]
         )
+
+    @property
+    def outside_strings(self) -> list[str]:
+        """The words, with '' in the place of each string."""
+        return ["''" if kind is types.String else word for kind, word in zip(self.types, self.words, strict=True)]
 
     @property
     def marks(self) -> list[str]:
