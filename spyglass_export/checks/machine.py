@@ -74,12 +74,13 @@ def _ask_engine(docker: Docker) -> tuple[dict[str, Any], list[Check]]:
     if is_podman(docker.command):
         return {}, [failed(name, faults.OnlyForReaders())]
     try:
-        info = json.loads(docker.ask(*INFO))
+        version = docker.ask("version", "--format", "{{.Server.Version}}").strip()
+        info = json.loads(docker.ask(*INFO))  # without an Engine it succeeds, and says nothing of one
     except faults.DockerError as error:
         if host := os.environ.get("DOCKER_HOST"):
             error.hint += f"; or unset DOCKER_HOST in this shell, which sends you to {host}"
         return {}, [failed("permission" if isinstance(error, faults.NoPermission) else name, error)]
-    return info, [passed("permission", "you may use Docker"), _check_version("Engine", info["ServerVersion"])]
+    return info, [passed("permission", "you may use Docker"), _check_version("Engine", version)]
 
 
 def _check_version(part: str, text: str) -> Check:

@@ -68,7 +68,6 @@ def info(folder: Path, **other: Any) -> str:
             "DockerRootDir": str(folder),
             "DriverStatus": [["Backing Filesystem", "extfs"]],
             "Name": socket.gethostname(),
-            "ServerVersion": "26.1.5+dfsg1",
             "ClientInfo": plugins(),
             **other,
         }
@@ -79,6 +78,7 @@ def usual(settings: Settings, facts: dict[str, Any]) -> dict[str, str | None]:
     """Answers of a docker that is well, by the beginning of the command; None is an exit status of 1."""
     return {
         MIRRORS: "",
+        "version": facts.get("ServerVersion", "26.1.5+dfsg1"),
         "info": info(settings.root, **facts),
         "ps": "",
         "image inspect spyglass-hub": None,
@@ -157,7 +157,8 @@ def test_docker_that_is_not_as_needed(settings: Settings, facts: dict[str, Any],
     ],
 )
 def test_docker_that_does_not_answer(settings: Settings, answer: str, name: str, what: str, fix: str) -> None:
-    check = checked(settings, {"info": answer})[name]
+    # Without an Engine `info` tells of the client alone, and succeeds.
+    check = checked(settings, {"version": answer, "info": json.dumps({"ServerErrors": [answer]})})[name]
 
     assert check.status == "failure"
     assert check.what.startswith(what)
@@ -167,7 +168,7 @@ def test_docker_that_does_not_answer(settings: Settings, answer: str, name: str,
 def test_a_docker_host_that_leads_nowhere_is_named(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DOCKER_HOST", "tcp://old-server:2375")
 
-    check = checked(settings, {"info": "error: Cannot connect to the Docker daemon at tcp://old-server:2375"})
+    check = checked(settings, {"version": "error: Cannot connect to the Docker daemon at tcp://old-server:2375"})
 
     assert "unset DOCKER_HOST in this shell, which sends you to tcp://old-server:2375" in check["Docker Engine"].fix
 
@@ -181,7 +182,7 @@ def test_no_docker_at_all(settings: Settings) -> None:
 
 
 def test_what_cannot_be_looked_at_without_docker_is_said(settings: Settings) -> None:
-    checks = checked(settings, {"info": "error: Cannot connect to the Docker daemon"})
+    checks = checked(settings, {"version": "error: Cannot connect to the Docker daemon"})
 
     assert "disk space, memory, ports and base images: not checked" in checks["machine"].what
 
@@ -189,10 +190,10 @@ def test_what_cannot_be_looked_at_without_docker_is_said(settings: Settings) -> 
 def test_docker_that_hangs_is_not_waited_for(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(machine, "PATIENCE", 0.5)
 
-    check = checked(settings, {"info": 60.0})["Docker Engine"]
+    check = checked(settings, {"version": 60.0})["Docker Engine"]
 
     assert check.status == "failure"
-    assert check.what == "`docker info` gave no answer in 0.5 s"
+    assert check.what == "`docker version` gave no answer in 0.5 s"
 
 
 def test_one_answer_that_makes_no_sense_does_not_hide_the_others(settings: Settings) -> None:
