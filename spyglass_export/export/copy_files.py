@@ -134,7 +134,7 @@ def _begun(function: Callable[_Given, _Result], *given: _Given.args, **named: _G
     def run() -> None:
         try:
             future.set_result(function(*given, **named))
-        except Exception as error:
+        except BaseException as error:  # also a SystemExit, where nobody reads what is printed
             future.set_exception(error)
 
     Thread(target=run, daemon=True).start()

@@ -327,3 +327,13 @@ def test_an_environment_that_does_not_solve_leaves_everything_as_it_was(paper: P
         copy_files(paper, export_data, paper_id="Gu2026", evidence=evidence)
 
     assert set(contents(export_data)) == {".gitkeep"}
+
+
+def test_who_reads_no_more_of_what_is_printed_ends_it(paper: Path, export_data: Path) -> None:
+    def evidence() -> Evidence:
+        raise SystemExit(1)  # as where a line is printed into `| head -1`, which has what it wants
+
+    with pytest.raises(SystemExit):
+        copy_files(paper, export_data, paper_id="Gu2026", evidence=evidence)
+
+    assert set(contents(export_data)) == {".gitkeep"}
