@@ -20,6 +20,10 @@ PAPER = Path("/opt/paper")
 ENVIRONMENTS = Path("/opt/conda/envs")
 # One of these is needed by every build for a GPU, whatever package it is of.
 GPU_RUNTIMES = ("cuda-cudart", "cuda-version", "cudatoolkit", "cudnn", "hip", "nccl", "pytorch-cuda", "rocm-core")
+# A package that is for a GPU alone: by what its name says, or the libraries of RAPIDS and CuPy.
+FOR_A_GPU = re.compile(
+    r"(^|[-_])(cuda|gpu|hip|nccl|nvidia|rocm)([-_\d]|$)|cuda|cudnn|^(lib)?(cupy|cu(df|ml|graph|vs|tensor))|tensorrt|^flash-attn"
+)
 
 
 def locked(environment: Path, lock: Path) -> dict[str, Any] | None:
@@ -57,12 +61,12 @@ def pins(environment: str) -> list[str]:
     """Say what mamba must not install, so that it picks no build for a GPU: such builds often win.
 
     A package that is pinned to a version that nobody has cannot be installed, nor what needs it; none is where the
-    environment asks for a build for a GPU.
+    environment asks for a package or a build for a GPU.
     https://docs.conda.io/projects/conda/en/stable/user-guide/configuration/settings.html#pinned-packages
     """
     for line in yaml.safe_load(environment)["dependencies"]:
         name, *rest = re.split(r"[=\s]+", line.rpartition("::")[2]) if isinstance(line, str) else [""]
-        if name in GPU_RUNTIMES or re.search(r"(?<!no)(?<!no_)(cuda|gpu|rocm)", " ".join(rest[1:])):
+        if FOR_A_GPU.search(name) or re.search(r"(?<!no)(?<!no_)(cuda|gpu|rocm)", " ".join(rest[1:])):
             return []
     return [f"{name} <0a0" for name in GPU_RUNTIMES]
 

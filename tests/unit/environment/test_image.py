@@ -61,6 +61,18 @@ def test_the_author_may_ask_for_one(channel: Server, tmp_path: Path, specs: tupl
     assert picked(channel, tmp_path, *specs)["libhwloc"] == "cuda_h_1000"
 
 
+@pytest.mark.parametrize(
+    "line", ["cupy", "pytorch-gpu=2.1", "faiss-gpu", "cuda-toolkit", "nvidia::cuda-nvcc", "cudf>=24"]
+)
+def test_a_package_for_a_gpu_asks_for_what_it_needs(line: str) -> None:
+    assert program("install_environment.py").pins(json.dumps({"dependencies": ["python", line]})) == []
+
+
+@pytest.mark.parametrize("line", ["gputil", "curl", "hippie", "pytorch=2.1=cpu_py310_0"])
+def test_other_packages_do_not(line: str) -> None:
+    assert program("install_environment.py").pins(json.dumps({"dependencies": ["python", line]}))
+
+
 def test_mamba_is_told_and_what_was_a_gpu_build_asks_for_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     builds = ("lightgbm=4.3.0=cuda_py310hd77b1f9_0", "libhwloc=2.11.0=cuda_h_1000", "gputil=1.4.0=pyhd8ed1ab_0")
     exported = json.dumps({"dependencies": ["ipykernel", *builds, "pytorch=2.3.1=cuda120_py310h26dae48_300"]})
