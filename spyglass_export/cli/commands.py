@@ -27,6 +27,11 @@ from spyglass_export.settings import load as load_settings
 
 ROOT = Path(__file__).resolve().parents[2]
 
+# What pip calls a module; those of `invoke merge` are wanted together.
+PACKAGES = {
+    **{"dotenv": "python-dotenv", "rattler": "py-rattler", "yaml": "pyyaml"},
+    **dict.fromkeys(("pymysql", "sqlparse"), "pymysql sqlparse"),
+}
 STATES = {True: "in use", False: "superseded", None: "unknown"}
 
 
@@ -49,7 +54,10 @@ def command(**options: Any) -> Callable[[Callable[..., None]], Task[Any]]:
                 try:
                     function(*arguments, **named)
                 except ModuleNotFoundError as error:  # readers install what most of them need
-                    raise UserError(f"{error.name} is not installed", f"run `pip install {error.name}`") from error
+                    name = str(error.name)
+                    raise UserError(
+                        f"{name} is not installed", f"run `pip install {PACKAGES.get(name, name)}`"
+                    ) from error
 
         other_spelling = [run.__name__.replace("_", "-")] if "_" in run.__name__ else []
         made: Task[Any] = invoke_task(**options | {"aliases": [*options.get("aliases", ()), *other_spelling]})(run)

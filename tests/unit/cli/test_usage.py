@@ -4,6 +4,7 @@ import signal
 
 import pytest
 from invoke.collection import Collection
+from invoke.context import Context
 from invoke.program import Program
 
 import tasks
@@ -46,3 +47,17 @@ def test_a_stop_is_an_interrupt_also_on_windows_which_has_one_signal_less(monkey
             signal.raise_signal(signal.SIGTERM)
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+@pytest.mark.parametrize(("module", "packages"), [("rattler", "py-rattler"), ("pymysql", "pymysql sqlparse")])
+def test_a_package_that_is_missing_is_named_as_pip_knows_it(
+    module: str, packages: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    @commands.command()
+    def merge(context: Context) -> None:
+        raise ModuleNotFoundError(name=module)
+
+    with pytest.raises(SystemExit):
+        merge(Context())
+
+    assert capfd.readouterr().err == f"error: {module} is not installed\nhint: run `pip install {packages}`\n"
