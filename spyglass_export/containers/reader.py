@@ -57,7 +57,9 @@ def readers_docker(settings: Settings, *, dry: bool = False) -> Docker:
     }
     docker = open_door(settings.docker, settings.root, environment, project=project(settings.paper_id), dry=dry)
     here = {} if dry else {service: inspect(docker, image) for service, image in images_to_run(docker).items()}
-    hashes = {VOLUME_OF[service]: image.labels.get(labels.VOLUME, "") for service, image in here.items() if image}
+    hashes = {
+        VOLUME_OF[service]: image.labels.get(labels.VOLUME) or "current" for service, image in here.items() if image
+    }
     return replace(docker, volume_hashes=hashes)
 
 
