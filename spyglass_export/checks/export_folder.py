@@ -1,7 +1,9 @@
 """Checks of the folder that Spyglass' Export wrote, without reading the rows of a dump."""
 
+import gzip
 import re
 import tempfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -60,23 +62,30 @@ def _read(file: Path) -> str:
 
 def _check_dump(dump: Path) -> Check:
     size = dump.stat().st_size
-    if dump.suffix.lower() == ".gz" and size > UNPACKED_AT_MOST:
-        what = f"{dump.name} is large and packed: it was not looked at"
-        return warned(NAME, what, "`invoke copy_files` reads it all")
+    is_large = dump.suffix.lower() == ".gz" and size > UNPACKED_AT_MOST
     with tempfile.TemporaryDirectory() as scratch:
         try:
-            text = open_source(dump, dump.name, Path(scratch)).path
+            if is_large:
+                with gzip.open(dump) as packed:
+                    head = packed.read(EDGE)
+            else:
+                text = open_source(dump, dump.name, Path(scratch)).path
+                with text.open("rb") as file:
+                    head = file.read(EDGE)
+                    file.seek(max(text.stat().st_size - EDGE, 0))
+                    tail = file.read()
         except UserError as error:
             return failed(NAME, error)
-        with text.open("rb") as file:
-            head = file.read(EDGE)
-            file.seek(max(text.stat().st_size - EDGE, 0))
-            tail = file.read()
+        except (OSError, EOFError, zlib.error) as error:
+            return failed(NAME, f"{dump.name} cannot be read: {error}", COPY_AGAIN)
     if b"\0" in head[:2] or head.startswith((b"\x1f\x8b", b"\xff\xfe", b"\xfe\xff")):
         return failed(NAME, f"{dump.name} is not text in UTF-8", COPY_AGAIN)
     if not HEAD.search(head):
         hint = "see that it is what mysqldump wrote, with no --skip-comments"
         return warned(NAME, f"{dump.name} does not begin as a dump of MySQL", hint)
+    if is_large:
+        what = f"{dump.name} is large and packed: its end was not looked at"
+        return warned(NAME, what, "`invoke copy_files` reads it all")
     if not TAIL.fullmatch(tail.rstrip().rpartition(b"\n")[2] + b"\n"):
         return failed(NAME, f"{dump.name} is cut off: it does not end in `-- Dump completed`", COPY_AGAIN)
     return passed(NAME, f"{dump.name}, {size / 1e6:,.1f} MB, has its first line and its last; copy_files reads it all")

@@ -101,7 +101,9 @@ def test_the_end_of_a_large_packed_dump_is_said_to_be_unknown(
     check = check_of(settings, gzip.compress(DUMP), "_Populate_Gu2026.sql.gz")
 
     assert check.status == "warning"
-    assert "it was not looked at" in check.what
+    assert "its end was not looked at" in check.what
+    broken = check_of(settings, b"\x1f\x8b\x08, and no more", "_Populate_Gu2026.sql.gz")
+    assert (broken.status, "cannot be read" in broken.what) == ("failure", True)
 
 
 def test_no_folder(settings: Settings) -> None:
