@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -21,7 +21,9 @@ def only_one(folder: Path, command: str) -> Iterator[None]:
     try:
         lock.acquire(timeout=0)
     except Timeout:
-        process = holder.read_text(encoding="utf-8") if holder.is_file() else "it has just begun"
+        process = "it has just begun, or ends"
+        with suppress(OSError):
+            process = holder.read_text(encoding="utf-8")
         console.note(f"another `{command}` is at work in {folder} ({process}): waiting until it has ended")
         lock.acquire()
     try:
