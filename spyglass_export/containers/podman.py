@@ -138,8 +138,8 @@ class Podman(Docker):
         podman.ask("pod", "create", f"--name={self.project}", f"--label={PROJECT_LABEL}={self.project}", *published)
         podman._start("db", ["MYSQL_ROOT_PASSWORD"])
         deadline = time.monotonic() + DB_START_SECONDS
-        while not self.dry and (one := containers_of(self)["db"]).health != "healthy":
-            if one.state != "running" or time.monotonic() > deadline:
+        while not self.dry and ((one := containers_of(self).get("db")) is None or one.health != "healthy"):
+            if one is None or one.state != "running" or time.monotonic() > deadline:
                 raise UserError("the database does not start", "`invoke logs --service db` tells more")
             time.sleep(0.5)
         podman._start("hub", [*HUB_SETTINGS, *hub])
