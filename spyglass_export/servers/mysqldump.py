@@ -67,7 +67,7 @@ def program_for(docker: Docker, image: str, account: Account, table: list[str]) 
     """
     said: list[str] = []
     for name in [image, *(path for one in PROGRAMS if (path := shutil.which(one))), OLDER_IMAGE]:
-        if name == OLDER_IMAGE and _OLDER_ACCOUNT not in "".join(said):
+        if name == OLDER_IMAGE != image and _OLDER_ACCOUNT not in "".join(said):
             continue
         is_image = name in (image, OLDER_IMAGE)
         with ExitStack() as stack, tempfile.TemporaryFile() as output:
