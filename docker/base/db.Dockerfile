@@ -13,7 +13,7 @@ RUN groupadd --system --gid 999 mysql \
   && sed -n 's/^deb \(.*\) trixie main.*/deb [check-valid-until=no] \1 sid main/p' /etc/apt/sources.list \
     > /etc/apt/sources.list.d/sid.list \
   && apt-get update \
-  && apt-get install --yes --no-install-recommends mysql-server-core mysql-client-core mysql-client zstd \
+  && apt-get install --yes --no-install-recommends mysql-server-core mysql-client-core mysql-client \
   && rm -rf /var/lib/apt/lists/* /etc/apt/sources.list.d/sid.list /etc/mysql \
   && install -d -m 755 /etc/mysql/conf.d \
   && install -d -m 1777 -o mysql -g mysql /var/lib/mysql /var/run/mysqld \
