@@ -73,6 +73,8 @@ def _known(collation: str | None, collations: set[str]) -> str | None:
     """The collation, or where it is one of MySQL 8 that MySQL 5.7 and MariaDB do not know, one that all know."""
     if collation is None or collation in collations:
         return collation
+    if collation.endswith("_0900_bin") and (no_pad := "utf8mb4_nopad_bin") in collations:
+        return no_pad  # spaces at the end count in both
     return "utf8mb4_bin" if collation.endswith(("_bin", "_as_cs")) else "utf8mb4_unicode_520_ci"
 
 

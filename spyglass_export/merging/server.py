@@ -12,6 +12,7 @@ import pymysql
 
 from spyglass_export.dump.sql.table_id import TableId
 from spyglass_export.dump.sql.tokens import quoted
+from spyglass_export.errors import UserError
 
 # No statement and no value that is read gets longer than this, in bytes, whatever the servers allow.
 PIECE = 2_000_000
@@ -150,7 +151,7 @@ def read_tables(
 ) -> dict[TableId, Table]:
     """Read the base tables of these schemas, or of all but the server's own, with what refers to what.
 
-    With ``folded`` they and their parents go by the names that it makes of theirs.
+    With ``folded`` they and their parents go by the names that it makes of theirs; raises UserError where two are one.
     """
     condition = f"table_schema {NOT_SYSTEM}" if schemas is None else f"table_schema IN (''{', %s' * len(schemas)})"
     schemas = schemas or ()
@@ -182,7 +183,16 @@ def read_tables(
     for child, key in foreign_keys(server, condition, *schemas):
         if child in tables:
             tables[child].references.append(replace(key, parent=folded(key.parent)) if folded else key)
-    return {folded(name): table for name, table in tables.items()} if folded else tables
+    if not folded:
+        return tables
+    named = {folded(name): table for name, table in tables.items()}
+    for name, table in tables.items():
+        if (other := named[folded(name)]) is not table:
+            raise UserError(
+                f"{server.name} has {name} and {other.id}, whose names are one where case does not count",
+                "merge into a server whose lower_case_table_names is 0; nothing was changed",
+            )
+    return named
 
 
 def foreign_keys(server: Server, condition: str, *names: str) -> list[tuple[TableId, ForeignKey]]:

@@ -1,6 +1,7 @@
 """What a plan is made of, without a server: order of tables, what fits, how values are written, and the record."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from unittest.mock import Mock
 
@@ -10,7 +11,9 @@ from spyglass_export.dump.sql.table_id import TableId
 from spyglass_export.errors import UserError
 from spyglass_export.merging import insert, record, values
 from spyglass_export.merging.compare import match_columns
-from spyglass_export.merging.server import Column, ForeignKey, Table, in_order
+from spyglass_export.merging.make_tables import plan_definitions
+from spyglass_export.merging.plan import Plan
+from spyglass_export.merging.server import Column, ForeignKey, Table, in_order, read_tables
 
 
 def column(name: str, type_: str, *, nullable: bool = True, charset: str | None = None, length: int = 0) -> Column:
@@ -76,6 +79,35 @@ def test_which_tables_take_rows_at_all(theirs: Table, why: str) -> None:
     assert list(columns) == (["k"] if "no column" in why else ["k", "v"])
 
 
+def test_two_names_that_their_server_takes_for_one_are_refused() -> None:
+    paper = Mock()
+    paper.name = "paper"
+    paper.rows.side_effect = [[("s", "Unit", "innodb", 0), ("s", "unit", "innodb", 0)], [], [], []]
+
+    with pytest.raises(UserError, match=r"paper has s\.Unit and s\.unit, whose names are one"):
+        read_tables(paper, folded=lambda name: TableId(name.schema.lower(), name.name.lower()))
+
+
+@pytest.mark.parametrize(
+    ("ours", "known", "planned"),
+    [
+        ("utf8mb4_0900_bin", ["utf8mb4_0900_bin", "utf8mb4_bin"], "utf8mb4_0900_bin"),
+        ("utf8mb4_0900_bin", ["utf8mb4_nopad_bin", "utf8mb4_bin"], "utf8mb4_nopad_bin"),
+        ("utf8mb4_0900_bin", ["utf8mb4_bin"], "utf8mb4_bin"),
+        ("utf8mb4_0900_ai_ci", ["utf8mb4_nopad_bin"], "utf8mb4_unicode_520_ci"),
+    ],
+)
+def test_a_missing_table_gets_the_nearest_collation(ours: str, known: list[str], planned: str) -> None:
+    one = table("t", replace(column("k", "varchar(9)", charset="utf8mb4"), collation=ours))
+    paper, lab = Mock(), Mock()
+    paper.rows.return_value = [("t", f"CREATE TABLE `t` (\n  `k` varchar(9) COLLATE {ours}\n) ENGINE=InnoDB")]
+    lab.rows.side_effect = [[(name,) for name in known], []]
+
+    plan_definitions(plan := Plan(paper, lab), {one.id: one}, {})
+
+    assert f"`k` varchar(9) CHARACTER SET utf8mb4 COLLATE {planned}\n" in plan.definitions[one.id]
+
+
 def write_record(path: Path, *lines: str) -> None:
     path.write_text('{"format": 2, "tables_made": [["s", "t"]], "inserted": [\n' + "".join(lines))
 
@@ -95,6 +127,22 @@ def test_a_record_that_was_cut_short_is_told_from_a_whole_one(tmp_path: Path) ->
     path.write_text('{"format": 9}')
     with pytest.raises(UserError, match="is not what `invoke merge` writes"):
         record.read_head(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "end", "hint"),
+    [
+        ("merge.json", "]}\n", "take its rows out with that version"),
+        (record.UNFINISHED, "]}\n", "do not delete it"),
+        (record.UNFINISHED, "", "delete it: its merge was broken off before the commit"),
+    ],
+)
+def test_a_record_of_another_version_says_what_to_do(tmp_path: Path, name: str, end: str, hint: str) -> None:
+    path = tmp_path / name
+    path.write_text('{"format": 1, "tables_made": [], "inserted": [\n{"rows": [["1", "00"]]}\n' + end)
+    with pytest.raises(UserError, match="was written by another version of this project") as refused:
+        record.read_head(path)
+    assert hint in refused.value.hint
 
 
 @pytest.mark.parametrize("key", ["1) OR (1", "'a' OR 'b'", "('a','b') -- ", "SLEEP(9)", "'a\\'"])
