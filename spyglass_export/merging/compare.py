@@ -5,7 +5,7 @@ from collections.abc import Callable
 from spyglass_export.dump.sql.table_id import TableId
 from spyglass_export.dump.sql.tokens import quoted
 from spyglass_export.merging import make_tables, obstacles, values
-from spyglass_export.merging.plan import EXTERNAL, Plan, TablePlan, expected_files
+from spyglass_export.merging.plan import EXTERNAL, MOST_LISTED, Plan, TablePlan, expected_files
 from spyglass_export.merging.server import Column, Server, Table, in_order, read_tables
 
 _STEP = 20_000  # numbers of theirs that are read at once, of some fifty bytes each
@@ -38,25 +38,33 @@ def compare(paper: Server, target: Server, say: Callable[[str], None] = lambda t
                 table.list_rows()
             else:
                 table.total = int(paper.one(f"SELECT COUNT(*) FROM {ours[name].id.sql}"))
-            if table.key and whole:
+            if not table.total:
+                table.whole, table.notes = "", []  # whether rows would fit says nothing where there are none
+            elif table.key and whole:
                 table.mark("conflict")
-            elif table.total and not whole:
-                _follow_parents(done, table)
-                if not table.is_new and table.ours.number and table.theirs.number:
-                    table.renumbered = _renumber(table)
-                    _follow_parents(done, table)  # it may be its own parent
-                _find_there(table, "PRIMARY")
-                obstacles.find_misfits(table)
-                obstacles.find_orphans(table, ours, theirs)
-                obstacles.find_collisions(table)
-                for unique in set(table.theirs.uniques) - {"PRIMARY"}:
-                    _find_there(table, unique)
+            elif not whole:
+                _compare_rows(table, done, ours, theirs)
         _leave_out_children(done, [done[name] for name in group])
     plan.tables = list(done.values())
     for one in plan.tables:
         one.count()
     plan.files = expected_files(plan)
     return plan
+
+
+def _compare_rows(
+    table: TablePlan, done: dict[TableId, TablePlan], ours: dict[TableId, Table], theirs: dict[TableId, Table]
+) -> None:
+    _follow_parents(done, table)
+    if not table.is_new and table.ours.number and table.theirs.number:
+        table.renumbered = _renumber(table)
+        _follow_parents(done, table)  # it may be its own parent
+    _find_there(table, "PRIMARY")
+    obstacles.find_misfits(table)
+    obstacles.find_orphans(table, ours, theirs)
+    obstacles.find_collisions(table)
+    for unique in set(table.theirs.uniques) - {"PRIMARY"}:
+        _find_there(table, unique)
 
 
 def match_columns(ours: Table, theirs: Table) -> tuple[str, list[str], dict[str, tuple[Column, Column]]]:
@@ -177,6 +185,8 @@ def _find_there(table: TablePlan, unique: str) -> None:
                 same.append(str(number))
             elif canonical in found or (strange and table.ask_theirs("1", names, key)):
                 taken.append(str(number))
+                if len(table.conflicts) >= MOST_LISTED:
+                    continue
                 if is_key:
                     _tell_difference(table, number, key)
                 else:
@@ -187,9 +197,10 @@ def _find_there(table: TablePlan, unique: str) -> None:
 
 
 def _tell_difference(table: TablePlan, number: int, key: str) -> None:
-    for name, pair in table.columns.items():
-        [(left,)] = table.ask(table.canonical([name]), f"w.n = {number}")
-        [(right,), *_] = table.ask_theirs(table.canonical([name], theirs=True), table.theirs.key, key)
+    ours, theirs = (", ".join(table.canonical([name], theirs=side) for name in table.columns) for side in (False, True))
+    [lefts] = table.ask(ours, f"w.n = {number}")
+    [rights, *_] = table.ask_theirs(theirs, table.theirs.key, key)
+    for pair, left, right in zip(table.columns.values(), lefts, rights, strict=True):
         if left != right:
             mark = "SHA-256 " if any(map(values.is_long, pair)) else ""
             table.add(number, "differs from yours", pair[0].name, f"{mark}{left}", f"{mark}{right}")

@@ -1,5 +1,7 @@
 """What keeps single rows of the paper from going: values that do not fit, lost parents, keys that are one."""
 
+from collections.abc import Iterator
+
 import pymysql
 from pymysql.constants import ER
 
@@ -22,16 +24,17 @@ def find_misfits(table: TablePlan) -> None:
             longest = table.target.max_packet - 4096
             condition = f"OCTET_LENGTH({values.in_bytes(ours, value)}) > {longest}"
             _refuse(table, name, condition, "is longer than your server's max_allowed_packet")
-        if (declared := values.declared(theirs)) != values.declared(ours):
+        is_other = (declared := values.declared(theirs)) != values.declared(ours)
+        if is_other or name in table.maps:
+            where = "w.why IS NULL" + f" AND {value} <> t.{quoted(name)}" * (not is_other)
             stored = table.temporary()
             table.paper.run(f"CREATE TEMPORARY TABLE {stored} (n BIGINT PRIMARY KEY, v {declared})")
-            table.paper.run(
-                f"INSERT IGNORE INTO {stored} SELECT w.n, {value} FROM {table.source()} WHERE w.why IS NULL"
-            )
+            table.paper.run(f"INSERT IGNORE INTO {stored} SELECT w.n, {value} FROM {table.source()} WHERE {where}")
             is_long = values.is_long(ours)
             pair = values.canonical(ours, value, is_long=is_long), values.canonical(theirs, "s.v", is_long=is_long)
             condition, joins = f"{pair[0]} <> {pair[1]}", f" JOIN {stored} AS s ON s.n = w.n"
-            _refuse(table, name, condition, f"does not fit into your {declared}", joins)
+            why = f"does not fit into your {declared}" + "; make the column wider" * (name in table.maps)
+            _refuse(table, name, condition, why, joins)
 
 
 def _refuse(table: TablePlan, name: str, where: str, why: str, joins: str = "") -> None:
@@ -56,23 +59,29 @@ def find_orphans(table: TablePlan, in_paper: dict[TableId, Table], theirs: dict[
             where += f" AND p.{quoted(reference.parent_columns[0])} IS NULL"
         known = set(reference.columns) <= set(table.ours.columns)
         [(lost,)] = table.ask("COUNT(*)", where, joins=joins) if known else [(0,)]
-        is_there = lost and bool(table.target.rows(there, name.schema, name.name))
-        if lost and (not (is_there or name in theirs) or (parent is None and name.name.startswith(EXTERNAL))):
+        is_there = lost > 0 and bool(table.target.rows(there, name.schema, name.name))
+        pieces = _lost(table, reference, where, joins, is_there=is_there) if lost else iter(())
+        is_external = parent is None and name.name.startswith(EXTERNAL)
+        if lost and (not (is_there or name in theirs) or (is_external and next(pieces, None))):
             table.unchecked.append(reference.name)
             told = f"{lost:,} rows refer to rows of {name} that the export left out; they go as they are"
             table.notes.append(f"{columns}: {told}")
             continue
-        value = f"CONVERT({table.row_of(reference.columns)} USING utf8mb4) COLLATE utf8mb4_bin"
-        for piece in table.pieces(value) if lost else ():
-            found = table.ask(f"DISTINCT {value}", f"{where} AND {piece.where}", joins=joins)
-            keys = [key for (key,) in found]
-            keys = _not_in(table, reference, keys) if is_there else keys
+        for piece, keys in pieces:
             for key in keys:
                 table.add(None, f"refers to a row of {name} that neither the paper nor your database has", columns, key)
-            if keys:
-                table.mark(
-                    "conflict", f"{piece.where} AND {values.columns_sql(reference.columns)} IN ({','.join(keys)})"
-                )
+            table.mark("conflict", f"{piece} AND {values.columns_sql(reference.columns)} IN ({','.join(keys)})")
+
+
+def _lost(
+    table: TablePlan, reference: ForeignKey, where: str, joins: str, *, is_there: bool
+) -> Iterator[tuple[str, list[str]]]:
+    """What refers to no row of the paper nor of theirs: conditions of pieces, each with the values."""
+    value = f"CONVERT({table.row_of(reference.columns)} USING utf8mb4) COLLATE utf8mb4_bin"
+    for piece in table.pieces(value):
+        keys = [key for (key,) in table.ask(f"DISTINCT {value}", f"{where} AND {piece.where}", joins=joins)]
+        if lost := _not_in(table, reference, keys) if is_there else keys:
+            yield piece.where, lost
 
 
 def _not_in(table: TablePlan, reference: ForeignKey, keys: list[str]) -> list[str]:

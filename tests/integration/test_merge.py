@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from spyglass_export.containers.docker import Docker
 from spyglass_export.errors import UserError
 from spyglass_export.merging import merge
-from spyglass_export.merging.plan import Plan, TablePlan
+from spyglass_export.merging.plan import MOST_LISTED, Plan, TablePlan
 from spyglass_export.merging.server import Server
 from spyglass_export.merging.unmerge import unmerge
 from tests.integration import dump_servers
@@ -274,6 +274,76 @@ def test_what_does_not_fit_is_named_and_nothing_written(
     plan = merged(paper, lab, tmp_path, skip_conflicts=True)
     assert table_of(plan, "s.t").new == (0 if table.whole else 2)
     assert not row or lab.rows()["s.t"][0] == 3
+
+
+def test_of_many_conflicts_only_those_that_are_told_are_looked_into(
+    paper: dump_servers.Server, lab: dump_servers.Server, tmp_path: Path
+) -> None:
+    paper.empty()
+    for server, changed in ((paper, 0), (lab, 500)):
+        keys = ", ".join(f"({number + changed}, {number})" for number in range(250))
+        others = ", ".join(f"({number}, {number + changed})" for number in range(250))
+        run(server, "CREATE DATABASE s", "CREATE TABLE s.t (k int PRIMARY KEY, v int UNIQUE)")
+        run(server, "CREATE TABLE s.u LIKE s.t", f"INSERT INTO s.t VALUES {others}", f"INSERT INTO s.u VALUES {keys}")
+
+    with session(paper) as source, session(lab) as target:
+        plan = merge.merge(source, target, tmp_path, merge.Options(plan_only=True))
+        [(_, asked)] = target.rows("SHOW SESSION STATUS LIKE 'Questions'")
+
+    assert [counts(table) for table in plan.tables] == [(0, 0, 250, 0)] * 2
+    assert [len(table.conflicts) for table in plan.tables] == [MOST_LISTED] * 2
+    assert int(asked) < 2 * MOST_LISTED
+
+
+def test_a_number_that_the_column_cannot_hold_is_a_conflict(
+    paper: dump_servers.Server, lab: dump_servers.Server, tmp_path: Path
+) -> None:
+    paper.empty()
+    run(paper, *BRAIN)
+    run(lab, *BRAIN[:4], "INSERT INTO s.`#region` VALUES (2, 'OFC', NULL), (32767, 'V1', NULL)")
+
+    region = table_of(merged(paper, lab, tmp_path, plan_only=True), "s.#region")
+    merged(paper, lab, tmp_path, skip_conflicts=True)
+
+    assert counts(region) == (2, 0, 1, 0)
+    assert region.conflicts[0].why == "does not fit into your smallint; make the column wider"
+    assert sorted(ask(lab, "SELECT e, id FROM t.electrode")) == [(0, 1), (1, 3)]
+
+
+def test_an_empty_table_is_not_held_against_theirs(
+    paper: dump_servers.Server, lab: dump_servers.Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    paper.empty()
+    run(paper, *BRAIN, "CREATE TABLE s.bare (k int PRIMARY KEY, v int)", "CREATE TABLE s.more LIKE s.bare")
+    run(lab, "CREATE DATABASE s", "CREATE TABLE s.bare (k int) ENGINE=MyISAM")
+    run(lab, "CREATE TABLE s.more (k int PRIMARY KEY, v int, w int)")
+
+    plan = merged(paper, lab, tmp_path)
+
+    assert [counts(table_of(plan, name)) for name in ("s.bare", "s.more")] == [(0, 0, 0, 0)] * 2
+    said = capsys.readouterr().out
+    assert "cannot go" not in said
+    assert "get their default" not in said
+
+
+def test_files_that_the_lab_has_already_are_parents_like_others(
+    paper: dump_servers.Server, lab: dump_servers.Server, tmp_path: Path
+) -> None:
+    child = (
+        "CREATE TABLE s.child (k int PRIMARY KEY, h binary(16) NOT NULL,"
+        " FOREIGN KEY (h) REFERENCES s.`~external_raw` (hash))"
+    )
+    paper.empty()
+    run(paper, "CREATE DATABASE s", "SET foreign_key_checks = 0", child, "INSERT INTO s.child VALUES (1, x'01')")
+    run(lab, "CREATE DATABASE s", "CREATE TABLE s.`~external_raw` (hash binary(16) PRIMARY KEY)", child)
+    run(lab, "INSERT INTO s.`~external_raw` VALUES (x'01')")
+
+    whole = table_of(merged(paper, lab, tmp_path, plan_only=True), "s.child")
+    run(lab, "DELETE FROM s.`~external_raw`")
+    left_out = table_of(merged(paper, lab, tmp_path, plan_only=True), "s.child")
+
+    assert (whole.new, whole.unchecked, whole.notes) == (1, [], [])
+    assert (left_out.new, len(left_out.unchecked), len(left_out.notes)) == (1, 1, 1)
 
 
 def test_a_trigger_of_theirs_is_not_set_off(
