@@ -78,6 +78,10 @@ class Terminal:
             for pattern, answer in typed:
                 child.expect(pattern, timeout=90)
                 shown += child.before + child.after
+                if answer == CTRL_C:
+                    time.sleep(
+                        1
+                    )  # JupyterHub says that it runs just before it heeds a signal, and leaves its proxy then
                 child.send(answer)
             child.expect(pexpect.EOF)
         except (pexpect.EOF, pexpect.TIMEOUT) as error:
