@@ -72,24 +72,28 @@ def _print(text: str, stream: TextIO | None) -> None:
         raise SystemExit(1) from None
 
 
-def warn(text: str) -> None:
-    """Print a warning line."""
+def _escaped(text: str) -> str:
+    """Text for rich, which takes what stands in brackets for its own."""
     from rich.markup import escape
 
-    _console(stderr=True).print(f"[yellow]warning:[/] {escape(printable(text))}")
+    return escape(printable(text))
+
+
+def warn(text: str) -> None:
+    """Print a warning line."""
+    _console(stderr=True).print(f"[yellow]warning:[/] {_escaped(text)}")
 
 
 def show_table(title: str, columns: list[str], rows: list[list[str]]) -> None:
     """Print rows of text under their column names."""
     from rich.console import Console
-    from rich.markup import escape
     from rich.table import Table
 
     table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
     for column in columns:
         table.add_column(column, overflow="fold")
     for row in rows:
-        table.add_row(*(escape(printable(cell)) for cell in row))
+        table.add_row(*map(_escaped, row))
     # A table is laid out for the terminal's width; where there is none, next to nothing is folded.
     console = _console() if is_terminal() else Console(highlight=False, emoji=False, width=200)
     console.print(table, soft_wrap=False)
@@ -98,10 +102,8 @@ def show_table(title: str, columns: list[str], rows: list[list[str]]) -> None:
 @contextmanager
 def status(text: str) -> Iterator[Callable[[str], None]]:
     """Show on a terminal what goes on; gives what to call with what goes on next."""
-    from rich.markup import escape
-
-    with _console().status(escape(printable(text))) as shown:
-        yield lambda text: shown.update(escape(printable(text)))
+    with _console().status(_escaped(text)) as shown:
+        yield lambda text: shown.update(_escaped(text))
 
 
 @contextmanager
@@ -146,12 +148,8 @@ def errors_as_lines(*, debug: bool = False) -> Iterator[None]:
         if isinstance(error, KeyboardInterrupt):
             # A second Ctrl-C ends it at once; Python would show where it was.
             signal.signal(signal.SIGINT, lambda *_: os._exit(1))
-        from rich.markup import escape
-
-        what, hint = _explain(error)
-        _console(stderr=True).print(
-            f"[bold red]error:[/] {escape(printable(what))}\n[bold]hint:[/] {escape(printable(hint))}"
-        )
+        what, hint = map(_escaped, _explain(error))
+        _console(stderr=True).print(f"[bold red]error:[/] {what}\n[bold]hint:[/] {hint}")
         raise SystemExit(1) from None
 
 
@@ -162,11 +160,8 @@ def _explain(error: BaseException) -> tuple[str, str]:
         case KeyboardInterrupt():
             return "interrupted", "nothing was lost; run the same command again to go on"
         case OSError(strerror=str(reason)):
-            where = f"{error.filename}: " if error.filename else ""
-            full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-            return (
-                f"{where}{reason}",
-                "free some space and run it again" if full else "check the path and your permission",
-            )
+            is_full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+            hint = "free some space and run it again" if is_full else "check the path and your permission"
+            return f"{error.filename}: {reason}" if error.filename else reason, hint
         case _:
             return f"{type(error).__name__}: {error}", "run it again with `invoke --debug` and report what it prints"

@@ -17,11 +17,6 @@ PAPER_ID = re.compile(r"[A-Za-z0-9]+([_-][A-Za-z0-9]+)*")
 TAKEN_NAMES = ("base", "python3")
 # https://pkg.go.dev/github.com/distribution/reference: [host[:port]/]path, without tag or digest.
 IMAGE_NAME = re.compile(r"([A-Za-z0-9.-]+(:\d+)?/)?[a-z0-9]+([._-]+[a-z0-9]+)*(/[a-z0-9]+([._-]+[a-z0-9]+)*)*")
-# https://docs.dandiarchive.org/user-guide-sharing/publishing-dandisets/
-DANDISET_VERSION = re.compile(r"\d+\.\d+\.\d+|draft")
-# https://docs.docker.com/reference/compose-file/extension/#specifying-byte-values
-MEMORY_SIZE = re.compile(r"[1-9]\d*[bkmg]b?")
-DOCKER_HUB_USER = re.compile(r"[a-z0-9]+([._-]+[a-z0-9]+)*")
 
 T = TypeVar("T")
 
@@ -61,11 +56,11 @@ def existing_path(text: str, given: Given) -> Path | None:
     return found
 
 
-def matching(pattern: re.Pattern[str], hint: str) -> Parser[str]:
+def matching(pattern: str, hint: str) -> Parser[str]:
     """Take what matches a pattern, or nothing."""
 
     def parse(text: str, given: Given) -> str:
-        if text and not pattern.fullmatch(text):
+        if text and not re.fullmatch(pattern, text):
             raise UserError(f"{given.name} {text!r} is not valid", hint)
         return text
 
@@ -75,9 +70,9 @@ def matching(pattern: re.Pattern[str], hint: str) -> Parser[str]:
 def paper_name(text: str, given: Given) -> str:
     """Take what can name an environment, images and volumes alike."""
     if not PAPER_ID.fullmatch(text) or len(text) > 32 or text.lower() in TAKEN_NAMES:
+        what = f"PAPER_ID {text!r} is not valid" if text else "PAPER_ID is not set"
         raise UserError(
-            f"PAPER_ID {text!r} is not valid" if text else "PAPER_ID is not set",
-            "use up to 32 letters and digits with single - or _ between them, such as Gu2026, in .env",
+            what, "use up to 32 letters and digits with single - or _ between them, such as Gu2026, in .env"
         )
     return text
 
@@ -106,10 +101,8 @@ def address(text: str, given: Given) -> IPv4Address | IPv6Address:
     try:
         return ip_address(text)
     except ValueError as error:
-        raise UserError(
-            f"{given.name} {text!r} is not an IP address",
-            "use 127.0.0.1 for this machine alone, or an address of this machine",
-        ) from error
+        hint = "use 127.0.0.1 for this machine alone, or an address of this machine"
+        raise UserError(f"{given.name} {text!r} is not an IP address", hint) from error
 
 
 def image_name(text: str, given: Given) -> str:
@@ -117,10 +110,8 @@ def image_name(text: str, given: Given) -> str:
     user = given.values.get("docker_hub_user")
     image = f"{user}/{text}" if user and "/" not in text else text
     if not IMAGE_NAME.fullmatch(image):
-        raise UserError(
-            f"{given.name} {text!r} is not an image's name",
-            "use lower case letters, digits and . _ - / (and a registry's host before the first /), no tag",
-        )
+        hint = "use lower case letters, digits and . _ - / (and a registry's host before the first /), no tag"
+        raise UserError(f"{given.name} {text!r} is not an image's name", hint)
     return image
 
 
@@ -136,6 +127,5 @@ def command(text: str, given: Given) -> tuple[str, ...]:
     try:
         return tuple(shlex.split(text))
     except ValueError as error:
-        raise UserError(
-            f"{given.name} {text!r} is not a command: {error}", f"set {given.name}=docker in .env"
-        ) from error
+        what = f"{given.name} {text!r} is not a command: {error}"
+        raise UserError(what, f"set {given.name}=docker in .env") from error

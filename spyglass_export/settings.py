@@ -11,66 +11,42 @@ from typing import Any, Literal, cast
 from dotenv import dotenv_values
 from dotenv.parser import parse_stream
 
+from spyglass_export import setting_kinds as kinds
 from spyglass_export.errors import UserError
-from spyglass_export.setting_kinds import (
-    DANDISET_VERSION,
-    DOCKER_HUB_USER,
-    MEMORY_SIZE,
-    Given,
-    Parser,
-    T,
-    address,
-    any_text,
-    command,
-    existing_path,
-    image_name,
-    matching,
-    paper_name,
-    password,
-    path,
-    port,
-    words,
-    yes_or_no,
-)
-
-POSITION_PIPELINE_PACKAGES = "git ffmpeg libsm6 libxext6 libgl1 libglib2.0-0 build-essential g++"
+from spyglass_export.setting_kinds import Given, Parser, T
 
 Recipient = Literal["compose", "reader", "hub"]
+# Who gets a setting: `compose`, to build and run the author's images; `reader`, in the bundle; `hub`, in JupyterLab's
+# container.
+EVERYWHERE: tuple[Recipient, ...] = ("compose", "reader", "hub")
+BOTH_STACKS: tuple[Recipient, ...] = ("compose", "reader")
+AUTHORS_HUB: tuple[Recipient, ...] = ("compose", "hub")
+AUTHORS: tuple[Recipient, ...] = ("compose",)
+READERS: tuple[Recipient, ...] = ("reader",)
 
 
 @dataclass(frozen=True)
 class Declaration:
     """All there is to know of a setting.
 
-    ``to`` says who gets it: `compose`, to build and run the author's images; `reader`, in the bundle; `hub`, in
-    JupyterLab's container. ``${NAME}`` in a default is the text of a setting above it. ``secret`` values reach no
-    image and no bundle.
+    ``${NAME}`` in a default is the text of a setting above it. ``secret`` values reach no image and no bundle.
     """
 
     help: str
     parse: Parser[Any]
-    default: str
-    to: tuple[Recipient, ...]
-    may_be_empty: bool
-    secret: bool
+    default: str = ""
+    to: tuple[Recipient, ...] = ()
+    may_be_empty: bool = False
+    secret: bool = False
 
     def fill(self, texts: Mapping[str, str]) -> str:
         """Give the default, with the texts of other settings filled in."""
         return Template(self.default).safe_substitute(texts, paper_id=texts.get("PAPER_ID", "").lower())
 
 
-def setting(
-    help_text: str,
-    parse: Parser[T],
-    default: str = "",
-    *,
-    to: tuple[Recipient, ...] = (),
-    may_be_empty: bool = False,
-    secret: bool = False,
-) -> T:
+def setting(help_text: str, parse: Parser[T], default: str = "", **more: Any) -> T:
     """Declare a setting; all else that knows of settings follows from it."""
-    declaration = Declaration(help_text, parse, default, to, may_be_empty, secret)
-    return cast(T, field(metadata={"declaration": declaration}))
+    return cast(T, field(metadata={"declaration": Declaration(help_text, parse, default, **more)}))
 
 
 @dataclass(frozen=True)
@@ -84,101 +60,96 @@ class Settings:
     root: Path
     paper_id: str = setting(
         "The paper's ID, as in Spyglass: names the conda environment, images and volumes",
-        paper_name,
-        to=("compose", "reader", "hub"),
+        kinds.paper_name,
+        to=EVERYWHERE,
     )
     docker_hub_user: str = setting(
         "Your Docker Hub user or organisation; needed only to publish",
-        matching(DOCKER_HUB_USER, "Docker Hub's names are in lower case; correct it in .env"),
+        kinds.matching(r"[a-z0-9]+([._-]+[a-z0-9]+)*", "Docker Hub's names are in lower case; correct it in .env"),
     )
-    spyglass_base_dir: Path = setting("Spyglass' base directory on this machine; only used to find the export", path)
+    spyglass_base_dir: Path = setting(
+        "Spyglass' base directory on this machine; only used to find the export", kinds.path
+    )
     spyglass_paper_dir: Path = setting(
-        "The folder that Spyglass' Export wrote", path, "${SPYGLASS_BASE_DIR}/export/${PAPER_ID}"
+        "The folder that Spyglass' Export wrote", kinds.path, "${SPYGLASS_BASE_DIR}/export/${PAPER_ID}"
     )
     bind_address: IPv4Address | IPv6Address = setting(
-        "The address both ports listen on; 127.0.0.1 is this machine alone",
-        address,
-        "127.0.0.1",
-        to=("compose", "reader", "hub"),
+        "The address both ports listen on; 127.0.0.1 is this machine alone", kinds.address, "127.0.0.1", to=EVERYWHERE
     )
     hub_port: int = setting(
-        "JupyterLab's port on this machine; `auto` finds a free one and keeps it",
-        port,
-        "8888",
-        to=("compose", "reader", "hub"),
+        "JupyterLab's port on this machine; `auto` finds a free one and keeps it", kinds.port, "8888", to=EVERYWHERE
     )
     db_port: int = setting(
-        "MySQL's port on this machine; `auto` finds a free one and keeps it", port, "3306", to=("compose", "reader")
+        "MySQL's port on this machine; `auto` finds a free one and keeps it", kinds.port, "3306", to=BOTH_STACKS
     )
     jupyter_server_app_password: str = setting(
         "The password of JupyterLab; choose your own before you let others in",
-        any_text,
+        kinds.any_text,
         "${PAPER_ID}",
-        to=("compose", "reader", "hub"),
+        to=EVERYWHERE,
         secret=True,
     )
     mysql_root_password: str = setting(
         "The password of MySQL's root and of MYSQL_USER; choose your own before you let others in",
-        password,
+        kinds.password,
         "${PAPER_ID}",
-        to=("compose", "reader", "hub"),
+        to=EVERYWHERE,
         secret=True,
     )
-    mysql_user: str = setting("The MySQL user that DataJoint connects as", any_text, "root", to=("compose", "hub"))
-    mysql_host: str = setting("The database's host name as the hub sees it", any_text, "db", to=("compose", "hub"))
-    mysql_root_host: str = setting("From which hosts MySQL lets root in; % is any", any_text, "%", to=("compose",))
+    mysql_user: str = setting("The MySQL user that DataJoint connects as", kinds.any_text, "root", to=AUTHORS_HUB)
+    mysql_host: str = setting("The database's host name as the hub sees it", kinds.any_text, "db", to=AUTHORS_HUB)
+    mysql_root_host: str = setting("From which hosts MySQL lets root in; % is any", kinds.any_text, "%", to=AUTHORS)
     dj_support_filepath_management: str = setting(
-        "DataJoint's switch for file paths; Spyglass needs TRUE", any_text, "TRUE", to=("compose", "reader", "hub")
+        "DataJoint's switch for file paths; Spyglass needs TRUE", kinds.any_text, "TRUE", to=EVERYWHERE
     )
     spyglass_data_dir: Path | None = setting(
-        "A folder with NWB files to mount at /home/jovyan/data", existing_path, to=("compose", "reader")
+        "A folder with NWB files to mount at /home/jovyan/data", kinds.existing_path, to=BOTH_STACKS
     )
     hub_shm_size: str = setting(
         "Shared memory of the hub, for code that works in several processes, such as 512m or 2g",
-        matching(MEMORY_SIZE, "write it as a number and its unit, such as 512m or 2g, in .env"),
+        # https://docs.docker.com/reference/compose-file/extension/#specifying-byte-values
+        kinds.matching(r"[1-9]\d*[bkmg]b?", "write it as a number and its unit, such as 512m or 2g, in .env"),
         "1g",
-        to=("compose", "reader"),
+        to=BOTH_STACKS,
     )
     dandiset_version: str = setting(
         "The version of the Dandiset that Spyglass streams from; the latest when empty",
-        matching(
-            DANDISET_VERSION,
-            "copy it from the Dandiset's page, such as 0.220913.1400, or leave it empty for the latest",
-        ),
-        to=("compose", "reader", "hub"),
+        # https://docs.dandiarchive.org/user-guide-sharing/publishing-dandisets/
+        kinds.matching(r"\d+\.\d+\.\d+|draft", "copy it from the Dandiset's page, such as 0.220913.1400"),
+        to=EVERYWHERE,
     )
     dandi_api_key: str = setting(
-        "A DANDI API key, given to the running hub and to nothing else", any_text, to=("compose", "hub"), secret=True
+        "A DANDI API key, given to the running hub and to nothing else", kinds.any_text, to=AUTHORS_HUB, secret=True
     )
-    grant_sudo: bool = setting("yes gives sudo in the hub: for debugging only", yes_or_no, "no")
+    grant_sudo: bool = setting("yes gives sudo in the hub: for debugging only", kinds.yes_or_no, "no")
     hub_image_name: str = setting(
-        "Name of the hub's image, without tag", image_name, "spyglass-hub-${paper_id}", to=("compose", "reader")
+        "Name of the hub's image, without tag", kinds.image_name, "spyglass-hub-${paper_id}", to=BOTH_STACKS
     )
     db_image_name: str = setting(
-        "Name of the database's image, without tag", image_name, "spyglass-db-${paper_id}", to=("compose", "reader")
+        "Name of the database's image, without tag", kinds.image_name, "spyglass-db-${paper_id}", to=BOTH_STACKS
     )
     hub_image: str = setting(
-        "The hub's image that `invoke run` starts; the published one when empty", any_text, to=("reader",)
+        "The hub's image that `invoke run` starts; the published one when empty", kinds.any_text, to=READERS
     )
-    db_image: str = setting("The database's image that `invoke run` starts; likewise", any_text, to=("reader",))
+    db_image: str = setting("The database's image that `invoke run` starts; likewise", kinds.any_text, to=READERS)
     hub_base_image: str = setting(
-        "What the hub's image is built on", any_text, "quay.io/jupyter/base-notebook:python-3.12", to=("compose",)
+        "What the hub's image is built on", kinds.any_text, "quay.io/jupyter/base-notebook:python-3.12", to=AUTHORS
     )
-    db_base_image: str = setting("What the database's image is built on", any_text, "mysql:9.7", to=("compose",))
+    db_base_image: str = setting("What the database's image is built on", kinds.any_text, "mysql:9.7", to=AUTHORS)
     hub_apt_packages: str = setting(
         "Debian packages of the hub; fewer build faster, none is an empty value",
-        any_text,
-        POSITION_PIPELINE_PACKAGES,
-        to=("compose",),
+        kinds.any_text,
+        "git ffmpeg libsm6 libxext6 libgl1 libglib2.0-0 build-essential g++",  # of Spyglass' position pipeline
+        to=AUTHORS,
         may_be_empty=True,
     )
-    env_exclude: tuple[str, ...] = setting("Packages to leave out of the environment, by name or pattern", words)
+    env_exclude: tuple[str, ...] = setting("Packages to leave out of the environment, by name or pattern", kinds.words)
     ca_bundle: Path | None = setting(
-        "A file of CA certificates, for builds behind a proxy that re-signs TLS",
-        existing_path,
-        to=("compose", "reader"),
+        "A file of CA certificates, for builds behind a proxy that re-signs TLS", kinds.existing_path, to=BOTH_STACKS
     )
-    docker: tuple[str, ...] = setting("How to call Docker, e.g. `sudo docker` on a shared server", command, "docker")
+    docker: tuple[str, ...] = setting(
+        "How to call Docker, e.g. `sudo docker` on a shared server", kinds.command, "docker"
+    )
 
     @property
     def project(self) -> str:
@@ -210,11 +181,8 @@ DECLARED: Mapping[str, Declaration] = {
 
 def variables(settings: Settings, recipient: Recipient) -> dict[str, str]:
     """Give the settings that a recipient gets, as environment variables."""
-    return {
-        name: _as_text(getattr(settings, name.lower()))
-        for name, declaration in DECLARED.items()
-        if recipient in declaration.to
-    }
+    given = (name for name, declaration in DECLARED.items() if recipient in declaration.to)
+    return {name: _as_text(getattr(settings, name.lower())) for name in given}
 
 
 def _as_text(value: object) -> str:
@@ -246,12 +214,8 @@ def unreadable_lines(env_file: Path) -> list[UserError]:
         if line.error:
             text = line.original.string
             number = line.original.line + len(text) - len(text.lstrip("\n"))
-            problems.append(
-                UserError(
-                    f"line {number} of .env cannot be read: {text.strip()[:40]!r}",
-                    "write it as NAME=value; quote a value that holds quotes",
-                )
-            )
+            what = f"line {number} of .env cannot be read: {text.strip()[:40]!r}"
+            problems.append(UserError(what, "write it as NAME=value; quote a value that holds quotes"))
     return problems
 
 
@@ -262,16 +226,13 @@ def examine(root: Path, environment: Mapping[str, str]) -> tuple[Settings | None
     """
     env_file = root / ".env"
     if not env_file.is_file():
-        raise UserError(
-            f"no .env in {root}",
-            "run `invoke bootstrap`, or copy env.example to .env; as it stands it runs the example paper",
-        )
+        hint = "run `invoke bootstrap`, or copy env.example to .env; as it stands it runs the example paper"
+        raise UserError(f"no .env in {root}", hint)
     try:
         given = {name: value or "" for name, value in dotenv_values(env_file, encoding="utf-8-sig").items()}
     except UnicodeDecodeError as error:
-        raise UserError(
-            f"{env_file} is not UTF-8 text: {error.reason} at byte {error.start}", "save it as UTF-8"
-        ) from error
+        what = f"{env_file} is not UTF-8 text: {error.reason} at byte {error.start}"
+        raise UserError(what, "save it as UTF-8") from error
     if not (root / "docker-compose.yml").is_file() and given.get("DOCKER") != "podman":
         given.pop("DOCKER", None)  # a bundle, which somebody else wrote, shall not say what runs here
     given |= {name: environment[name] for name in DECLARED if name in environment}

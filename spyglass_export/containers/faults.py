@@ -32,22 +32,16 @@ class DockerError(UserError):
 
 
 class NotInstalled(DockerError):
-    """There is no program of this name."""
-
     problem = "Docker is not installed"
     fix = f"{INSTALL_HINT}; to run a published paper without Docker, see docs/elsewhere.md"
 
 
 class OnlyForReaders(DockerError):
-    """DOCKER is Podman, which cannot do what authors do."""
-
     problem = "with Podman you can run, enter and remove what others published, but not build, test or publish"
     fix = "install Docker and set DOCKER=docker in .env; with Podman there are run, stop, down, enter, status and logs"
 
 
 class NoAnswer(DockerError):
-    """Docker gave no answer in the time that it was given."""
-
     fix = "wait until Docker has started, or start it anew; then run this again"
 
 
@@ -56,15 +50,11 @@ class NoAnswer(DockerError):
 
 
 class Paused(DockerError):
-    """Docker Desktop runs and was paused by the user."""
-
     problem, fix = "Docker Desktop is paused", "unpause it in the menu of its icon, the whale, and run this again"
     wordings = "docker desktop is manually paused"
 
 
 class NoPermission(DockerError):
-    """Docker runs, but not for this user."""
-
     problem = "you have no permission to use Docker"
     fix = "ask to be added to the group `docker` and log in again, or set DOCKER=sudo docker in .env"
     wordings = (
@@ -74,8 +64,6 @@ class NoPermission(DockerError):
 
 
 class NotRunning(DockerError):
-    """Nothing answers where Docker Engine or Podman should."""
-
     problem = "Docker is not running"
     # The last line: Docker Desktop while it starts, or when it is stuck.
     wordings = (
@@ -95,15 +83,11 @@ class NotRunning(DockerError):
 
 
 class OtherVersion(DockerError):
-    """The program `docker` and the engine are too far apart to understand each other."""
-
     problem, fix = "the program `docker` and Docker Engine are of versions too far apart", "update the older of the two"
     wordings = "client is newer than server|client version|minimum supported api version"
 
 
 class NoPlugin(DockerError):
-    """Docker lacks compose v2 or buildx."""
-
     problem, fix = "Docker Compose v2 or buildx is missing", INSTALL_HINT
     # Without a plugin, docker takes the options of its commands for its own, and refers to its help.
     wordings = (
@@ -113,23 +97,17 @@ class NoPlugin(DockerError):
 
 
 class NoSpace(DockerError):
-    """A disk is full, or a quota used up."""
-
     problem, fix = "the disk is full", FREE_SPACE
     wordings = "no space left on device|not enough space on the disk|disk quota exceeded|don't have enough free space"
 
 
 class RateLimited(DockerError):
-    """A registry has answered this address often enough for now."""
-
     problem = "the registry lets this machine pull no more for now: its limit of downloads is reached"
     fix = "log in with `docker login`, which raises the limit, or try again in some hours"
     wordings = "toomanyrequests|too many requests|pull rate limit"
 
 
 class PortTaken(DockerError):
-    """Another program listens on a port that a container should have."""
-
     problem = "a port is in use by another program"
     fix = "set HUB_PORT or DB_PORT in .env to a free port; `invoke build` names one"
     wordings = (
@@ -139,15 +117,11 @@ class PortTaken(DockerError):
 
 
 class NoImage(DockerError):
-    """No such image is on this machine."""
-
     problem, fix = "this paper has no images yet", "run `invoke build`"
     wordings = "no such image|no such object|image not known"
 
 
 class NotAllowed(DockerError):
-    """A registry does not know who asks, or does not let them."""
-
     problem = "the registry does not let you in"
     fix = "log in with `docker login` as a user who may, or correct the image's name in .env"
     wordings = (
@@ -158,23 +132,17 @@ class NotAllowed(DockerError):
 
 
 class UntrustedCertificate(DockerError):
-    """Something between here and the registry re-signs what it sends."""
-
     problem = "Docker does not trust the certificate that the registry or a proxy before it shows"
     fix = "give your institution's CA certificate to this system and restart Docker; its administrator knows both"
     wordings = "x509: |certificate signed by unknown authority|certificate verify failed"
 
 
 class NotInRegistry(DockerError):
-    """A registry answers, and has no such image."""
-
     problem, fix = "the registry has no such image", "correct the image's name in .env"
     wordings = "manifest unknown|name unknown|repository name not known|not found: manifest|: not found"
 
 
 class NoRegistry(DockerError):
-    """A registry does not answer."""
-
     problem = "the registry does not answer"
     fix = "check the network; without a registry `invoke bootstrap` builds stand-ins for the base images"
     wordings = (

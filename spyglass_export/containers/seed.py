@@ -10,7 +10,6 @@ from spyglass_export.containers.docker import Docker
 from spyglass_export.errors import UserError
 
 _TABLES, _ORPHANS, _PROOF = "/opt/seed/tables.tsv", "/opt/seed/orphans.tsv", "/opt/seed/proof.tsv"
-_PRINT = ("tail", "--verbose", "--lines=+1", _TABLES, _PROOF, _ORPHANS)
 _DIGESTS = 'MYSQL_PWD="$MYSQL_ROOT_PASSWORD" exec digest_tables.sh /opt/seed/digests.sql --user=root'
 _NAMED_AT_MOST = 20
 # DataJoint makes them in each schema as soon as a notebook looks into it.
@@ -54,18 +53,14 @@ class Loaded(NamedTuple):
     orphans: list[Orphans]
 
 
-def loaded(docker: Docker) -> Loaded:
-    """Read all that was counted in one call, for each takes a good part of a second; of the running database."""
-    return _loaded(docker.ask("compose", "exec", "--no-TTY", "db", *_PRINT))
+def loaded(docker: Docker, image: str = "") -> Loaded:
+    """Read all that was counted in one call, for each takes a good part of a second.
 
-
-def loaded_of_image(docker: Docker, image: str) -> Loaded:
-    """Read the same of a database's image; needs no container of the paper."""
-    program, *arguments = _PRINT
-    return _loaded(docker.ask("run", "--rm", "--network", "none", "--entrypoint", program, image, *arguments))
-
-
-def _loaded(printed: str) -> Loaded:
+    It is read from the running database, or from its ``image``, which needs no container of the paper.
+    """
+    running = ("compose", "exec", "--no-TTY", "db", "tail")
+    tail = ("run", "--rm", "--network", "none", "--entrypoint", "tail", image) if image else running
+    printed = docker.ask(*tail, "--verbose", "--lines=+1", _TABLES, _PROOF, _ORPHANS)
     parts = re.split(r"^==> (/opt/seed/\w+\.tsv) <==$", printed, flags=re.MULTILINE)[1:]
     files = {name: listed.strip("\n") for name, listed in zip(parts[::2], parts[1::2], strict=True)}
     return Loaded(

@@ -107,7 +107,7 @@ def count_rows(settings: Settings, docker: Docker, export_hash: str) -> Counts:
             return Counts({}, {}, "`invoke build` has not made the database yet")
         if image.labels.get(labels.EXPORT_HASH) != export_hash:
             return Counts({}, {}, "the database was built from another export than this one")
-        loaded = seed.loaded_of_image(docker, name)
+        loaded = seed.loaded(docker, name)
     except UserError as error:
         return Counts({}, {}, error.what)
     rows, sizes = {one.name: one.rows for one in loaded.tables}, {one.name: one.bytes for one in loaded.tables}
