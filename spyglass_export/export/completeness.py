@@ -37,17 +37,15 @@ def examine_export(paper_dir: Path, dumps: Sequence[Path], environment: str) -> 
     """
     outline = read_outline(dumps)
     found = Completeness(absent_parents=outline.absent_parents())
-    scripts = _scripts(paper_dir, dumps, found.warnings)
-    if problems := [problem for script in scripts for problem in _held_against(script, outline)]:
-        names = " and ".join(script.path.name for script in scripts)
-        told = some(problems, separator="; ")
-        found.lost = UserError(f"the dump is not what {names} asks for: {told}", DUMP_AGAIN)
-    asked = {(call.schema.lower(), call.table.lower()) for script in scripts for call in script.calls}
-    extra = [f"{schema}.{table}" for schema, table in outline.tables if (schema.lower(), table.lower()) not in asked]
-    if scripts and extra:
-        what = f"the script does not ask for {some(extra)}"
-        found.warnings.append((what, "see that the paper needs them: they are kept"))
-    _warn_of_absent_parents(found)
+    if scripts := _scripts(paper_dir, dumps, found.warnings):
+        _hold_against(scripts, outline, found)
+    suspect: dict[str, list[str]] = {}
+    for key in found.absent_parents:
+        if not key.is_by_design:
+            suspect.setdefault(".".join(key.parent), []).append(".".join(key.table))
+    for parent, children in suspect.items():
+        what = f"the table {parent} is not in the export, and every row of {some(children)} refers to it"
+        found.warnings.append((what, "Spyglass exports parents too, so its dump may have failed: dump it again"))
     found.version = _version(paper_dir, outline, environment, found.warnings)
     if names_left := unread(paper_dir):
         what = f"in {paper_dir.name}/ and not read: {some(names_left)}"
@@ -70,31 +68,37 @@ def _scripts(paper_dir: Path, dumps: Sequence[Path], warnings: list[tuple[str, s
     return scripts
 
 
-def _held_against(script: Script, outline: Outline) -> list[str]:
-    """What the dump lacks of a script's calls, and what it has in their place; a sentence for each table."""
-    calls: dict[Name, list[Call]] = {}
-    for call in script.calls:
-        calls.setdefault((call.schema, call.table), []).append(call)
-    known = {(schema.lower(), table.lower()): pieces for (schema, table), pieces in outline.tables.items()}
+def _hold_against(scripts: Sequence[Script], outline: Outline, found: Completeness) -> None:
+    """Note what the dump lacks of the scripts' calls, what it has in their place, and what nothing asks for."""
+    calls: dict[Name, dict[str, Call]] = {}
+    for call in (call for script in scripts for call in script.calls):
+        calls.setdefault((call.schema.lower(), call.table.lower()), {}).setdefault(call.where, call)
+    dumped = {(schema.lower(), table.lower()): pieces for (schema, table), pieces in outline.tables.items()}
     problems = []
-    for (schema, table), asked in calls.items():
-        pieces = known.get((schema.lower(), table.lower()))
-        if pieces is None:
-            is_long = any(parts_of(call.where) != [call.where] for call in asked)
-            problems.append(f"{schema}.{table} is missing" + " (no program takes so long a condition)" * is_long)
-        elif problem := _difference(asked, pieces):
-            problems.append(f"{schema}.{table} {problem}")
-    return problems
+    for name, asked in calls.items():
+        call = next(iter(asked.values()))
+        if problem := _difference(list(asked.values()), dumped.get(name)):
+            problems.append(f"{call.schema}.{call.table} {problem}")
+    if problems:
+        names = " and ".join(script.path.name for script in scripts)
+        told = some(problems, separator="; ")
+        found.lost = UserError(f"the dump is not what {names} asks for: {told}", DUMP_AGAIN)
+    if extra := [".".join(name) for name in outline.tables if (name[0].lower(), name[1].lower()) not in calls]:
+        what = f"the script does not ask for {some(extra)}"
+        found.warnings.append((what, "see that the paper needs them: they are kept"))
 
 
-def _difference(asked: list[Call], pieces: list[Piece]) -> str:
+def _difference(asked: Sequence[Call], pieces: Sequence[Piece] | None) -> str:
+    if pieces is None:
+        is_long = any(parts_of(call.where) != [call.where] for call in asked)
+        return "is missing" + " (no program takes so long a condition)" * is_long
     left = [piece.where for piece in pieces]
     lacking = [call for call in asked if not _taken(left, call)]
     if not lacking:
-        return f"has {_counted(len(left), 'piece')} more than the script dumps" if left else ""
+        return f"has {len(left)} piece{'s' * (len(left) > 1)} more than the script dumps" if left else ""
     if len(lacking) > len(left):
         lines = ", ".join(str(call.line) for call in lacking[:_NAMED_AT_MOST])
-        return f"has {len(pieces)} of {_counted(len(asked), 'piece')}: nothing of the call on line {lines}"
+        return f"has {len(pieces)} of {len(asked)} pieces: nothing of the call on line {lines}"
     if any(call.is_changed_by_bash for call in lacking):
         return f"was dumped by another condition: bash changed that of line {lacking[0].line}, which has a $, ` or \\"
     if not all(piece.where for piece in pieces):
@@ -117,16 +121,6 @@ def _taken(left: list[str], call: Call) -> bool:
     return False
 
 
-def _warn_of_absent_parents(found: Completeness) -> None:
-    suspect: dict[str, list[str]] = {}
-    for key in found.absent_parents:
-        if not key.is_by_design:
-            suspect.setdefault(".".join(key.parent), []).append(".".join(key.table))
-    for parent, children in suspect.items():
-        what = f"the table {parent} is not in the export, and every row of {some(children)} refers to it"
-        found.warnings.append((what, "Spyglass exports parents too, so its dump may have failed: dump it again"))
-
-
 def _version(paper_dir: Path, outline: Outline, environment: str, warnings: list[tuple[str, str]]) -> str | None:
     """Spyglass' version: what the dump says counts, as it is written together with the rows."""
     file = paper_dir / VERSION_FILE
@@ -134,9 +128,7 @@ def _version(paper_dir: Path, outline: Outline, environment: str, warnings: list
     dumped = next((version for version in outline.versions.values() if version != "None"), "")
     if written and dumped and written != dumped:
         what = f"the dump was written by Spyglass {dumped}, and {VERSION_FILE} says {written[:40]}"
-        again = (
-            f"the environment may be of the earlier export too: remove {VERSION_FILE} and environment.yml, export again"
-        )
+        again = f"remove {VERSION_FILE} and environment.yml, which may be of an earlier export, and export again"
         warnings.append((what, again))
     version = dumped or written
     pinned = _PINNED.search(environment)
@@ -152,9 +144,5 @@ def _are_one_release(one: str, other: str) -> bool:
         first, second = Version(one), Version(other)
     except InvalidVersion:
         return True
-    is_development = first.is_devrelease or second.is_devrelease
-    return first.release[:2] == second.release[:2] if is_development else first.release == second.release
-
-
-def _counted(number: int, thing: str) -> str:
-    return f"{number} {thing}{'s' * (number != 1)}"
+    counted = 2 if first.is_devrelease or second.is_devrelease else None
+    return first.release[:counted] == second.release[:counted]

@@ -42,10 +42,8 @@ def read_proof(paper_dir: Path) -> Proof | None:
         values = json.loads(file.read_text(encoding="utf-8"))
         if values["format"] != FORMAT:
             raise ValueError
-        tables = {name: ProvenTable(int(one["rows"]), str(one["digest"])) for name, one in values["tables"].items()}
-        return Proof(str(values["server"]), dict(values["dumps"]), tables)
+        tables = {name: ProvenTable(**one) for name, one in values["tables"].items()}
+        return Proof(values["server"], dict(values["dumps"]), tables)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise UserError(
-            f"{file} is not what `invoke dump` wrote",
-            "dump again: `invoke dump`; or remove it, and rows are counted only",
-        ) from error
+        hint = "dump again: `invoke dump`; or remove it, and rows are counted only"
+        raise UserError(f"{file} is not what `invoke dump` wrote", hint) from error

@@ -23,14 +23,18 @@ _WITH_VALUE = {
 }  # fmt: skip
 _ANOTHER_DUMP = re.compile(r"--(all-databases|databases|no-data|no-create-info|tab|xml|result-file)\b.*|-[ABdtTXr].*")
 _VERSION = re.compile(r"SPYGLASS VERSION: (\S+) --")
+_PIECE = r"""'[^']*' | "(?:[^"\\]|\\.)*" | \\[^\r\n] | [^\s'"\\;<>|&()\#]"""
+_WORD = rf"(?:{_PIECE})(?:{_PIECE}|\#)*"
 _TOKEN = re.compile(
-    r"""(?P<blank>(?:[ \t]|\\\r?\n)+) | (?P<end>\r?\n|;|&&|\|\|) | (?P<comment>\#[^\n]*)
-    | (?P<single>'[^']*') | "(?P<double>(?:[^"\\]|\\.)*)" | \\(?P<escaped>.)
-    | (?P<redirect>[0-9]?>>?(?:&[0-9-])?) | (?P<plain>[^\s'"\\;<>|&()\#]+ \#? )""",
+    rf"""(?:[ \t]|\\\r?\n)+ | (?P<end>\r?\n|;|&&|\|\|) | \#[^\n]* | [0-9]?>>?(?:&[0-9-]|[ \t]*{_WORD})?
+    | (?P<word>{_WORD}) | (?P<odd>.)""",
     re.VERBOSE | re.DOTALL,
 )
-_CONTINUED = re.compile(r"\\(\r?\n|[#$`\"])")
+_QUOTED = re.compile(r"""'(?P<single>[^']*)'|"(?P<double>(?:[^"\\]|\\.)*)"|\\(?P<escaped>.)""", re.DOTALL)
+_CONTINUED = re.compile(r"\\(?:\r?\n|([#$`\"]))")
 _EXPANDED = re.compile(r"\$[\w{(@*#?$!-]|`|\\\\")
+# Releases before 0.5.4 wrote lookup tables without a backslash: `mysqldump common_region #brain_region --where=…`
+_LOOKUP_TABLE = re.compile(r"(?<=[ \t])#(?=\w+ --where=)")
 
 
 class ScriptNotUnderstoodError(Exception):
@@ -77,87 +81,68 @@ def read_script(path: Path) -> Script:
     except UnicodeDecodeError as error:
         raise ScriptNotUnderstoodError("it is not written in UTF-8", 1) from error
     calls: list[Call] = []
-    for line, words in _commands(text):
+    for line, words in _commands(_LOOKUP_TABLE.sub(r"\\#", text)):
+        if _name(words[0]) in _HARMLESS:
+            continue
         program = next((at for at, word in enumerate(words) if _name(word) in PROGRAMS), None)
-        if program is not None and _name(words[0]) not in _HARMLESS:
-            calls += _calls(words[program + 1 :], line)
-        elif _name(words[0]) not in _HARMLESS:
+        if program is None:
             raise ScriptNotUnderstoodError(f"`{words[0][:40]}` is not a command that Spyglass writes", line)
+        calls += _calls(words[program + 1 :], line)
     if not calls:
         raise ScriptNotUnderstoodError("it has no call of mysqldump", 1)
     version = _VERSION.search(text)
     return Script(path, version[1] if version and version[1] != "None" else None, tuple(calls))
 
 
-def _name(word: str) -> str:
-    return re.split(r"[/\\]", word)[-1].removesuffix(".exe")
-
-
-class _Word(str):
-    """A word of a command as Spyglass means it."""
-
-    is_changed_by_bash = False
-
-
-def _commands(text: str) -> Iterator[tuple[int, list[_Word]]]:
-    """Each command with the number of its first line; redirections are left out."""
-    words: list[_Word] = []
-    word: str | None = None
-    changed = skip = False
-    start = at = 0
-    while at < len(text):
-        found = _TOKEN.match(text, at)
-        kind = found.lastgroup if found else None
-        if found is None or kind is None:
-            raise ScriptNotUnderstoodError(f"{text[at : at + 20].splitlines()[0]!r} is left open", _line(text, at))
-        in_dump = any(_name(one) in PROGRAMS for one in words)
-        if kind == "comment" and (word is not None or (in_dump and not found[kind][1:2].isspace())):
-            # Releases before 0.5.4 wrote lookup tables without the backslash: `mysqldump common_region #brain_region`
-            kind, piece, end = "plain", "#", at + 1
-        else:
-            piece, end = found[kind], found.end()
-        if kind in ("blank", "end", "redirect", "comment"):
-            if word is not None and not skip and not (kind == "redirect" and piece[0].isdigit()):
-                words.append(_Word(word))
-                words[-1].is_changed_by_bash = changed
-            skip = (skip and word is None) or (kind == "redirect" and "&" not in piece)
-            word, changed = None, False
-            if kind == "end":
-                if words:
-                    yield _line(text, start), words
-                words, skip = [], False
-        else:
-            start = at if word is None and not words else start
-            changed = changed or (kind in ("double", "plain") and bool(_EXPANDED.search(piece)))
-            word = (word or "") + _meant(kind, piece)
-        at = end
-    if word is not None and not skip:
-        words.append(_Word(word))
-    if words:
-        yield _line(text, start), words
-
-
-def _meant(kind: str, piece: str) -> str:
-    if kind == "single":
-        return piece[1:-1]
-    return _CONTINUED.sub(lambda found: "" if "\n" in found[1] else found[1], piece) if kind == "double" else piece
+def _commands(text: str) -> Iterator[tuple[int, list[str]]]:
+    """Each command with the number of its first line, its words as they are written; redirections are left out."""
+    words: list[str] = []
+    start = 0
+    for token in _TOKEN.finditer(text + "\n"):
+        if token["odd"]:
+            what = f"{text[token.start() :][:20].splitlines()[0]!r} is left open"
+            raise ScriptNotUnderstoodError(what, _line(text, token.start()))
+        if token["word"]:
+            start = start if words else token.start()
+            words.append(token[0])
+        elif token["end"] and words:
+            yield _line(text, start), words
+            words = []
 
 
 def _line(text: str, at: int) -> int:
     return text.count("\n", 0, at) + 1
 
 
-def _calls(arguments: list[_Word], line: int) -> list[Call]:
+def _meant(word: str) -> str:
+    """A word as Spyglass means it."""
+
+    def unquoted(piece: re.Match[str]) -> str:
+        return _CONTINUED.sub(r"\1", piece["double"]) if piece["double"] else piece["single"] or piece["escaped"] or ""
+
+    return _QUOTED.sub(unquoted, word)
+
+
+def _is_changed_by_bash(word: str) -> bool:
+    return bool(_EXPANDED.search(_QUOTED.sub(lambda piece: piece["double"] or "", word)))
+
+
+def _name(word: str) -> str:
+    return re.split(r"[/\\]", _meant(word))[-1].removesuffix(".exe")
+
+
+def _calls(arguments: list[str], line: int) -> list[Call]:
     """What follows the program's name: options, the database, its tables."""
     names: list[str] = []
-    where = _Word("")
+    where, changed = "", False
     left = iter(arguments)
-    for word in left:
+    for written in left:
+        word = _meant(written)
         if word in ("--where", "-w"):
-            where = next(left, where)
+            written = next(left, "")
+            where, changed = _meant(written), _is_changed_by_bash(written)
         elif word.startswith(("--where=", "-w")):
-            where = _Word(word.removeprefix("--where=") if word.startswith("--") else word[2:])
-            where.is_changed_by_bash = word.is_changed_by_bash
+            where, changed = re.sub(r"--where=|-w", "", word, count=1), _is_changed_by_bash(written)
         elif word in _WITH_VALUE:
             next(left, None)
         elif _ANOTHER_DUMP.fullmatch(word):
@@ -166,7 +151,7 @@ def _calls(arguments: list[_Word], line: int) -> list[Call]:
             names.append(word)
     if len(names) < 2:
         raise ScriptNotUnderstoodError("mysqldump names no table", line)
-    return [Call(names[0], table, where.strip(), line, where.is_changed_by_bash) for table in names[1:]]
+    return [Call(names[0], table, where.strip(), line, changed) for table in names[1:]]
 
 
 def require_script(paper_dir: Path) -> list[Script]:

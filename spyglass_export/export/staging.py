@@ -27,7 +27,8 @@ def recover(folder: Path, names: Sequence[str]) -> None:
 def replaced_contents(folder: Path, names: Sequence[str]) -> Iterator[Path]:
     """Yield an empty folder to write every one of ``names`` into; at the end, they take their places in ``folder``.
 
-    When an exception is raised, everything is as it was. Raises `OSError` where the file system refuses.
+    When an exception is raised inside, everything is as it was. Raises `OSError` where the file system refuses, as
+    Windows does for a file that another program has open: `recover` then finishes the move.
     """
     recover(folder, names)
     writing = folder / _WRITING
@@ -38,11 +39,7 @@ def replaced_contents(folder: Path, names: Sequence[str]) -> Iterator[Path]:
     except BaseException:
         shutil.rmtree(writing, ignore_errors=True)
         raise
-    try:
-        _move_into_place(folder, names)
-    except OSError:  # Windows: a file is open in another program
-        _move_back(folder, names)
-        raise
+    _move_into_place(folder, names)
     shutil.rmtree(folder / _OLD, ignore_errors=True)  # the new ones are in place; the next run removes the rest
 
 
@@ -56,14 +53,3 @@ def _move_into_place(folder: Path, names: Sequence[str]) -> None:
                 (folder / name).rename(old / name)
             (ready / name).rename(folder / name)
     ready.rmdir()
-
-
-def _move_back(folder: Path, names: Sequence[str]) -> None:
-    ready, old = folder / _READY, folder / _OLD
-    for name in names:
-        if not (ready / name).exists():
-            (folder / name).rename(ready / name)
-        if (old / name).exists():
-            (old / name).rename(folder / name)
-    shutil.rmtree(ready)
-    old.rmdir()
