@@ -69,11 +69,11 @@ def channels_of(content: Mapping[str, Any]) -> list[str]:
 
 
 @cache
-def _certificates(ca_bundle: Path | None) -> ssl.SSLContext:
-    return ssl.create_default_context(cafile=str(ca_bundle) if ca_bundle and ca_bundle.is_file() else None)
+def _certificates(ca_bundle: Path | str | None) -> ssl.SSLContext:
+    return ssl.create_default_context(cafile=ca_bundle if ca_bundle and Path(ca_bundle).is_file() else None)
 
 
-def _answers(addresses: Sequence[str], ca_bundle: Path | None) -> dict[str, int | str]:
+def _answers(addresses: Sequence[str], ca_bundle: Path | str | None) -> dict[str, int | str]:
     """Ask for each address, all at once: the status that its server answers with, or why none does."""
     addresses = [one for one in addresses if urlsplit(one).scheme in ("http", "https")]
     if not addresses:
@@ -95,7 +95,7 @@ def _answers(addresses: Sequence[str], ca_bundle: Path | None) -> dict[str, int 
         return dict(zip(addresses, pool.map(answer, addresses), strict=True))
 
 
-def unreachable(addresses: Sequence[str], ca_bundle: Path | None) -> dict[str, str]:
+def unreachable(addresses: Sequence[str], ca_bundle: Path | str | None) -> dict[str, str]:
     """Give those of the addresses whose server does not answer, with the reason; "not found" is an answer."""
     return {
         address: f"it answers {answer}" if isinstance(answer, int) else answer
@@ -104,6 +104,6 @@ def unreachable(addresses: Sequence[str], ca_bundle: Path | None) -> dict[str, s
     }
 
 
-def gone(addresses: Sequence[str], ca_bundle: Path | None) -> list[str]:
+def gone(addresses: Sequence[str], ca_bundle: Path | str | None) -> list[str]:
     """Give those of the addresses where a server says that nothing is there any more."""
     return [address for address, answer in _answers(addresses, ca_bundle).items() if answer in (404, 410)]

@@ -12,7 +12,7 @@ from rattler.exceptions import InvalidMatchSpecError, SolverError
 
 from spyglass_export.environment.installable import OVERRIDE_FILE
 from spyglass_export.environment.package_lists import GPU_ONLY
-from spyglass_export.environment.problems import ENDED, SECONDS, Problem, contradiction, lack, smallest
+from spyglass_export.environment.problems import ENDED, SECONDS, Problem, at_fault, contradiction, lack
 from spyglass_export.environment.repodata import Channels
 from spyglass_export.environment.rules import is_gpu_build, matches, normalise, plain_name, spec_name, version_and_build
 from spyglass_export.errors import some
@@ -47,15 +47,11 @@ def solve(channels: Channels, specs: Sequence[str], glibc: str) -> CondaPart:
         except SolverError as error:
             return [], str(error)
 
-    def fails(some: Sequence[str]) -> bool:
-        return bool(pick(*some)[1])
-
     while wanted and (why := pick(*wanted)[1]):
         if time.monotonic() > deadline:
             problems.append(ENDED)
             break
-        named = [spec for spec in wanted if re.search(rf"(?<![\w.-]){re.escape(plain_name(spec))}(?![\w-])", why)]
-        core = smallest(named if named and fails(named) else wanted, fails)
+        core = at_fault(wanted, plain_name, why, lambda some: bool(pick(*some)[1]))
         out = next((spec for spec in reversed(core) if plain_name(spec) != "python"), core[-1])
         needed = re.findall(r"([\w.-]+) [^\n]*for which no candidates were found", pick(*core)[1])
         if channels.are_all_known or all(name in channels.names or name.startswith("__") for name in needed):
@@ -64,12 +60,6 @@ def solve(channels: Channels, specs: Sequence[str], glibc: str) -> CondaPart:
             unknown.append(out)
         wanted.remove(out)
     picked = [] if problems or unknown else pick(*wanted)[0]
-    for record in picked:
-        if not gpu and is_gpu_build(str(record.build)):
-            name = record.name.normalized
-            what = f"{name} {record.version} can be had as a GPU build only ({record.build})"
-            advice = f"leave it out: ENV_EXCLUDE={name}, or name a version for a CPU"
-            problems.append(Problem((name,), what, advice))
     packages = [
         {
             "name": record.name.normalized,
@@ -81,6 +71,10 @@ def solve(channels: Channels, specs: Sequence[str], glibc: str) -> CondaPart:
         }
         for record in picked
     ]
+    for one in packages if not gpu else ():
+        if is_gpu_build(one["build"]):
+            what = "{name} {version} can be had as a GPU build only ({build})".format(**one)
+            problems.append(lack([one["name"]], one["name"], what, otherwise="name a version for a CPU"))
     needs_python = [any(one.split()[0] == "python" for one in record.depends) for record in picked]
     brought = {one["name"]: one["version"] for one in compress(packages, needs_python)}
     return CondaPart(packages, brought, problems, unknown)

@@ -7,6 +7,7 @@ import contextlib
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -81,18 +82,23 @@ class Line:
             self.changes.append(Change(kind, self.name or self.part, before, after, reason))
 
 
+def added(part: str, text: str, kind: str, reason: str, *, author: bool = False) -> Line:
+    """A line that the file does not have."""
+    line = Line(part, None, author=author)
+    line.become(kind, text, reason)
+    return line
+
+
 def contradictions(lines: list[Line]) -> list[tuple[Line, Line]]:
     """Two lines of one part that pin one package at two versions; what else contradicts, a solver finds."""
     found = []
     pins: dict[str, tuple[str, Line]] = {}
-    for line in (line for line in lines if line.after):
-        pinned = re.match(r"[\w.-]+(?:\[[^\]]*\])?\s*={1,3}\s*([\w.!+]+)(?=[=\s;]|$)", line.after)
-        name = rules.plain_name(line.after) if line.part == "conda" else line.name
-        if not pinned or ";" in line.after:
-            continue
-        version, first = pins.setdefault(name, (pinned[1], line))
-        if not f"{version}.".startswith(f"{pinned[1]}.") and not f"{pinned[1]}.".startswith(f"{version}."):
-            found.append((first, line))
+    for line in lines:
+        if version := rules.version_and_build(line.after)[0]:
+            name = rules.plain_name(line.after) if line.part == "conda" else line.name
+            other, first = pins.setdefault(name, (version, line))
+            if not f"{other}.".startswith(f"{version}.") and not f"{version}.".startswith(f"{other}."):
+                found.append((first, line))
     return found
 
 
@@ -161,8 +167,8 @@ def read(text: str, file: str) -> Document:
         if key.value in document.keys:
             raise document.error(key, f"'{key.value}' comes a second time", "merge the two: YAML keeps only the last")
         document.keys[key.value] = (key, value)
-    document.channel_nodes = [node for node in _items(document, "channels") if _text(document, node)]
-    for node in _items(document, "dependencies"):
+    document.channel_nodes = [node for node in _items(document, root, "channels") if _text(document, node)]
+    for node in _items(document, root, "dependencies"):
         if not isinstance(node, yaml.MappingNode):
             document.conda.append(Line("conda", node, _text(document, node)))
         elif document.pip_item or [key.value for key, _ in node.value] != ["pip"]:
@@ -170,8 +176,7 @@ def read(text: str, file: str) -> Document:
             raise document.error(node, "neither a package nor the one `pip:` part", hint)
         else:
             document.pip_item = node
-            for item in _sequence(document, node.value[0][1], "pip"):
-                document.pip.append(Line("pip", item, _text(document, item)))
+            document.pip = [Line("pip", item, _text(document, item)) for item in _items(document, node, "pip")]
     return document
 
 
@@ -200,12 +205,9 @@ def _parse_yaml(text: str, file: str) -> tuple[yaml.Node | None, Any]:
         raise UserError(f"{file}: broken YAML: {error}", "put the value in quotes") from error
 
 
-def _items(document: Document, key: str) -> list[yaml.Node]:
-    return _sequence(document, document.keys[key][1], key) if key in document.keys else []
-
-
-def _sequence(document: Document, node: yaml.Node, key: str) -> list[yaml.Node]:
-    if node.tag == "tag:yaml.org,2002:null":
+def _items(document: Document, mapping: yaml.MappingNode, key: str) -> list[yaml.Node]:
+    node = next((value for name, value in mapping.value if name.value == key), None)
+    if node is None or node.tag == "tag:yaml.org,2002:null":
         return []
     if not isinstance(node, yaml.SequenceNode):
         raise document.error(node, f"'{key}' must be a list", "write each entry on a line that begins with `- `")
@@ -243,14 +245,11 @@ def packages_of(content: Mapping[str, Any]) -> tuple[list[str], list[str]]:
 
 def _edited(document: Document, header: Mapping[str, Any]) -> str:
     """The text, edited line by line; not what it should be where a line holds more than one entry."""
-    lines = [*document.text.splitlines(keepends=True), ""]
-    added: dict[int, str] = {}
+    lines = document.text.splitlines(keepends=True)
     items = document.keys["dependencies"][1]
     indent = " " * items.start_mark.column
-    edits = [
-        *_header_edits(document, header),
-        *_part_edits(document.conda, lines, indent, items.value[0].start_mark.line),
-    ]
+    edits = [*_header_edits(document, header)]
+    edits += _part_edits(document.conda, lines, indent, items.value[0].start_mark.line)
     if document.pip_item:
         key, value = document.pip_item.value[0]
         edits += _part_edits(document.pip, lines, " " * value.start_mark.column, _below(value))
@@ -259,12 +258,11 @@ def _edited(document: Document, header: Mapping[str, Any]) -> str:
     elif document.pip:
         edits.append((_below(items), _below(items), f"{indent}- pip:\n"))
         edits += _part_edits(document.pip, lines, f"{indent}    ", _below(items))
-    for start, end, text in edits:
-        if start == end:
-            added[start] = added.get(start, "") + text
-        else:
-            lines[start:end] = [text, *[""] * (end - start - 1)]
-    return "".join(added.get(number, "") + line for number, line in enumerate(lines))
+    # From the last to the first, so that the places of the others stay.
+    edits.sort(key=itemgetter(0, 1))
+    for start, end, text in reversed(edits):
+        lines[start:end] = [text]
+    return "".join(lines)
 
 
 def _header_edits(document: Document, header: Mapping[str, Any]) -> Iterator[_Edit]:

@@ -4,13 +4,14 @@ import gzip
 import re
 import zlib
 from collections.abc import Iterator, Sequence
+from itertools import combinations
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from spyglass_export.changes import Change
 from spyglass_export.environment import rules
 from spyglass_export.environment.credentials import kind_of_credential
-from spyglass_export.environment.file import EXPORT_IT, Document, Line, contradictions, read, read_text, write
+from spyglass_export.environment.file import EXPORT_IT, Document, Line, added, contradictions, read, read_text, write
 from spyglass_export.environment.package_lists import BRINGS_TORCH, PYTORCH_CPU_INDEX, PYTORCH_WHEELS, exported_on
 from spyglass_export.errors import UserError
 
@@ -82,12 +83,11 @@ def make_installable(
 ) -> tuple[str, list[Change]]:
     """Return an environment.yml that installs on Linux without a GPU, and each change with its reason.
 
-    ``name`` becomes the environment's. ``exclude`` takes packages out, by PEP 503's names or shell patterns (``jax*``),
-    but for what the hub needs. ``override`` is the text of environment.override.yml and wins over all else: a package
-    in it takes the place of those of its name in both parts, or is added (a path goes by its last part); a list of
-    channels replaces the whole list. What it holds is not changed, only checked for paths. ``spyglass_version`` is the
-    export's; Spyglass' own environment files name its folder (``..``) and no version. ``evidence`` is what channels
-    told; without it, short lists decide what cannot exist on Linux. Applied to its own output, nothing changes.
+    ``exclude`` takes packages out, by names or shell patterns (``jax*``), but for what the hub needs. ``override`` is
+    the text of environment.override.yml and wins over all else: a package in it takes the place of those of its name
+    in both parts, or is added; a list of channels replaces the whole list. ``spyglass_version`` takes the place of
+    Spyglass' own folder (``..``). Without ``evidence``, short lists decide what cannot exist on Linux.
+    Applied to its own output, nothing changes.
 
     :raises UserError: for YAML that is broken (with its line) or is no conda environment, and for what cannot be
         installed elsewhere whatever is done: paths on the lab's disk, development versions of unknown origin.
@@ -100,13 +100,21 @@ def make_installable(
         wish = read(override, OVERRIDE_FILE)
         _check_override(wish)
         channels = [node.value for node in wish.channel_nodes] if "channels" in wish.keys else None
-        _apply_override(document.conda, wish.conda, wish.pip, "conda")
-        _apply_override(document.pip, wish.pip, wish.conda, "pip")
-    around = _surroundings(document, exclude, spyglass_version, evidence)
+        _apply_override(document.conda, wish.conda, wish.pip)
+        _apply_override(document.pip, wish.pip, wish.conda)
+    builds = [(line.name, rules.version_and_build(line.before)[1]) for line in document.conda]
+    around = rules.Surroundings(
+        conda={line.name: rules.version_and_build(line.before)[0] for line in document.conda if line.after},
+        pip={line.name for line in document.pip if line.after},
+        other_system=exported_on(builds, str(document.data.get("prefix") or ""), evidence.systems),
+        exclude=tuple(rules.normalise(pattern.strip()) for pattern in exclude if pattern.strip()),
+        spyglass_version=spyglass_version,
+        absent=evidence.absent,
+    )
     for line in document.lines:
-        rule = rules.spec_ruling if line.part == "conda" else rules.requirement_ruling
+        rulings = rules.spec_rulings if line.part == "conda" else rules.requirement_rulings
         # Until no rule changes it, so that a second run finds nothing to do.
-        while line.after and not line.author and (ruling := rule(line.after, around)):
+        while line.after and not line.author and (ruling := next(rulings(line.after, around), None)):
             line.become(*ruling)
     _apply_hashes(document.pip)
     _add_needed(document)
@@ -125,41 +133,22 @@ def _check_override(wish: Document) -> None:
         if key not in ("channels", "dependencies"):
             hint = "it may hold `channels:` and `dependencies:`; the name is PAPER_ID"
             raise wish.error(node, f"'{key}' cannot be overridden", hint)
-    for lines in (wish.conda, wish.pip):
-        keys = [line.key for line in lines]
-        for line in lines:
-            if line.node and keys.index(line.key) < lines.index(line):
-                raise wish.error(line.node, f"'{line.name}' comes a second time", "keep one of the two lines")
+    for first, second in (*combinations(wish.conda, 2), *combinations(wish.pip, 2)):
+        if second.node and first.key == second.key:
+            raise wish.error(second.node, f"'{second.name}' comes a second time", "keep one of the two lines")
 
 
-def _apply_override(lines: list[Line], wishes: list[Line], elsewhere: list[Line], part: str) -> None:
+def _apply_override(lines: list[Line], wishes: list[Line], elsewhere: list[Line]) -> None:
     """Put the author's lines in the place of those of the same name in this part; ``elsewhere`` is the other part's."""
     reason = f"{OVERRIDE_FILE} says so"
-    waiting = {wish.key: wish.after for wish in wishes}
+    waiting = {wish.key: wish for wish in wishes}
     named = {*waiting, *(wish.name for wish in elsewhere if wish.name)}
     for line in lines:
         if line.key in named:
-            line.author = line.key in waiting or line.key in (wish.key for wish in wishes)
-            line.become("override", waiting.pop(line.key, ""), reason)
-    for text in waiting.values():
-        lines.append(Line(part, None, author=True))
-        lines[-1].become("override", text, reason)
-
-
-def _surroundings(
-    document: Document, exclude: Sequence[str], spyglass_version: str, evidence: Evidence
-) -> rules.Surroundings:
-    packages = [(line.name, *rules.version_and_build(line.before)) for line in document.conda if line.before]
-    builds = [(name, build) for name, _, build in packages]
-    return rules.Surroundings(
-        conda_names=frozenset(line.name for line in document.conda if line.after) - {""},
-        pip_names=frozenset(line.name for line in document.pip if line.after) - {""},
-        other_system=exported_on(builds, str(document.data.get("prefix") or ""), evidence.systems),
-        exclude=tuple(rules.normalise(pattern.strip()) for pattern in exclude if pattern.strip()),
-        conda_versions={name: version for name, version, _ in packages},
-        spyglass_version=spyglass_version,
-        absent=evidence.absent,
-    )
+            wish = waiting.pop(line.key, None)
+            line.author = True
+            line.become("override", wish.after if wish else "", reason)
+    lines += [added(wish.part, wish.after, "override", reason, author=True) for wish in waiting.values()]
 
 
 def _apply_hashes(lines: list[Line]) -> None:
@@ -174,23 +163,17 @@ def _apply_hashes(lines: list[Line]) -> None:
 
 def _add_needed(document: Document) -> None:
     """Add what the hub needs and the export lacks: ipykernel, pip where pip installs something, an index."""
-
-    def add(lines: list[Line], at: int, text: str, kind: str, reason: str) -> None:
-        line = Line("conda" if lines is document.conda else "pip", None)
-        line.become(kind, text, reason)
-        lines.insert(at, line)
-
-    wheels = [line for line in document.pip if line.after and not line.author and line.name in PYTORCH_WHEELS]
-    brings_torch = [line for line in document.pip if line.after and line.name in BRINGS_TORCH]
-    has_index = any("download.pytorch.org/whl/cpu" in line.after for line in document.pip)
-    if (wheels or brings_torch) and not has_index:
+    pip = [line for line in document.pip if line.after]
+    wheels = any(line.name in BRINGS_TORCH or (line.name in PYTORCH_WHEELS and not line.author) for line in pip)
+    if wheels and not any("download.pytorch.org/whl/cpu" in line.after for line in pip):
         reason = "PyPI's torch for Linux is a GPU build; this index has the same versions for a CPU"
-        add(document.pip, 0, PYTORCH_CPU_INDEX, "GPU build", reason)
+        document.pip.insert(0, added("pip", PYTORCH_CPU_INDEX, "GPU build", reason))
     names = {line.name for line in document.lines if line.after}
-    if "pip" not in names and any(line.after for line in document.pip):
-        add(document.conda, len(document.conda), "pip", "added", "it installs the `pip:` part")
+    if "pip" not in names and pip:
+        document.conda.append(added("conda", "pip", "added", "it installs the `pip:` part"))
     if "ipykernel" not in names:
-        add(document.conda, len(document.conda), "ipykernel", "added", "notebooks run on the environment through it")
+        reason = "notebooks run on the environment through it"
+        document.conda.append(added("conda", "ipykernel", "added", reason))
 
 
 def _faults(document: Document, channels: list[str] | None) -> Iterator[tuple[str, str, str]]:

@@ -18,7 +18,7 @@ from uv import find_uv_bin
 from spyglass_export.environment.channels import unreachable
 from spyglass_export.environment.credentials import without_user
 from spyglass_export.environment.package_lists import CONDA_NAMES, GPU_ONLY, PYTORCH_CPU_INDEX
-from spyglass_export.environment.problems import ENDED, SECONDS, Problem, contradiction, smallest
+from spyglass_export.environment.problems import ENDED, SECONDS, Problem, at_fault, contradiction
 from spyglass_export.environment.rules import matches, normalise, requirement_name
 
 # The newest glibc that uv knows a name for; an image with a newer one takes all that this one takes.
@@ -85,11 +85,11 @@ class _Resolver(NamedTuple):
     def resolve(self, items: Sequence[str], options: Sequence[str]) -> subprocess.CompletedProcess[str]:
         """Resolve requirements, and conda's packages (`name==version+of.conda`) as they are, with lines of options."""
         listed, constraints = self.wheels / "requirements.txt", self.wheels / "constraints.txt"
-        taken = [line for line in options if _OPTION.fullmatch(line) or "binary" in line]
-        lines = [*taken, *(one for one in items if not one.endswith(OF_CONDA))]
-        listed.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+        lines = [line for line in options if _OPTION.fullmatch(line) or "binary" in line]
+        lines += [one for one in items if not one.endswith(OF_CONDA)]
+        listed.write_text("\n".join(lines), encoding="utf-8")
         brought = [one for one in items if one.endswith(OF_CONDA)]
-        constraints.write_text("".join(f"{line}\n" for line in brought), encoding="utf-8")
+        constraints.write_text("\n".join(brought), encoding="utf-8")
         places = [f"--index-url={self.pip.index}"] if self.pip.index else []
         places += [f"--extra-index-url={one}" for one in self.pip.extra_indexes]
         places += [f"--find-links={place}" for place in (*self.pip.find_links, str(self.wheels))]
@@ -132,7 +132,7 @@ def solve(
     requirements = [_not_editable(line) for line in lines if line not in options]
     own = [one for one in (pip.index, *pip.extra_indexes) if one]
     places = [found[2] for line in options if (found := _OPTION.fullmatch(line))]
-    silent = unreachable([*own, *places], Path(pip.ca_bundle) if pip.ca_bundle else None)
+    silent = unreachable([*own, *places], pip.ca_bundle)
     part.unreachable = {without_user(address): why for address, why in silent.items()}
     part.options = [line for line in options if not any(address in line for address in silent)]
     if not silent.keys().isdisjoint(own):
@@ -165,10 +165,8 @@ def _solve(part: PipPart, resolver: _Resolver, items: list[str], named: set[str]
         if "No solution found" not in done.stderr:
             _set_aside(part, items, done.stderr)
             continue
-        why = normalise(_reason(done.stderr))
-        told = [one for one in items if re.search(rf"(?<![\w-]){re.escape(_name(one))}(?![\w-])", why)]
-        core = smallest(told if fails(told) else items, fails)
-        out = next((one for one in core if one.endswith(OF_CONDA) and _name(one) not in named), "")
+        core = at_fault(items, requirement_name, normalise(_reason(done.stderr)), fails)
+        out = next((one for one in core if one.endswith(OF_CONDA) and requirement_name(one) not in named), "")
         if out:
             part.notes.append(f"pip replaces conda's {out.removesuffix(OF_CONDA).replace('==', ' ')}")
         else:
@@ -182,8 +180,7 @@ def _take(part: PipPart, resolver: _Resolver, items: list[str], resolved: str) -
     packages = _packages(resolved)
     names = {requirement_name(package["requirement"]) for package in packages}
     if "torch" in names and any(matches(name, GPU_ONLY) for name in names) and PYTORCH_CPU_INDEX not in part.options:
-        ca_bundle = Path(resolver.pip.ca_bundle) if resolver.pip.ca_bundle else None
-        if trouble := unreachable([PYTORCH_CPU_INDEX.split()[1]], ca_bundle):
+        if trouble := unreachable([PYTORCH_CPU_INDEX.split()[1]], resolver.pip.ca_bundle):
             part.unreachable |= trouble
         else:
             part.options.append(PYTORCH_CPU_INDEX)
@@ -221,15 +218,11 @@ def _contradiction(part: PipPart, resolver: _Resolver, core: Sequence[str], out:
     why = _reason(resolver.resolve(core, part.options).stderr)
     quoted = [f"conda's {one.removesuffix(OF_CONDA)}" if one.endswith(OF_CONDA) else f"'{one}'" for one in core]
     quoted += [f"Python {resolver.python}"] if "Python" in why else []
-    name = _name(out)
+    name = requirement_name(out)
     again = resolver.resolve([name, *(one for one in core if one != out)], part.options)
     fits = re.search(rf"^{re.escape(name)}(==[^\s\\]+)", again.stdout, re.MULTILINE)
     spec = f"{name}{fits[1]}" if not again.returncode and fits and fits[1] not in out else ""
     return contradiction(core, quoted, why, name, spec)
-
-
-def _name(item: str) -> str:
-    return normalise(item.partition("==")[0]) if item.endswith(OF_CONDA) else requirement_name(item)
 
 
 def _reason(error: str) -> str:

@@ -1,5 +1,6 @@
 """What keeps an environment from being solved, and the smallest set of its lines that does."""
 
+import re
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -32,15 +33,21 @@ def contradiction(lines: Sequence[str], quoted: Sequence[str], why: str, name: s
     return lack(lines, name, f"{' and '.join(quoted)} {verb}: {why}", spec, ", which fits the others" if spec else "")
 
 
-def smallest(lines: Sequence[str], fails: Callable[[list[str]], bool]) -> list[str]:
-    """The lines that fail together and no longer do when any of them is left out; ``lines`` are known to fail."""
-    kept = list(lines)
+def at_fault(
+    lines: Sequence[str], name: Callable[[str], str], why: str, fails: Callable[[Sequence[str]], bool]
+) -> Sequence[str]:
+    """The lines that fail together and no longer do when any of them is left out; ``lines`` are known to fail.
+
+    They are sought first among those whose names are in a solver's reason.
+    """
+    named = [line for line in lines if re.search(rf"(?<![\w.-]){re.escape(name(line))}(?![\w-])", why)]
+    kept = named if named and fails(named) else lines
     step = len(kept)
     while step > 1:
         step = (step + 1) // 2
         start = 0
         while start < len(kept):
-            fewer = kept[:start] + kept[start + step :]
+            fewer = [*kept[:start], *kept[start + step :]]
             if fewer and fails(fewer):
                 kept = fewer
             else:

@@ -4,7 +4,7 @@ A *spec* is a line of conda's part (``jaxlib=0.4.23=cuda120py39h8c47b65_202``), 
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from fnmatch import fnmatchcase, translate
 from functools import cache
 from typing import NamedTuple
@@ -19,11 +19,12 @@ _GPU_BUILD = re.compile(r"(?<!no)(?<!no_)(cuda|cudnn|gpu|rocm)|(?<![a-z])cu\d\d"
 _HARDWARE = re.compile(r"(^|\.|\d)(cpu|cu\d|cuda|gpu|rocm)", re.I)
 _GPU_EXTRA = re.compile(r"(.*[-_])?(cuda|gpu|rocm)", re.I)
 _GPU_INDEX = re.compile(r"[/.-](cu\d\d|cuda|rocm)|jax_cuda|pypi\.(ngc\.)?nvidia\.com|rapidsai", re.I)
-_PYTORCH_GPU_INDEX = re.compile(r"(download\.pytorch\.org/whl)/(?:(?:nightly|test)/)?(?:cu\d+|rocm[\d.]+)", re.I)
 # https://data.pyg.org/whl/torch-2.3.0+cu121.html has a page +cpu.html beside it.
 _LABELLED_INDEX = re.compile(r"(?<=\+)(cu\d+|rocm[\d.]+)(?=\.html)", re.I)
 _POST_OF_CONDA = re.compile(r"={2,3}\s*(?P<version>[\w.!]+?)\.?post\d+\s*(;.*)?")
-_PYTORCH_INDEX = re.compile(r"download\.pytorch\.org/whl(?=/torch_stable|/?$)", re.I)
+_PYTORCH_INDEX = re.compile(
+    r"(download\.pytorch\.org/whl)(?:/(?:(?:nightly|test)/)?(?:cu\d+|rocm[\d.]+)|(?=/torch_stable|/?$))", re.I
+)
 _LOCAL_SPEC = r"file:|[/~.\\]|[A-Za-z]:[\\/]"
 _SPEC = re.compile(r"(?P<channel>[^\s:\[]+::)?(?P<name>[\w.-]+)(?P<rest>.*)", re.S)
 _BUILD = re.compile(r"(?<=[^=<>!~\s])[=\s]+(?P<plain>[^=<>!~\s,|'\]]+)$|build=['\"]?(?P<listed>[^'\",\]]+)")
@@ -33,7 +34,7 @@ _REQUIREMENT = re.compile(
 )
 _PINNED = re.compile(r"(?P<operator>={2,3})\s*(?P<version>[^\s;,+]+)\+(?P<label>[\w.-]+)")
 _OPTION = re.compile(
-    r"(?:(?P<short>-[ercfi])\s*|(?P<long>--(?:editable|requirement|constraint|find-links|(?:extra-)?index-url))[=\s]\s*)"
+    r"(?:-[ercfi]\s*|--(?:editable|requirement|constraint|find-links|(?:extra-)?index-url)[=\s]\s*)"
     r"(?P<target>.*)",
     re.S,
 )
@@ -62,14 +63,14 @@ class Ruling(NamedTuple):
 class Surroundings(NamedTuple):
     """What a rule must know of the rest of the file; names are normalised.
 
-    ``absent`` are names that no channel has for Linux; ``None`` where not all channels could be asked.
+    ``conda`` has the version pinned for each name, or ``""``. ``absent`` are names that no channel has for Linux;
+    ``None`` where not all channels could be asked.
     """
 
-    conda_names: frozenset[str]
-    pip_names: frozenset[str]
+    conda: Mapping[str, str]
+    pip: Collection[str]
     other_system: str
     exclude: tuple[str, ...]
-    conda_versions: Mapping[str, str]
     spyglass_version: str
     absent: frozenset[str] | None
 
@@ -126,7 +127,7 @@ def requirement_name(requirement: str) -> str:
         return normalise(match["name"])
     target = _target(requirement)
     option = _OPTION.fullmatch(requirement)
-    if not target or (option and option["short"] != "-e" and option["long"] != "--editable" and not is_local(target)):
+    if not target or (option and not requirement.startswith(("-e", "--editable")) and not is_local(target)):
         return ""
     if _DOTS.fullmatch(target):
         return "spyglass-neuro"
@@ -144,20 +145,16 @@ def is_local(target: str) -> bool:
     return not re.match(r"git\+\w+@|(?:[a-z]+\+)?(?!file)[a-z]+\d?://", target.strip("\"' "), re.I)
 
 
-def spec_ruling(spec: str, around: Surroundings) -> Ruling | None:
-    """The next change that a conda spec needs, or ``None`` when it is fine as it is."""
-    return next(_spec_rulings(spec, around), None)
-
-
-def _spec_rulings(spec: str, around: Surroundings) -> Iterator[Ruling]:
+def spec_rulings(spec: str, around: Surroundings) -> Iterator[Ruling]:
+    """The changes that a conda spec may need; the first of them counts."""
+    name = spec_name(spec)
+    yield from _name_rulings(name, around.conda, around.exclude)
     match = _SPEC.fullmatch(spec)
     if not match or ":/" in spec:
-        yield from _name_rulings(spec_name(spec), frozenset(), around.exclude)
         return
-    name, rest, head = normalise(match["name"]), match["rest"], spec[: match.start("rest")]
+    rest, head = match["rest"], spec[: match.start("rest")]
     found = _BUILD.search(rest)
     build = found["plain"] or found["listed"] if found else ""
-    yield from _name_rulings(name, around.conda_names, around.exclude)
     if twin := _twin(name):
         # A metapackage's build string is not its twin's.
         after = _with_build(rest, _cpu_build(twin, build) if is_gpu_build(build) else "")
@@ -165,21 +162,16 @@ def _spec_rulings(spec: str, around: Surroundings) -> Iterator[Ruling]:
     if is_gpu_build(build) and matches(name, lists.SELECTORS):
         yield Ruling("GPU package", "", "it only makes the solver choose a GPU build")
     if is_gpu_build(build):
-        cpu = _cpu_build(name, build)
-        kept_out = "" if cpu else ": what needs a GPU's packages is kept out of the image"
-        yield Ruling("GPU build", head + _with_build(rest, cpu), CPU_REASON + kept_out)
-    is_made_for_gpu = any(matches(one, lists.GPU_ONLY) for one in around.conda_names)
+        yield Ruling("GPU build", head + _with_build(rest, _cpu_build(name, build)), CPU_REASON)
+    is_made_for_gpu = any(matches(one, lists.GPU_ONLY) for one in around.conda)
     if not build and matches(name, lists.CPU_BUILDS_ASKED_FOR) and is_made_for_gpu and "[" not in rest:
         version = re.fullmatch(r"\s*={0,2}\s*([\w.*]*)", rest)
         asked = f"={version[1] or '*'}=" if version else f" {rest.strip()} "
         yield Ruling("GPU build", f"{head}{asked}*cpu*", "beside GPU packages it is one; " + CPU_REASON)
     if name.endswith("-microarch-level") or head.startswith("__"):
         yield Ruling("lab's machine", "", "it describes the processor or the system of the lab's machine")
-    if around.other_system:
-        yield from _system_rulings(name, head, rest, build, around)
-
-
-def _system_rulings(name: str, head: str, rest: str, build: str, around: Surroundings) -> Iterator[Ruling]:
+    if not around.other_system:
+        return
     if matches(name, lists.OTHER_SYSTEMS_ONLY) if around.absent is None else name in around.absent:
         reason = f"the environment was exported on {around.other_system}; the containers run Linux, without it"
         yield Ruling("other system", "", reason)
@@ -188,15 +180,10 @@ def _system_rulings(name: str, head: str, rest: str, build: str, around: Surroun
         yield Ruling("other system", head + _with_build(rest, ""), reason)
 
 
-def requirement_ruling(requirement: str, around: Surroundings) -> Ruling | None:
-    """The next change that a pip requirement needs, or ``None`` when it is fine as it is."""
-    return next(_requirement_rulings(requirement, around), None)
-
-
-def _requirement_rulings(requirement: str, around: Surroundings) -> Iterator[Ruling]:
+def requirement_rulings(requirement: str, around: Surroundings) -> Iterator[Ruling]:
+    """The changes that a pip requirement may need; the first of them counts."""
     name = requirement_name(requirement)
-    if name:
-        yield from _name_rulings(name, around.pip_names, around.exclude)
+    yield from _name_rulings(name, around.pip, around.exclude)
     yield from _address_rulings(requirement)
     match = _REQUIREMENT.fullmatch(requirement)
     if not match:
@@ -208,15 +195,15 @@ def _requirement_rulings(requirement: str, around: Surroundings) -> Iterator[Rul
         return
     # `torch==1.11.0.post202` is how pip sees the conda package `pytorch=1.11.0`: no index has it.
     mirror = _POST_OF_CONDA.fullmatch(match["rest"])
-    package = next((one for one in (name, lists.CONDA_NAMES.get(name, "")) if one in around.conda_names), "")
-    if mirror and package and around.conda_versions.get(package, "") in ("", mirror["version"]):
+    package = next((one for one in (name, lists.CONDA_NAMES.get(name)) if one in around.conda), None)
+    if mirror and package and around.conda[package] in ("", mirror["version"]):
         yield Ruling("conda's package", "", f"it is how pip sees conda's {package}, which is installed")
     if twin := _twin(name):
         yield Ruling("GPU package", twin + requirement[match.end("name") :], TWIN_REASON)
     if matches(name, lists.NO_LINUX_WHEEL):
         yield Ruling("other system", "", "it exists for macOS or Windows only; the containers run Linux")
     if _CONDA_BUILT.match(_target(requirement)):
-        yield from _conda_built_rulings(match, around.conda_names)
+        yield from _conda_built_rulings(match, around.conda)
     else:
         yield from _version_rulings(name, match)
 
@@ -241,11 +228,11 @@ def requirement_problem(requirement: str) -> str:
     return ""
 
 
-def _name_rulings(name: str, names: frozenset[str], exclude: tuple[str, ...]) -> Iterator[Ruling]:
-    if name not in lists.NEEDED and matches(name, exclude):
+def _name_rulings(name: str, names: Collection[str], exclude: tuple[str, ...]) -> Iterator[Ruling]:
+    if name and name not in lists.NEEDED and matches(name, exclude):
         yield Ruling("excluded", "", "ENV_EXCLUDE names it")
     twin = _twin(name)
-    if twin in names:
+    if twin and twin in names:
         yield Ruling("GPU package", "", f"{twin} is named beside it")
     if not twin and matches(name, lists.GPU_ONLY):
         yield Ruling("GPU package", "", "it serves a GPU only, and the containers have none")
@@ -267,17 +254,16 @@ def _address_rulings(requirement: str) -> Iterator[Ruling]:
     if after != requirement:
         yield Ruling("address", after, "the image has no SSH key; https reaches every public repository")
     if option := _OPTION.fullmatch(requirement):
-        after = _PYTORCH_INDEX.sub(r"\g<0>/cpu", _PYTORCH_GPU_INDEX.sub(r"\g<1>/cpu", requirement))
-        after = _LABELLED_INDEX.sub("cpu", after)
+        after = _LABELLED_INDEX.sub("cpu", _PYTORCH_INDEX.sub(r"\1/cpu", requirement))
         if after != requirement:
             yield Ruling("GPU build", after, "this index has GPU builds; the same versions for a CPU are beside it")
         if _GPU_INDEX.search(option["target"]) and "git+" not in requirement:
             yield Ruling("GPU package", "", "this index has GPU builds only")
 
 
-def _conda_built_rulings(match: re.Match[str], conda_names: frozenset[str]) -> Iterator[Ruling]:
+def _conda_built_rulings(match: re.Match[str], conda: Collection[str]) -> Iterator[Ruling]:
     """`pip freeze` quotes the folder in which a conda package was built; conda's part has the package itself."""
-    if normalise(match["name"]) in conda_names:
+    if normalise(match["name"]) in conda:
         yield Ruling("build path", "", "conda's part has this package")
     if archive := _ARCHIVE.fullmatch(re.split(r"[/\\]", _target(match[0]).split("#")[0])[-1]):
         after = f"{match['name']}{match['extras'] or ''}=={archive['version']}"
@@ -297,8 +283,7 @@ def _version_rulings(name: str, match: re.Match[str]) -> Iterator[Ruling]:
     pinned, head = _PINNED.search(rest), f"{match['name']}{match['extras'] or ''}"
     if pinned and _HARDWARE.search(pinned["label"]):
         after = head + rest.replace(pinned[0], pinned["operator"] + pinned["version"])
-        otherwise = ", or PyPI's build (which needs no GPU) where PyTorch's CPU index is out of reach"
-        yield Ruling("GPU build", after, CPU_REASON + otherwise * (name in lists.PYTORCH_WHEELS))
+        yield Ruling("GPU build", after, CPU_REASON)
     elif pinned and name in lists.REPOSITORIES and (commit := _COMMIT.search(pinned["label"])):
         marker = rest.partition(";")[2].strip()
         after = f"{head} @ git+{lists.REPOSITORIES[name]}@{commit['commit']}{' ; ' + marker if marker else ''}"
