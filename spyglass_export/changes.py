@@ -43,10 +43,7 @@ class Change:
     reason: str
 
     def for_readers(self, kind_of_credential: Callable[[str], str]) -> "Change":
-        """Tell no more than others may know: what was an account, a path or a credential only by its kind.
-
-        ``kind_of_credential`` says which kind a text holds, and nothing where it holds none.
-        """
+        """Tell accounts, paths and credentials (what ``kind_of_credential`` has a word for) by their kind alone."""
 
         def shown(text: str) -> str:
             if kind := kind_of_credential(text):

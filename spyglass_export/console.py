@@ -134,10 +134,7 @@ def confirm(question: str) -> bool:
 
 @contextmanager
 def errors_as_lines(*, debug: bool = False) -> Iterator[None]:
-    """Turn what goes wrong inside into one `error:` line, one `hint:` line and exit status 1.
-
-    With ``debug`` the exception goes on, so that its traceback is seen.
-    """
+    """Turn what goes wrong inside into an `error:` and a `hint:` line and exit status 1; with ``debug`` it goes on."""
     try:
         yield
     except Exit:

@@ -4,11 +4,7 @@ from collections.abc import Sequence
 
 
 class UserError(Exception):
-    """A problem that the user can act on.
-
-    ``what`` says in one line what is wrong, ``hint`` what to do about it; the command line
-    prints them as ``error: WHAT`` and ``hint: FIX`` and exits with status 1.
-    """
+    """A problem that the user can act on: ``what`` says in one line what is wrong, ``hint`` what to do about it."""
 
     def __init__(self, what: str, hint: str) -> None:
         super().__init__(what)

@@ -71,9 +71,7 @@ def paper_name(text: str, given: Given) -> str:
     """Take what can name an environment, images and volumes alike."""
     if not PAPER_ID.fullmatch(text) or len(text) > 32 or text.lower() in TAKEN_NAMES:
         what = f"PAPER_ID {text!r} is not valid" if text else "PAPER_ID is not set"
-        raise UserError(
-            what, "use up to 32 letters and digits with single - or _ between them, such as Gu2026, in .env"
-        )
+        raise UserError(what, "use up to 32 letters and digits with single - or _ between them, such as Gu2026")
     return text
 
 

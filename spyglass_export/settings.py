@@ -51,11 +51,7 @@ def setting(help_text: str, parse: Parser[T], default: str = "", **more: Any) ->
 
 @dataclass(frozen=True)
 class Settings:
-    """What `.env` and the process environment say, checked and with every default filled in.
-
-    A field's name in capitals is the setting's name. To add one, declare it here, give it a line in env.example and,
-    where compose uses it, one in the compose files.
-    """
+    """What `.env` and the process environment say, checked and with every default filled in; there in capitals."""
 
     root: Path
     paper_id: str = setting(

@@ -55,9 +55,8 @@ def command(**options: Any) -> Callable[[Callable[..., None]], Task[Any]]:
                     function(*arguments, **named)
                 except ModuleNotFoundError as error:  # readers install what most of them need
                     name = str(error.name)
-                    raise UserError(
-                        f"{name} is not installed", f"run `pip install {PACKAGES.get(name, name)}`"
-                    ) from error
+                    hint = f"run `pip install {PACKAGES.get(name, name)}`"
+                    raise UserError(f"{name} is not installed", hint) from error
 
         other_spelling = [run.__name__.replace("_", "-")] if "_" in run.__name__ else []
         made: Task[Any] = invoke_task(**options | {"aliases": [*options.get("aliases", ()), *other_spelling]})(run)

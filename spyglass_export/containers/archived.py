@@ -67,10 +67,8 @@ def judge(folder: Path, paper_id: str, services: set[str]) -> dict[str, Archived
     if len(found) != len(services) or set(by_service) != services:
         raise UserError(f"{images} does not hold the two images of a paper", COPY_AGAIN)
     if others := [name for image in found for name in image.names if name.rpartition(":")[2] not in image.tags]:
-        raise UserError(
-            f"{images} would replace what Docker has as {others[0]}",
-            "`invoke archive` names images by their content: ask the authors for an archive of its making",
-        )
+        hint = "`invoke archive` names images by their content: ask the authors for an archive of its making"
+        raise UserError(f"{images} would replace what Docker has as {others[0]}", hint)
     return by_service
 
 

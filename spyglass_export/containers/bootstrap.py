@@ -19,6 +19,7 @@ from spyglass_export import console
 from spyglass_export.checksum import hash_of_files
 from spyglass_export.containers.docker import PROXY_VARIABLES, Docker, registry_of
 from spyglass_export.containers.faults import DockerError, NoPlugin, NotInstalled, NotRunning
+from spyglass_export.containers.image import inspect
 from spyglass_export.env_values import as_written
 from spyglass_export.errors import UserError
 from spyglass_export.settings import Settings
@@ -70,7 +71,10 @@ def ensure_engine(docker: Docker) -> None:
         if not release or os.geteuid() != 0:
             if isinstance(trouble, NotRunning):
                 raise
-            raise UserError(trouble.what, _install_hint()) from trouble
+            desktop = f"install and start Docker Desktop, then run this again: {INSTALL_PAGE}"
+            engine = f"install Docker Engine 23 or newer with the compose and buildx plugins ({INSTALL_PAGE})"
+            engine += ", or ask the administrator; on Debian and Ubuntu `invoke bootstrap` as root does it"
+            raise UserError(trouble.what, desktop if sys.platform in ("darwin", "win32") else engine) from trouble
         if not shutil.which("dockerd") or isinstance(trouble, NoPlugin):
             _install_engine(release)
         if not docker.succeeds("version"):
@@ -91,16 +95,13 @@ def ensure_base_images(settings: Settings, docker: Docker) -> None:
     needed = [name for name in missing if name not in others or name in out_of_reach]
     if not needed:
         return
-    if out_of_reach:
-        registries = sorted({registry(others[name]) for name in out_of_reach})
-        console.say(f"no answer from {' and '.join(registries)}: stand-ins take the place of the base images")
+    silent = f"no answer from the registry of {' and '.join(others[name] for name in out_of_reach)}"
     if not (_debian_release() or "").startswith("debian") or os.geteuid() != 0:
-        raise UserError(
-            f"no answer from the registry of {' and '.join(others[name] for name in out_of_reach)}"
-            if out_of_reach
-            else f"the stand-ins {' and '.join(missing.values())} are built on Debian, as root, and nowhere else",
-            "check the network, or set HUB_BASE_IMAGE and DB_BASE_IMAGE in .env to images of a mirror that you reach",
-        )
+        only_debian = f"the stand-ins {' and '.join(missing.values())} are built on Debian, as root, and nowhere else"
+        hint = "check the network, or set HUB_BASE_IMAGE and DB_BASE_IMAGE in .env to images of a mirror that you reach"
+        raise UserError(silent if out_of_reach else only_debian, hint)
+    if out_of_reach:
+        console.say(f"{silent}: stand-ins take the place of the base images")
     named = (os.environ.get(name, "") for name in ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "PIP_CERT"))
     bundle = settings.ca_bundle or next(
         (path for name in (*named, str(SYSTEM_CA_BUNDLE)) if (path := Path(name)).is_file()), None
@@ -130,15 +131,6 @@ def _debian_release() -> str | None:
     return f"{system['ID']} {system.get('VERSION_CODENAME', '')}" if system.get("ID") in ("debian", "ubuntu") else None
 
 
-def _install_hint() -> str:
-    if sys.platform in ("darwin", "win32"):
-        return f"install and start Docker Desktop, then run this again: {INSTALL_PAGE}"
-    return (
-        f"install Docker Engine 23 or newer with the compose and buildx plugins ({INSTALL_PAGE}), or ask the "
-        "administrator; on Debian and Ubuntu `invoke bootstrap` as root does it"
-    )
-
-
 def _run(command: Sequence[str], failure: str) -> str:
     """Run a program of the system quietly, give what it prints; raise UserError with its last line where it fails."""
     environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
@@ -158,10 +150,8 @@ def _install_engine(release: str) -> None:
     distribution, codename = release.split(" ", 1)
     if shutil.which("dockerd") and not Path("/usr/share/doc/docker.io").exists():
         # Docker's own packages would be removed by Debian's.
-        raise UserError(
-            "Docker Engine lacks compose v2 or buildx",
-            "install the packages docker-compose-plugin and docker-buildx-plugin",
-        )
+        hint = "install the packages docker-compose-plugin and docker-buildx-plugin"
+        raise UserError("Docker Engine lacks compose v2 or buildx", hint)
     console.say(f"installing Docker Engine from {distribution.capitalize()}'s packages")
     if codename == "bookworm":  # apt takes Docker's four packages, and nothing else, from Debian 13
         keyring, pin = "/usr/share/keyrings/debian-archive-keyring.gpg", "Pin: release n=trixie\nPin-Priority:"
@@ -204,11 +194,8 @@ def is_here(docker: Docker, image: str, source: str) -> bool:
     """Whether the image is on this machine; a stand-in counts only when it is made of today's files."""
     if not is_stand_in(image):
         return docker.succeeds("image", "inspect", image)
-    try:
-        label = docker.ask("image", "inspect", "--format", f'{{{{index .Config.Labels "{SOURCE_LABEL}"}}}}', image)
-    except DockerError:
-        return False
-    return label.strip() == source
+    here = inspect(docker, image)
+    return here is not None and here.labels.get(SOURCE_LABEL) == source
 
 
 def source_hash(folder: Path) -> str:
@@ -256,10 +243,8 @@ def _build_stand_in(docker: Docker, folder: Path, setting: str, source: str, bun
     try:
         docker.ask("build", "--quiet", *secret, *given, *named, str(folder))
     except DockerError as error:
-        raise UserError(
-            f"the stand-in {image} cannot be built: {error.said}",
-            "check that this machine reaches its Debian mirror and PyPI; behind a proxy set CA_BUNDLE in .env",
-        ) from error
+        hint = "check that this machine reaches its Debian mirror and PyPI; behind a proxy set CA_BUNDLE in .env"
+        raise UserError(f"the stand-in {image} cannot be built: {error.said}", hint) from error
 
 
 def _import_debian(docker: Docker, release: str, image: str) -> None:

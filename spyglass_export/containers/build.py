@@ -123,7 +123,5 @@ def _explain(log: list[str]) -> UserError:
     for text in _printed(log, failure[1])[-LOG_LINES:]:
         console.note(f"  {text}")
     title = next((found for found in map(STEP.match, log) if found and found[1] == failure[1]), None)
-    return UserError(
-        f"the image of {title[2]} cannot be built: step {title[3]} failed" if title else failure[2],
-        "the lines above are the last that it printed; build.log has all of them",
-    )
+    what = f"the image of {title[2]} cannot be built: step {title[3]} failed" if title else failure[2]
+    return UserError(what, "the lines above are the last that it printed; build.log has all of them")

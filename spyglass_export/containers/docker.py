@@ -107,7 +107,7 @@ class Docker:
 
     def start(self, *arguments: str, stdin: Stream = PIPE, stdout: Stream, stderr: Stream) -> "Popen[bytes]":
         """Start docker, with a pipe as its input where nothing else is given; whoever calls closes that and waits."""
-        command, environment = self._command(arguments), self._environment()
+        command, environment = self._command(arguments), os.environ | self.variables
         return Popen(command, cwd=self.root, env=environment, stdin=stdin, stdout=stdout, stderr=stderr)
 
     def check(self, *, to_build: bool = True) -> None:
@@ -144,9 +144,6 @@ class Docker:
         hashes = {f"{role.upper()}_HASH": one for role, one in self.volume_hashes.items()}
         return project | owner | hashes | dict(self.environment)
 
-    def _environment(self) -> dict[str, str]:
-        return os.environ | self.variables
-
     def _run(self, arguments: tuple[str, ...], **streams: int) -> "subprocess.CompletedProcess[str]":
         command = self._command(arguments)
         if self.dry:
@@ -154,7 +151,7 @@ class Docker:
             return subprocess.CompletedProcess(command, 0, "", "")
         options: dict[str, Any] = {"encoding": "utf-8", "errors": "replace", "timeout": self.patience, **streams}
         try:
-            return subprocess.run(command, cwd=self.root, env=self._environment(), check=False, **options)
+            return subprocess.run(command, cwd=self.root, env=os.environ | self.variables, check=False, **options)
         except subprocess.TimeoutExpired as error:
             raise NoAnswer(what=f"`docker {arguments[0]}` gave no answer in {self.patience:g} s") from error
 

@@ -58,10 +58,9 @@ def open_to_who_guesses(settings: Settings) -> UserError | None:
     passwords = (settings.jupyter_server_app_password, settings.mysql_root_password)
     if settings.bind_address.is_loopback or settings.paper_id.lower() not in (one.lower() for one in passwords):
         return None
-    return UserError(
-        f"BIND_ADDRESS {settings.bind_address} opens the ports to others, and a password is the paper's ID",
-        "set JUPYTER_SERVER_APP_PASSWORD and MYSQL_ROOT_PASSWORD in .env to your own, or BIND_ADDRESS=127.0.0.1",
-    )
+    what = f"BIND_ADDRESS {settings.bind_address} opens the ports to others, and a password is the paper's ID"
+    hint = "set JUPYTER_SERVER_APP_PASSWORD and MYSQL_ROOT_PASSWORD in .env to your own, or BIND_ADDRESS=127.0.0.1"
+    return UserError(what, hint)
 
 
 def port_problems(settings: Settings, docker: Docker) -> dict[str, UserError]:
@@ -100,8 +99,7 @@ def _is_free(address: Address, port: int) -> bool:
             return True  # a low port, which Docker Engine may open where this user may not
         except OSError as error:
             if error.errno == errno.EADDRNOTAVAIL:
-                raise UserError(
-                    f"BIND_ADDRESS {address} is not an address of this machine", "set BIND_ADDRESS=127.0.0.1 in .env"
-                ) from error
+                what = f"BIND_ADDRESS {address} is not an address of this machine"
+                raise UserError(what, "set BIND_ADDRESS=127.0.0.1 in .env") from error
             return False
     return True

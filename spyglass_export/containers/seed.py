@@ -124,7 +124,5 @@ def verify(docker: Docker) -> None:
         return
     console.show_table("tables that differ", ["table", "now"], found[:_NAMED_AT_MOST])
     more = f", {len(found) - _NAMED_AT_MOST} more than are shown" if len(found) > _NAMED_AT_MOST else ""
-    raise UserError(
-        f"{len(found)} tables differ from what was published{more}; {len(published)} were published",
-        "where you wrote to the database yourself, nothing is wrong; a fresh volume has the published rows",
-    )
+    hint = "where you wrote to the database yourself, nothing is wrong; a fresh volume has the published rows"
+    raise UserError(f"{len(found)} tables differ from what was published{more}; {len(published)} were published", hint)

@@ -96,10 +96,8 @@ def check_folder(settings: Settings, docker: Docker) -> None:
         except PermissionError:
             is_other = True  # in the home of somebody else
         if is_other:
-            raise UserError(
-                f"the paper {settings.paper_id} has containers already, started in {folder}",
-                "remove them there by `invoke down`, or give this paper another PAPER_ID in .env",
-            )
+            hint = "remove them there by `invoke down`, or give this paper another PAPER_ID in .env"
+            raise UserError(f"the paper {settings.paper_id} has containers already, started in {folder}", hint)
 
 
 def start(settings: Settings, docker: Docker) -> None:
@@ -131,11 +129,9 @@ def start(settings: Settings, docker: Docker) -> None:
         if line.startswith("notebooks: "):
             console.say(line)
     for role, what in FRESH.items():
-        if (
-            role in before
-            and f"{docker.project}_{role}_{docker.volume_hashes.get(role, 'current')}" not in before[role]
-        ):
-            console.say(f"{what} is kept in the volume {', '.join(before[role])}")
+        names = before.get(role, [])
+        if names and f"{docker.project}_{role}_{docker.volume_hashes.get(role, 'current')}" not in names:
+            console.say(f"{what} is kept in the volume {', '.join(names)}")
 
 
 def _as_they_would_be(settings: Settings, docker: Docker) -> list[str]:
@@ -150,20 +146,18 @@ def _as_they_would_be(settings: Settings, docker: Docker) -> list[str]:
     hashes = dict(line.split() for line in docker.ask("compose", "config", "--hash", "*").splitlines())
     found = json.loads(docker.ask("inspect", *running.values()))
     try:
-        images = json.loads(
-            docker.ask("image", "inspect", *(one["Image"] for one in found), *(one["Config"]["Image"] for one in found))
-        )
+        named = [image for one in found for image in (one["Image"], one["Config"]["Image"])]
+        images = json.loads(docker.ask("image", "inspect", *named))
     except UserError:  # one of them is gone
         return []
     kept = []
-    for name, one, old, new in zip(running, found, images[: len(found)], images[len(found) :], strict=True):
-        labels, count = one["Config"]["Labels"], -1 if name == "hub" and is_authors(settings, docker) else None
-        recipes = {(image["Config"].get("Labels") or {}).get(RECIPE) for image in (old, new)}
-        if (
-            labels.get("com.docker.compose.config-hash") == hashes.get(name)
-            and len(recipes) == 1
-            and old["RootFS"]["Layers"][:count] == new["RootFS"]["Layers"][:count]
-        ):
+    for name, one, old, new in zip(running, found, images[::2], images[1::2], strict=True):
+        count = -1 if name == "hub" and is_authors(settings, docker) else None
+        before, now = (
+            ((image["Config"].get("Labels") or {}).get(RECIPE), image["RootFS"]["Layers"][:count])
+            for image in (old, new)
+        )
+        if one["Config"]["Labels"].get("com.docker.compose.config-hash") == hashes.get(name) and before == now:
             kept.append(name)
     return kept
 
@@ -192,11 +186,9 @@ def _why_not_healthy(docker: Docker, containers: dict[str, Container], *, timed_
         for line in lines:
             console.note(f"  {line}")
         happened = "does not get healthy" if is_up else f"stopped right after its start ({one.state})"
-        said = spoken(lines)
-        return UserError(
-            f"the container {one.service} {happened}{f': {said.what}' if said else ''}",
-            (said and said.hint) or "the lines above say why",
-        )
+        said = spoken(lines) or UserError("", "")
+        what = ": ".join(filter(None, (f"the container {one.service} {happened}", said.what)))
+        return UserError(what, said.hint or "the lines above say why")
     return None
 
 
