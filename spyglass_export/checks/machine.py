@@ -14,7 +14,7 @@ from typing import Any
 
 from spyglass_export.checks.check import Check, failed, passed, run_side_by_side, warned
 from spyglass_export.containers import bootstrap, faults, ports
-from spyglass_export.containers.docker import Docker, is_podman
+from spyglass_export.containers.docker import Docker
 from spyglass_export.settings import Settings
 
 PATIENCE = 8.0  # seconds for one answer of docker; it takes a tenth of one when it is well
@@ -68,16 +68,12 @@ def check_machine(docker: Docker, settings: Settings | None) -> list[Check]:
 def _ask_engine(docker: Docker) -> tuple[dict[str, Any], list[Check]]:
     """What Docker says of itself, nothing where it does not answer; and what that means."""
     name = "Docker Engine"
-    if not shutil.which(docker.command[0]):
-        what = f"{faults.NotInstalled.problem}: there is no program `{docker.command[0]}`"
-        return {}, [failed(name, faults.NotInstalled(what=what))]
-    if is_podman(docker.command):
-        return {}, [failed(name, faults.OnlyForReaders())]
     try:
-        version = docker.ask("version", "--format", "{{.Server.Version}}").strip()
+        version = docker.check(to_build=False)
         info = json.loads(docker.ask(*INFO))  # without an Engine it succeeds, and says nothing of one
     except faults.DockerError as error:
-        if host := os.environ.get("DOCKER_HOST"):
+        is_missing = isinstance(error, faults.NotInstalled | faults.OnlyForReaders)
+        if (host := os.environ.get("DOCKER_HOST")) and not is_missing:
             error.hint += f"; or unset DOCKER_HOST in this shell, which sends you to {host}"
         return {}, [failed("permission" if isinstance(error, faults.NoPermission) else name, error)]
     return info, [passed("permission", "you may use Docker"), _check_version("Engine", version)]

@@ -110,22 +110,22 @@ class Docker:
         command, environment = self._command(arguments), os.environ | self.variables
         return Popen(command, cwd=self.root, env=environment, stdin=stdin, stdout=stdout, stderr=stderr)
 
-    def check(self, *, to_build: bool = True) -> None:
-        """Raise DockerError unless Docker Engine answers and, for builds, has compose v2 and buildx.
+    def check(self, *, to_build: bool = True) -> str:
+        """Give Docker Engine's version; raise DockerError unless it answers and, for builds, has compose v2 and buildx.
 
         Each plugin takes a tenth of a second to ask; where one is missing, the first call of it says the same.
         """
         if self.dry:
-            return
+            return ""
         if not shutil.which(self.command[0]):
             raise NotInstalled(what=f"{NotInstalled.problem}: there is no program `{self.command[0]}`")
         if is_podman(self.command):
             raise OnlyForReaders
-        self.ask("version", "--format", "{{.Server.Version}}")
-        if to_build and not self.succeeds("compose", "version"):
-            raise NoPlugin(what="Docker Compose v2 is missing: `docker compose` does not work")
-        if to_build and not self.succeeds("buildx", "version"):
-            raise NoPlugin(what="Docker buildx is missing: `docker buildx` does not work")
+        version = self.ask("version", "--format", "{{.Server.Version}}").strip()
+        for plugin, name in {"compose": "Compose v2", "buildx": "buildx"}.items() if to_build else ():
+            if not self.succeeds(plugin, "version"):
+                raise NoPlugin(what=f"Docker {name} is missing: `docker {plugin}` does not work")
+        return version
 
     def _command(self, arguments: tuple[str, ...]) -> list[str]:
         # sudo drops the environment unless it is told what to keep.

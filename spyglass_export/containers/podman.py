@@ -39,10 +39,10 @@ def open_door(
 class Podman(Docker):
     """Runs podman where docker is meant, and a pod where docker compose is meant."""
 
-    def check(self, *, to_build: bool = True) -> None:
-        """Raise UserError unless Podman is there and new enough."""
+    def check(self, *, to_build: bool = True) -> str:
+        """Give Podman's version; raise UserError unless it is there and new enough."""
         if self.dry:
-            return
+            return ""
         try:
             said = super().ask("--version")
         except FileNotFoundError as error:
@@ -50,6 +50,7 @@ class Podman(Docker):
         found = re.search(r"(\d+)\.(\d+)", said)
         if found and (int(found[1]), int(found[2])) < OLDEST:
             raise OtherVersion(what=said.strip(), hint="it takes Podman 4.3 or newer")
+        return said.strip()
 
     def ask(self, *arguments: str) -> str:
         """Do as docker and docker compose do, and give what they would print."""
