@@ -16,34 +16,23 @@ _PACKED = re.compile(
 
 
 def sql_files(paper_dir: Path) -> list[Path]:
-    """The SQL files of an export, in the order of their names.
-
-    Raises `UserError` where the folder is missing or has none, or a file of it is a dump that cannot be read as it is.
-    """
+    """The SQL files of an export, by name. Raises UserError where there is none, or one cannot be read as it is."""
     if not paper_dir.is_dir():
-        raise UserError(
-            f"the export's folder {paper_dir} does not exist",
-            "set SPYGLASS_PAPER_DIR in .env to the folder that Spyglass' Export wrote",
-        )
+        hint = "set SPYGLASS_PAPER_DIR in .env to the folder that Spyglass' Export wrote"
+        raise UserError(f"the export's folder {paper_dir} does not exist", hint)
     files = []
     for path in sorted(_visible(paper_dir)):
         if _PACKED.search(path.name.lower()):
-            raise UserError(
-                f"{path.name} cannot be read as it is, and may hold a part of the export",
-                "unpack it to .sql or pack it as .sql.gz, or take it out of the folder",
-            )
+            what = f"{path.name} cannot be read as it is, and may hold a part of the export"
+            raise UserError(what, "unpack it to .sql or pack it as .sql.gz, or take it out of the folder")
         if path.name.lower().endswith(DUMP_ENDINGS) and path.is_file():
             files.append(path)
         elif path.name.lower().endswith(DUMP_ENDINGS):
             kind = "a link to a file that is not there" if path.is_symlink() and not path.exists() else "not a file"
             raise UserError(f"{path.name} is {kind}", "put the dump itself there, or take it out of the folder")
     if not files:
-        raise UserError(
-            f"there is no .sql file in {paper_dir}",
-            "`invoke dump` writes it, or the administrator of the database by the .sh script of Spyglass' Export"
-            if find_scripts(paper_dir)
-            else "run the .sh script that Spyglass' Export wrote there; it makes the dump",
-        )
+        hint = "`invoke dump` writes it, or the administrator of the database by the .sh script of Spyglass' Export"
+        raise UserError(f"there is no .sql file in {paper_dir}", hint)
     return files
 
 

@@ -158,14 +158,11 @@ def require_script(paper_dir: Path) -> list[Script]:
     """The scripts of an export, to be executed. Raises UserError where there is none, or one is not understood."""
     paths = find_scripts(paper_dir)
     if not paths:
-        raise UserError(
-            f"there is no {PATTERN} in {paper_dir}",
-            "Spyglass' Export writes it: run `Export().populate_paper(PAPER_ID)`, or set SPYGLASS_PAPER_DIR in .env",
-        )
+        hint = "Spyglass' Export writes it: run `Export().populate_paper(PAPER_ID)`, or set SPYGLASS_PAPER_DIR in .env"
+        raise UserError(f"there is no {PATTERN} in {paper_dir}", hint)
     try:
         return [read_script(path) for path in paths]
     except ScriptNotUnderstoodError as error:
-        raise UserError(
-            f"{', '.join(path.name for path in paths)}, line {error.line}: {error.what}",
-            "take out what was added to the script, or have it run by the database administrator",
-        ) from error
+        what = f"{', '.join(path.name for path in paths)}, line {error.line}: {error.what}"
+        hint = "take out what was added to the script, or have it run by the database administrator"
+        raise UserError(what, hint) from error

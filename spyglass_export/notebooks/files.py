@@ -65,9 +65,9 @@ def check_links(notebooks: Path) -> None:
         if not inside or link.readlink().is_absolute() or not link.exists():
             astray.append(f"{link.relative_to(notebooks).as_posix()} -> {link.readlink()}")
     if astray:
+        what = f"links in notebooks/ lead where neither the hub nor the image can follow: {', '.join(astray)}"
         raise UserError(
-            f"links in notebooks/ lead where neither the hub nor the image can follow: {', '.join(astray)}",
-            "put the files themselves there; `cp --recursive --dereference` copies what links lead to",
+            what, "put the files themselves there; `cp --recursive --dereference` copies what links lead to"
         )
 
 
@@ -78,10 +78,7 @@ def tell_left_out(notebooks: Path) -> str:
 
 
 def find(settings: Settings) -> list[str]:
-    """Name every notebook that goes into the image, relative to notebooks/ with `/`.
-
-    Raises UserError where there is none.
-    """
+    """Name every notebook that goes into the image, relative to notebooks/. Raises UserError where there is none."""
     notebooks = settings.notebooks
     found = [file.relative_to(notebooks) for file in notebook_files(notebooks) if file.suffix == ".ipynb"]
     if not found:
@@ -90,10 +87,7 @@ def find(settings: Settings) -> list[str]:
 
 
 def select(settings: Settings, known: Sequence[str], names: Sequence[str]) -> list[str]:
-    """Find the notebooks that were named, with or without `notebooks/` and `.ipynb`; all ``known`` where none was.
-
-    Raises UserError for a name that none has, with the nearest one.
-    """
+    """Find the notebooks that were named; all ``known`` where none was. Raises UserError for a name that none has."""
     # Without the end that all have in common, which would make any two alike.
     stems = {one.removesuffix(".ipynb"): one for one in known}
     selected = []

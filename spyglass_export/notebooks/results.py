@@ -77,27 +77,17 @@ def keep_result(settings: Settings, result: Result) -> None:
     write_text(folder / FILE, json.dumps(kept, indent=1, ensure_ascii=False) + "\n")
 
 
-@dataclass(frozen=True)
-class Figure:
-    """A figure of a notebook as it came out last: its cell, its verdict and why.
+def read_figures(settings: Settings, name: str) -> list[dict[str, Any]]:
+    """Give the figures of a notebook's last run: ``cell``, ``verdict``, ``why``; none where they cannot be read.
 
     ``pictures`` are URLs of data by what they show: one where it came out as it was saved, else `saved`, `new` and the
     `difference` as far as there are such; none of a figure that a page draws by a script.
     """
-
-    cell: int
-    verdict: str
-    why: str
-    pictures: Mapping[str, str]
-
-
-def read_figures(settings: Settings, name: str) -> list[Figure]:
-    """Give the figures of a notebook's last run; none where they cannot be read."""
     file = settings.notebooks / EXECUTED / Path(name).with_suffix(".figures.json")
     try:
+        found = json.loads(file.read_text(encoding="utf-8"))
         return [
-            Figure(one["cell"], one["verdict"], one["why"], _pictures(one))
-            for one in json.loads(file.read_text(encoding="utf-8"))
+            {part: one[part] for part in ("cell", "verdict", "why")} | {"pictures": _pictures(one)} for one in found
         ]
     except (OSError, ValueError, TypeError, KeyError):
         return []

@@ -46,11 +46,9 @@ def published_notebooks(docker: Docker) -> list[str]:
 def run_notebooks(
     settings: Settings, docker: Docker, names: Sequence[str], seconds: float, *, strict: bool, keep: bool
 ) -> None:
-    """Run notebooks on the paper's kernel in the running hub, each for at most ``seconds``, and show what came of each.
+    """Run notebooks in the running hub, each for at most ``seconds``; show what came of each, and ``keep`` it.
 
-    Each runs in a copy of its folder, so that what it writes there replaces nothing. With ``keep`` the results are
-    kept in notebooks/ of this folder. Raises UserError where one does not pass, or with ``strict`` where a cell shows
-    something else than was saved.
+    Raises UserError where one does not pass, or with ``strict`` where a cell shows something else than was saved.
     """
     if not docker.succeeds(*IN_HUB, "hub", "test", "-f", SCRIPT):
         raise UserError("the hub that runs was built before notebooks could be tested", "run `invoke build`")
@@ -108,10 +106,9 @@ def _snapshot(settings: Settings) -> set[tuple[str, int, int]]:
 
 
 def _run_all(settings: Settings, docker: Docker, names: Sequence[str], seconds: float) -> Iterator[Result]:
-    containers = containers_of(docker)
-    ids = [containers[service].id for service in ("db", "hub") if service in containers]
+    ids = [one.id for _, one in sorted(containers_of(docker).items())]  # of db and hub
     images = docker.ask("inspect", "--format", "{{.Image}}", *ids).split() if ids else []
-    tested_in = fingerprint(settings, docker, *images) if len(images) == len(("db", "hub")) else ""
+    tested_in = fingerprint(settings, docker, *images) if len(images) == 2 else ""
     # As long as the pipe is open, somebody waits for the notebooks. It closes with this process, however that ends.
     lifeline, end_of_lifeline = os.pipe()
     pool = ThreadPoolExecutor(max_workers=AT_A_TIME)
@@ -145,8 +142,7 @@ def _run(settings: Settings, docker: Docker, name: str, seconds: float, lifeline
     file = settings.notebooks / name
     hashed = sha256(file) if file.is_file() else ""
     # With GRANT_SUDO the container is root's, and JupyterLab the notebooks' owner's all the same.
-    user_id, group_id = docker.owner or (1000, 100)
-    user = ("--user", f"{user_id}:{group_id}") if settings.grant_sudo else ()
+    user = ("--user", "{}:{}".format(*(docker.owner or (1000, 100)))) if settings.grant_sudo else ()
     command = ("/opt/conda/bin/python", SCRIPT, name, f"{seconds:g}")
     try:
         for line in docker.follow(*IN_HUB, *user, "hub", *command, stdin=lifeline):
@@ -166,11 +162,7 @@ def _run(settings: Settings, docker: Docker, name: str, seconds: float, lifeline
         return None
     for note in found.pop("notes", ()):
         console.warn(f"{name}: {note}")
-    unfinished = {
-        "status": "failed",
-        "cell": None,
-        "error": f"the hub stopped running it, perhaps for want of memory: {last}",
-        "seconds": round(time.monotonic() - started, 1),
-    }
+    why = f"the hub stopped running it, perhaps for want of memory: {last}"
+    unfinished = {"status": "failed", "cell": None, "error": why, "seconds": round(time.monotonic() - started, 1)}
     ran = datetime.now(timezone.utc).isoformat(timespec="seconds")
     return Result.of({**(found or unfinished), "name": name, "sha256": hashed, "ran": ran})

@@ -26,21 +26,17 @@ COPIED = {"LICENSE": "LICENSE", citation.FILE: citation.FILE, "bundle/archive_ta
 
 
 def write_archive(settings: Settings, docker: Docker, *, incomplete: bool = False) -> Path:
-    """Write PAPER_ID-archive/ anew; return its path.
+    """Write PAPER_ID-archive/ anew: both images, the reader's bundle, an RO-Crate and checksums; return its path.
 
-    It holds both images as an OCI layout compressed with zstd, which `docker load` reads; the reader's bundle;
-    an RO-Crate 1.1; CITATION.cff where there is one; and the checksums of all. Raises UserError where the
-    images are not what was tested, or the folder holds something else.
+    Raises UserError where the images are not what was tested, or the folder holds something else.
     """
     folder = settings.root / f"{settings.paper_id}-archive"
     if folder.exists() and not (folder / CRATE).is_file():
         raise UserError(f"{folder} exists and is not an archive", "move it away, and try again")
     version = docker.ask("version", "--format", "{{.Server.Version}}").strip()
     if not docker.dry and int(version.split(".")[0]) < OCI_LAYOUT_ENGINE:
-        raise UserError(
-            f"Docker Engine {version} saves images in a form of its own",
-            f"update Docker to {OCI_LAYOUT_ENGINE} or newer, which saves the standard's OCI layout",
-        )
+        what = f"Docker Engine {version} saves images in a form of its own"
+        raise UserError(what, f"update Docker to {OCI_LAYOUT_ENGINE} or newer, which saves the standard's OCI layout")
     images = provenance.images_to_share(settings, docker, incomplete=incomplete)
     cited = citation.read(settings.root, settings.paper_id)
     if not (cited.authors and cited.licence):
@@ -53,22 +49,18 @@ def write_archive(settings: Settings, docker: Docker, *, incomplete: bool = Fals
         _save_images(docker, images, folder)
         return folder
     incoming, before = (folder.with_name(f"{folder.name}.{end}") for end in ("tmp", "before.tmp"))
-    for leftover in (incoming, before):
-        shutil.rmtree(leftover, ignore_errors=True)
+    shutil.rmtree(incoming, ignore_errors=True)
     incoming.mkdir()
     try:
         _save_images(docker, images, incoming)
         _add_files(settings, docker, images, incoming)
+        shutil.rmtree(before, ignore_errors=True)
         if folder.exists():
             folder.rename(before)
         incoming.rename(folder)
-    except BaseException:
-        if before.exists() and not folder.exists():
-            before.rename(folder)
-        raise
     finally:
-        for leftover in (incoming, before):
-            shutil.rmtree(leftover, ignore_errors=True)
+        shutil.rmtree(incoming, ignore_errors=True)
+    shutil.rmtree(before, ignore_errors=True)
     return folder
 
 

@@ -45,21 +45,18 @@ def write_published(
     *,
     incomplete: bool = False,
 ) -> Path:
-    """Write PAPER_ID.zip for the images that were published last; return its path.
+    """Write PAPER_ID.zip for the images that were published last, by ``record`` just now; return its path.
 
-    ``record`` tells that push_images has just pushed them: it has looked for secrets then. Raises UserError where
-    nothing was published, or the images here are others.
+    Raises UserError where nothing was published, or the images here are others.
     """
     images = provenance.images_as_tested(settings, docker, incomplete=incomplete)
-    if not record:
+    if not record:  # else the push has looked for secrets
         check_no_secret(settings)
         record = digests.read(settings)
     if docker.dry:
         return settings.root / f"{settings.paper_id}.zip"
     if not record:
-        raise UserError(
-            "nothing was published yet under the names in .env", "run `invoke publish`; it writes the bundle"
-        )
+        raise UserError("nothing was published yet under the names in .env", "run `invoke publish`")
     for service, image in images.items():
         if record[service].id != image.id:
             raise UserError(f"the image of {service} was built anew and is not published", "run `invoke publish`")
@@ -109,30 +106,21 @@ def _contents(
     finder = ModuleFinder([str(root)])
     finder.run_script(str(root / "bundle" / "tasks.py"))
     files = [getattr(one, "__file__", "") for name, one in finder.modules.items() if name.startswith("spyglass_export")]
-    contents = {name: text_of(name) for name in (Path(file).relative_to(root).as_posix() for file in files if file)}
-    contents |= fill_elsewhere(settings, images, references)
-    contents |= {f"environment/{name}": text for name, text in installed(docker, images["hub"].id).items()}
-    contents |= {
-        "environment/environment.yml": text_of("export_data/environment.yml"),
-        COMPOSE_FILE: _pinned(text_of(COMPOSE_FILE), references),
-        ".env": _env(settings, images),
-        "tasks.py": text_of("bundle/tasks.py"),
-        "README.md": _readme(settings, images, references, archived),
-        "LICENSE": text_of("LICENSE"),
-        "docs/elsewhere.md": text_of("docs/elsewhere.md"),
-        "config/no_ca_bundle.pem": "",
-    }
-    for name, source in {f"environment/{LOCK_FILE}": f"export_data/{LOCK_FILE}", citation.FILE: citation.FILE}.items():
-        if (root / source).is_file():
-            contents[name] = text_of(source)
-    return contents
-
-
-def _pinned(compose: str, references: Mapping[str, str]) -> str:
-    """Let each image line fall back to the given reference."""
+    copied = {name: name for name in (Path(file).relative_to(root).as_posix() for file in files if file)}
+    copied |= {f"environment/{name}": f"export_data/{name}" for name in ("environment.yml", LOCK_FILE)}
+    copied |= {name: name for name in ("LICENSE", "docs/elsewhere.md", citation.FILE)} | {"tasks.py": "bundle/tasks.py"}
+    compose = text_of(COMPOSE_FILE)
     for service, variable in IMAGE_VARIABLES.items():
         compose = re.sub(rf"(?m)(image: \${{{variable}:-).*", rf"\g<1>{references[service]}}}", compose)
-    return compose
+    return {
+        **{name: text_of(source) for name, source in copied.items() if (root / source).is_file()},
+        **fill_elsewhere(settings, images, references),
+        **{f"environment/{name}": text for name, text in installed(docker, images["hub"].id).items()},
+        COMPOSE_FILE: compose,
+        ".env": _env(settings, images),
+        "README.md": _readme(settings, images, references, archived),
+        "config/no_ca_bundle.pem": "",
+    }
 
 
 def _env(settings: Settings, images: Mapping[str, Image]) -> str:
@@ -175,11 +163,7 @@ def _readme(settings: Settings, images: Mapping[str, Image], references: Mapping
 
 
 def fill_elsewhere(settings: Settings, images: Mapping[str, Image], references: Mapping[str, str]) -> dict[str, str]:
-    """Fill in what starts the paper without Docker; give the files of elsewhere/ by name, as `kubernetes/pod.yaml`.
-
-    ``references`` says by service what the images are called. Digests are a registry's: Podman and Kubernetes want its
-    host before them. Names without one are an archive's, which Podman and Docker load under hosts of their own.
-    """
+    """Fill in what starts the paper without Docker; give the files of elsewhere/ by name, as `kubernetes/pod.yaml`."""
     values = {
         "PAPER_ID": settings.paper_id,
         # A DNS label: https://kubernetes.io/docs/concepts/overview/working-with-objects/names/
@@ -192,6 +176,7 @@ def fill_elsewhere(settings: Settings, images: Mapping[str, Image], references: 
     }
     for service, image in images.items():
         name = references[service]
+        # Digests are a registry's, whose host Podman and Kubernetes want; programs load an archive's under their own.
         values[f"{service.upper()}_IMAGE"] = full_name(name) if "@" in name else name
         values[f"{service.upper()}_ID"] = image.id
         values[f"{VOLUME_OF[service].upper()}_HASH"] = image.labels[labels.VOLUME]

@@ -33,10 +33,9 @@ class Citation:
 
 
 def read(root: Path, paper_id: str) -> Citation:
-    """Read ``root/CITATION.cff``; where there is none, the title is the paper's ID, and no licence is claimed.
+    """Read ``root/CITATION.cff`` of version 1.2.0; where there is none, the title is the paper's ID.
 
-    The format is https://github.com/citation-file-format/citation-file-format, 1.2.0. Raises UserError where
-    the file cannot be read.
+    Raises UserError where the file cannot be read.
     """
     file, title = root / FILE, f"Spyglass paper {paper_id}"
     if not file.is_file():

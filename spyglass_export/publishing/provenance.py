@@ -10,7 +10,7 @@ from spyglass_export import console
 from spyglass_export.checksum import hash_of_files
 from spyglass_export.containers.docker import Docker
 from spyglass_export.containers.image import Image, built_images, inspect, layers, left_out
-from spyglass_export.containers.labels import BASE, CREATED, LICENCES, PREFIX, REVISION, TESTED
+from spyglass_export.containers.labels import BASE, CREATED, LICENCES, PREFIX, RECIPE, REVISION, TESTED
 from spyglass_export.environment.lock import FILE as LOCK_FILE
 from spyglass_export.errors import UserError
 from spyglass_export.export import manifest
@@ -30,16 +30,13 @@ NOT_RECIPE = {"base", ".env", ".git", ".ipynb_checkpoints", "__pycache__", ".DS_
 
 
 def ingredients(settings: Settings) -> dict[str, dict[str, str]]:
-    """Hash what each service's image is built of, part by part, as it is now.
-
-    The parts are `export` (what it takes from export_data/), `notebooks`, and `recipe`: Dockerfiles, what they
-    copy, and the base image.
-    """
+    """Hash what each service's image is built of, part by part, as it is now; see MADE_OF."""
     root, export = settings.root, settings.export_data
     made_by = [*(root / "config").rglob("*"), *(root / "docker").rglob("*")]
     recipe = [path for path in made_by if path.is_file() and not NOT_RECIPE & set(path.relative_to(root).parts)]
     rows = [path for path in (export / "sql").rglob("*") if path.is_file()]
     solved = [path for path in (export / "environment.yml", export / LOCK_FILE) if path.is_file()]
+    of_hub = (settings.hub_base_image, settings.hub_apt_packages, str(settings.grant_sudo))
     return {
         "db": {
             "export": hash_of_files(export, [export / manifest.FILE, *rows]),
@@ -48,9 +45,7 @@ def ingredients(settings: Settings) -> dict[str, dict[str, str]]:
         "hub": {
             "export": hash_of_files(export, solved),
             "notebooks": hash_of_files(settings.notebooks, notebook_files(settings.notebooks)),
-            "recipe": hash_of_files(
-                root, recipe, settings.hub_base_image, settings.hub_apt_packages, str(settings.grant_sudo)
-            ),
+            "recipe": hash_of_files(root, recipe, *of_hub),
         },
     }
 
@@ -58,8 +53,7 @@ def ingredients(settings: Settings) -> dict[str, dict[str, str]]:
 def add_labels(settings: Settings, docker: Docker) -> Docker:
     """Fill in the labels of docker-compose.yml for a build of what export_data/ and notebooks/ hold now.
 
-    An image of the same ingredients keeps its time of creation and its revision, so that building again what
-    has not changed gives the same image.
+    What has not changed keeps its time of creation and its revision, so that a build gives the same image.
     """
     if docker.dry:
         return docker
@@ -85,10 +79,7 @@ def add_labels(settings: Settings, docker: Docker) -> Docker:
 
 
 def are_built(docker: Docker) -> bool:
-    """Whether both images would be built of what they are built of already, as their labels and base layers tell.
-
-    ``docker`` has the labels filled in that the images would get.
-    """
+    """Whether both images are of what they would be built of: by their base layers, and the labels in ``docker``."""
     if docker.dry:
         return False
     services = json.loads(docker.ask("compose", "config", "--format", "json"))["services"]
@@ -114,9 +105,9 @@ def _revision(settings: Settings) -> str:
 
 
 def images_to_share(settings: Settings, docker: Docker, *, incomplete: bool = False) -> dict[str, Image]:
-    """Give both images as they were tested, under tags that name their content; raise UserError as images_as_tested.
+    """Give both images as they were tested, under tags that name their content.
 
-    Raises UserError as well where readers would get a secret.
+    Raises UserError as images_as_tested, and where readers would get a secret.
     """
     images = images_as_tested(settings, docker, incomplete=incomplete)
     check_no_secret(settings)
@@ -127,10 +118,7 @@ def images_to_share(settings: Settings, docker: Docker, *, incomplete: bool = Fa
 
 
 def label_with_last_test(settings: Settings, docker: Docker, images: Mapping[str, Image]) -> dict[str, Image]:
-    """Have both images say in a label what the last test said of the notebooks in them, and say it.
-
-    The layers stay as they were tested, and so does the image where the label is there already.
-    """
+    """Have both images say in a label what the last test said of the notebooks in them, and say it; layers stay."""
     if docker.dry:
         return dict(images)
     said = last_test(settings, docker, images["db"].id, images["hub"].id)
@@ -144,15 +132,13 @@ def label_with_last_test(settings: Settings, docker: Docker, images: Mapping[str
 
 
 def images_as_tested(settings: Settings, docker: Docker, *, incomplete: bool = False) -> dict[str, Image]:
-    """Give both images, or raise UserError where one is missing, is not of what the folders hold now, or has sudo.
+    """Give both images; ``incomplete`` ones, which lack something of the environment, only where that is allowed.
 
-    An image that lacks something of the environment is refused too, unless ``incomplete`` says that it may.
+    Raises UserError where one is missing, is not of what the folders hold now, or has sudo.
     """
     if settings.grant_sudo:
-        raise UserError(
-            "with GRANT_SUDO=yes the hub's image has sudo, which is not for readers",
-            "set GRANT_SUDO=no in .env, run `invoke build`, and try again",
-        )
+        hint = "set GRANT_SUDO=no in .env, run `invoke build`, and try again"
+        raise UserError("with GRANT_SUDO=yes the hub's image has sudo, which is not for readers", hint)
     if docker.dry:
         names = {"db": settings.db_image_name, "hub": settings.hub_image_name}
         return {service: Image(name, "IMAGE_ID", {}, "linux/amd64") for service, name in names.items()}
@@ -161,24 +147,17 @@ def images_as_tested(settings: Settings, docker: Docker, *, incomplete: bool = F
         raise UserError(f"there is no image of {' and '.join(missing)} yet", "run `invoke build` first")
     if not (settings.export_data / manifest.FILE).is_file():
         raise UserError("export_data/ is empty, so nothing tells whether the images are of it", "run `invoke build`")
-    for service, parts in ingredients(settings).items():
-        for part, value in parts.items():
-            known = images[service].labels.get(PREFIX + part)
-            if known != value:
-                raise UserError(
-                    f"{images[service].name} is older than {MADE_OF[part]}, which has changed since it was built"
-                    if known
-                    else f"{images[service].name} was not built by `invoke build`",
-                    "run `invoke build`, try the notebooks, then run this again: others get only what was tested",
-                )
+    again = "run `invoke build`, try the notebooks, then run this again: others get only what was tested"
     licence = citation.read(settings.root, settings.paper_id).licence
-    for image in images.values():
-        labelled = image.labels.get(LICENCES, "")
-        if labelled != licence:
-            raise UserError(
-                f"the licence in {image.name} is {labelled or 'none'}, and in CITATION.cff it is {licence or 'none'}",
-                "run `invoke build`, which writes it into the images in seconds, then run this again",
-            )
+    for service, parts in ingredients(settings).items():
+        image = images[service]
+        if not image.labels.get(RECIPE):
+            raise UserError(f"{image.name} was not built by `invoke build`", again)
+        if changed := [MADE_OF[part] for part, value in parts.items() if image.labels.get(PREFIX + part) != value]:
+            raise UserError(f"{image.name} is older than {changed[0]}, which has changed since it was built", again)
+        if (labelled := image.labels.get(LICENCES, "")) != licence:
+            what = f"the licence in {image.name} is {labelled or 'none'}, and in CITATION.cff {licence or 'none'}"
+            raise UserError(what, "run `invoke build`, which writes it into the images in seconds, then run this again")
     if lacking := left_out(docker, images["hub"].id):
         what = f"{images['hub'].name} lacks {len(lacking)} of the environment's lines: {'; '.join(lacking)}"
         if not incomplete:

@@ -15,18 +15,16 @@ DIGEST = re.compile(r"digest: (sha256:[0-9a-f]{64})")
 
 
 def push_images(settings: Settings, docker: Docker, *, incomplete: bool = False) -> dict[str, Published]:
-    """Push both images under a tag that names the content, then under `latest`; write published.json.
+    """Push both images under a tag that names the content; when all has arrived, under `latest`; write published.json.
 
-    Nothing is built. Until all of it has arrived, neither `latest` nor published.json changes. Raises
-    UserError where the images are not what was tested, or the registry does not take them.
+    Raises UserError where the images are not what was tested, or the registry does not take them.
     """
     for name in (settings.db_image_name, settings.hub_image_name):
         if "/" not in name:
-            raise UserError(
-                f"the image name {name} has neither a registry nor a user to publish under",
-                "set DOCKER_HUB_USER in .env, or a registry's host in HUB_IMAGE_NAME and DB_IMAGE_NAME; then "
-                "`invoke build`, which takes seconds, and try again",
+            hint = (
+                "set DOCKER_HUB_USER in .env, or a registry's host in HUB_IMAGE_NAME and DB_IMAGE_NAME; `invoke build`"
             )
+            raise UserError(f"the image name {name} has neither a registry nor a user to publish under", hint)
     images = provenance.images_to_share(settings, docker, incomplete=incomplete)
     if not read(settings):
         console.say(
@@ -52,15 +50,11 @@ def _push(docker: Docker, image: str) -> None:
             raise UserError("the registry was not logged in to", f"run `{login}`, then `invoke publish` again")
         trouble = docker.show("push", image)
     if isinstance(trouble, NotAllowed):
-        raise UserError(
-            f"the registry does not let you push {image}: {trouble.said}",
-            "log in as a user who may write there, or correct DOCKER_HUB_USER, HUB_IMAGE_NAME, DB_IMAGE_NAME in .env",
-        )
+        hint = "log in as a user who may write there, or correct DOCKER_HUB_USER, HUB_IMAGE_NAME, DB_IMAGE_NAME in .env"
+        raise UserError(f"the registry does not let you push {image}: {trouble.said}", hint)
     if trouble and type(trouble) in (DockerError, NoRegistry):
-        raise UserError(
-            f"the push of {image} broke off: {trouble.said}",
-            "run `invoke publish` again: layers that have arrived are not sent again",
-        )
+        hint = "run `invoke publish` again: layers that have arrived are not sent again"
+        raise UserError(f"the push of {image} broke off: {trouble.said}", hint)
     if trouble:
         raise trouble
 

@@ -42,17 +42,10 @@ def describe(settings: Settings, images: Mapping[str, Image], folder: Path, sums
     for number, author in enumerate(cited.authors, 1):
         institute = {"affiliation": _named(institutes[author.affiliation])} if author.affiliation else {}
         people.append(_entity(author.orcid or f"#author-{number}", "Person", author.name, **institute))
-    software = [
-        _entity(
-            f"#{service}",
-            "SoftwareApplication",
-            image.tagged,
-            description=image.labels[labels.DESCRIPTION],
-            softwareVersion=image.id,
-            operatingSystem=image.platform,
-        )
-        for service, image in images.items()
-    ]
+    software = []
+    for service, image in images.items():
+        more = {"description": image.labels[labels.DESCRIPTION], "operatingSystem": image.platform}
+        software.append(_entity(f"#{service}", "SoftwareApplication", image.tagged, softwareVersion=image.id, **more))
     said, run = bundle.last_test_in(images), [_named(one) for one in software]
     test = _entity("#test", "CreateAction", "Test of the notebooks", description=said, instrument=run)
     given = {}
@@ -62,18 +55,14 @@ def describe(settings: Settings, images: Mapping[str, Image], folder: Path, sums
         given["license"] = _entity(place, "CreativeWork", cited.licence)
     if cited.doi:
         given["citation"] = _entity(f"https://doi.org/{cited.doi}", "ScholarlyArticle", cited.title)
-    root = _entity(
-        "./",
-        "Dataset",
-        cited.title,
-        description=cited.abstract
-        or f"JupyterLab with the notebooks and software of the Spyglass paper {settings.paper_id}, and its database, "
-        f"as Docker images (Spyglass {of_hub[labels.SPYGLASS_VERSION]}).",
-        datePublished=of_hub[labels.CREATED].partition("T")[0],
-        hasPart=[_named(file) for file in files],
-        mentions=[_named(one) for one in (*software, test)],
-        **{what: _named(entity) for what, entity in given.items()},
-    )
+    what = f"JupyterLab with the notebooks and software of the Spyglass paper {settings.paper_id}, and its database"
+    root = _entity("./", "Dataset", cited.title) | {
+        "description": cited.abstract or f"{what}, as Docker images (Spyglass {of_hub[labels.SPYGLASS_VERSION]}).",
+        "datePublished": of_hub[labels.CREATED].partition("T")[0],
+        "hasPart": [_named(file) for file in files],
+        "mentions": [_named(one) for one in (*software, test)],
+        **{name: _named(entity) for name, entity in given.items()},
+    }
     if people:
         root["author"] = [_named(person) for person in people] if len(people) > 1 else _named(people[0])
     descriptor = {"@id": CRATE, "@type": "CreativeWork", "conformsTo": {"@id": PROFILE}, "about": _named(root)}

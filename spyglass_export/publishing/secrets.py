@@ -57,19 +57,15 @@ def check_no_secret(settings: Settings) -> None:
 def hint_for(find: Find) -> str:
     """Say what to do about a find, and how to mark one that is harmless."""
     if find.file == ENVIRONMENT:
-        return (
-            "name a public address in export_data/environment.override.yml, or take the line out of the export's "
-            "environment.yml; then `invoke build`, and try again"
-        )
+        instead = "name a public address in export_data/environment.override.yml"
+        return f"{instead}, or take the line out of the export's environment.yml; then `invoke build`, and try again"
     if find.file.startswith("export_data/"):
         return "choose another password in .env where that is by chance, else take the row out of the export"
     if find.is_own:
         return "take it out, or choose another password in .env; then `invoke build`, and try again"
-    return (
-        "take it out, with the cell's output, and `invoke build`; where it is harmless, end its line with "
-        f"`# pragma: allowlist secret`, give the cell the tag `{HARMLESS_TAG}`, or write the file's name into "
-        f"notebooks/{HARMLESS_FILES}"
-    )
+    mark = f"end its line with `# pragma: allowlist secret`, give the cell the tag `{HARMLESS_TAG}`"
+    mark = f"{mark}, or write the file's name into notebooks/{HARMLESS_FILES}"
+    return f"take it out, with the cell's output, and `invoke build`; where it is harmless, {mark}"
 
 
 def in_notebooks(settings: Settings) -> Iterator[Find]:

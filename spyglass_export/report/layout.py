@@ -53,12 +53,12 @@ def place(sizes: Mapping[str, tuple[float, float]], arrows: Iterable[tuple[str, 
         for here, there in pairwise(way):
             after[here].add(there)
             before[there].add(here)
-    _sort(columns, before, after)
     placed, width = _stack(sizes, columns)
     tallest = max((box.y + box.height for box in placed.values()), default=0)
-    for sweep in range(SWEEPS):
-        for column in columns if sweep % 2 == 0 else reversed(columns):
-            _settle(placed, column, before, after, tallest)
+    both = {key: before[key] | after[key] for key in placed}
+    for neighbours in (*[after, before] * SWEEPS, both, both):
+        for column in reversed(columns) if neighbours is after else columns:
+            _settle(placed, column, neighbours, tallest)
     top = min((box.y for box in placed.values()), default=0)
     for box in placed.values():
         box.y -= top
@@ -89,18 +89,6 @@ def _columns(names: Iterable[str], pairs: Sequence[tuple[str, str]]) -> dict[str
     return column
 
 
-def _sort(columns: list[list[Key]], before: Mapping[Key, set[Key]], after: Mapping[Key, set[Key]]) -> None:
-    """Order each column by the mean place of its neighbours, to and fro."""
-    for sweep in range(SWEEPS):
-        is_forward = sweep % 2 == 0
-        neighbours = before if is_forward else after
-        place_of = {key: i / max(1, len(column)) for column in columns for i, key in enumerate(column)}
-        for column in columns if is_forward else reversed(columns):
-            means = {key: fmean(place_of[other] for other in neighbours.get(key) or {key}) for key in column}
-            column.sort(key=means.__getitem__)
-            place_of |= {key: i / len(column) for i, key in enumerate(column)}
-
-
 def _stack(
     sizes: Mapping[str, tuple[float, float]], columns: Sequence[Sequence[Key]]
 ) -> tuple[dict[Key, Placed], float]:
@@ -119,20 +107,17 @@ def _stack(
 
 
 def _settle(
-    placed: Mapping[Key, Placed],
-    column: Sequence[Key],
-    before: Mapping[Key, set[Key]],
-    after: Mapping[Key, set[Key]],
-    tallest: float,
+    placed: Mapping[Key, Placed], column: list[Key], neighbours: Mapping[Key, set[Key]], tallest: float
 ) -> None:
-    """Move a column's boxes towards the middle of their neighbours, in their order and without overlap."""
-    wished = []
+    """Order a column's boxes by the middle of their neighbours, and move them towards it without overlap."""
+    wished = {}
     for key in column:
-        others = [placed[other] for other in before.get(key, set()) | after.get(key, set())] or [placed[key]]
-        wished.append(fmean(sorted(other.y + other.height / 2 for other in others)) - placed[key].height / 2)
+        others = [placed[other] for other in neighbours.get(key) or {key}]
+        wished[key] = fmean(sorted(other.y + other.height / 2 for other in others)) - placed[key].height / 2
+    column.sort(key=wished.__getitem__)
     bottom = 0.0
-    for key, wish in zip(column, wished, strict=True):
-        placed[key].y = max(bottom, wish)
+    for key in column:
+        placed[key].y = max(bottom, wished[key])
         bottom = placed[key].y + placed[key].height + ROW_GAP
     limit = tallest
     for key in reversed(column):

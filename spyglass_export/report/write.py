@@ -2,9 +2,9 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date
 from itertools import groupby
 from pathlib import Path
@@ -36,19 +36,6 @@ LARGEST_PICTURE = 3_000_000
 _NAME = re.compile(r"`((?:[^`]|``)*)`")
 
 
-@dataclass(frozen=True)
-class Counts:
-    """Rows, and bytes in the database, of each `schema.table`; ``missing`` says why there are none.
-
-    ``proof`` tells how the rows were held against those of the lab's server.
-    """
-
-    rows: Mapping[str, int]
-    bytes: Mapping[str, int]
-    missing: str = ""
-    proof: str = ""
-
-
 def write_report(settings: Settings, docker: Docker) -> Path:
     """Write export_data/report.html anew, whole or not at all, and return its path.
 
@@ -64,7 +51,12 @@ def write_report(settings: Settings, docker: Docker) -> Path:
     except FileNotFoundError as error:
         raise UserError(f"{error.filename} is missing", "run `invoke copy_files`: it makes it anew") from error
     docker = replace(docker, patience=DOCKER_PATIENCE_SECONDS)
-    counts = count_rows(settings, docker, manifest.export_hash)
+    loaded, missing = seed.Loaded([], [], []), ""
+    try:
+        loaded = _loaded(settings, docker, manifest.export_hash)
+    except UserError as error:
+        missing = error.what
+    rows = {one.name: one.rows for one in loaded.tables}
     notebooks = list(_notebooks(settings))
     lacking: list[str] = []
     with suppress(UserError, OSError):  # where Docker does not answer, the page says so of the rows
@@ -76,10 +68,13 @@ def write_report(settings: Settings, docker: Docker) -> Path:
         "page.html",
         style=text_of("page.css"),
         manifest=manifest,
-        counts=counts,
+        rows=rows,
+        sizes={one.name: one.bytes for one in loaded.tables},
+        missing=missing,
+        proof=seed.say_states(loaded.proof),
         cited=citation.read(settings.root, manifest.paper_id),
         written=f"{today.day} {today:%B %Y}",
-        diagrams=draw(tables, counts.rows),
+        diagrams=draw(tables, rows),
         tiers={table.tier for table in tables} | (set() if is_whole else {"missing"}),
         schemas={schema: list(members) for schema, members in groupby(tables, key=lambda table: table.id.schema)},
         exported=exported,
@@ -88,7 +83,7 @@ def write_report(settings: Settings, docker: Docker) -> Path:
         environment=environment,
         left_out=lacking,
         notebooks=notebooks,
-        verdicts=[figure.verdict for one in notebooks for figure in one["figures"]],
+        verdicts=[figure["verdict"] for one in notebooks for figure in one["figures"]],
         said=sentence(one["result"] for one in notebooks if one["result"]),
         largest_picture=LARGEST_PICTURE,
         anchor=anchor,
@@ -97,21 +92,16 @@ def write_report(settings: Settings, docker: Docker) -> Path:
     return folder / FILE
 
 
-def count_rows(settings: Settings, docker: Docker, export_hash: str) -> Counts:
-    """Ask the database's image how many rows each table was loaded with; nothing where it is not of this export."""
+def _loaded(settings: Settings, docker: Docker, export_hash: str) -> seed.Loaded:
+    """What was counted when the database's image was built; raises UserError where it is not of this export."""
     name = f"{settings.db_image_name}:latest"
-    try:
-        docker.check(to_build=False)
-        image = inspect(docker, name)
-        if not image:
-            return Counts({}, {}, "`invoke build` has not made the database yet")
-        if image.labels.get(labels.EXPORT_HASH) != export_hash:
-            return Counts({}, {}, "the database was built from another export than this one")
-        loaded = seed.loaded(docker, name)
-    except UserError as error:
-        return Counts({}, {}, error.what)
-    rows, sizes = {one.name: one.rows for one in loaded.tables}, {one.name: one.bytes for one in loaded.tables}
-    return Counts(rows, sizes, proof=seed.say_states(loaded.proof))
+    docker.check(to_build=False)
+    image = inspect(docker, name)
+    if not image:
+        raise UserError("`invoke build` has not made the database yet", "run `invoke build`")
+    if image.labels.get(labels.EXPORT_HASH) != export_hash:
+        raise UserError("the database was built from another export than this one", "run `invoke build`")
+    return seed.loaded(docker, name)
 
 
 def _notebooks(settings: Settings) -> Iterator[dict[str, Any]]:
