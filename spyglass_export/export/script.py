@@ -48,10 +48,7 @@ class ScriptNotUnderstoodError(Exception):
 
 @dataclass(frozen=True)
 class Call:
-    """One `mysqldump` of one table: ``where`` is its condition, empty where there is none, on ``line`` of the script.
-
-    ``is_changed_by_bash`` says that bash would hand another condition to `mysqldump` than Spyglass has written.
-    """
+    """One `mysqldump` of a table, on ``line`` of the script; ``where`` is as Spyglass means it, and may be empty."""
 
     schema: str
     table: str

@@ -42,15 +42,12 @@ def notebook_files(notebooks: Path) -> list[Path]:
     return sorted(path for path, is_kept in _walk(notebooks) if is_kept)
 
 
-def left_out(notebooks: Path, *, litter: bool = False) -> list[str]:
-    """Name the files and folders below the folder of notebooks that do not go into the image.
-
-    Without ``litter`` only those that their author may miss, and not what Jupyter, Python and systems leave behind.
-    """
+def left_out(notebooks: Path) -> list[str]:
+    """Name what does not go into the image and its author may miss, unlike what Jupyter, Python and systems leave."""
     return sorted(
         path.relative_to(notebooks).as_posix() + "/" * path.is_dir()
         for path, is_kept in _walk(notebooks)
-        if not is_kept and (litter or not any(fnmatchcase(path.name, pattern) for pattern in LITTER))
+        if not is_kept and not any(fnmatchcase(path.name, pattern) for pattern in LITTER)
     )
 
 

@@ -29,10 +29,7 @@ Show = Callable[[str, str], None]
 
 
 def published_notebooks(docker: Docker) -> list[str]:
-    """Name the notebooks that the running hub's image holds, as paths relative to their folder.
-
-    Raises UserError where it was published before readers could test notebooks.
-    """
+    """Name the notebooks that the running hub's image holds. Raises UserError where it is too old to tell."""
     if docker.dry:
         return []
     try:

@@ -85,13 +85,12 @@ def write(
     """
     target = folder / f"{settings.paper_id}.zip"
     created = datetime.strptime(images["hub"].labels[labels.CREATED], "%Y-%m-%dT%H:%M:%SZ").timetuple()
-    with replaced(target) as incoming, zipfile.ZipFile(incoming, "w", zipfile.ZIP_DEFLATED) as file:
+    with replaced(target) as incoming, zipfile.ZipFile(incoming, "w") as file:
         for name, content in sorted(_contents(settings, docker, images, references, archived).items()):
             entry = zipfile.ZipInfo(name, created[:6])
             mode = 0o600 if name == ".env" else 0o755 if name.endswith(".sh") else 0o644
             entry.external_attr = (stat.S_IFREG | mode) << 16
-            entry.compress_type = zipfile.ZIP_DEFLATED
-            file.writestr(entry, content)
+            file.writestr(entry, content, zipfile.ZIP_DEFLATED)
     return target
 
 

@@ -33,10 +33,7 @@ class Citation:
 
 
 def read(root: Path, paper_id: str) -> Citation:
-    """Read ``root/CITATION.cff`` of version 1.2.0; where there is none, the title is the paper's ID.
-
-    Raises UserError where the file cannot be read.
-    """
+    """Read CITATION.cff, or give the paper's ID as the title. Raises UserError where the file cannot be read."""
     file, title = root / FILE, f"Spyglass paper {paper_id}"
     if not file.is_file():
         return Citation(title)

@@ -71,15 +71,15 @@ def draw(tables: Sequence[Table], counts: Mapping[str, int]) -> list[Diagram]:
     ``counts`` are rows by `schema.table`. A family are the schemas whose names begin with the same word, as
     Spyglass' modules have it.
     """
-    known = {table.id: table for table in tables}
+    rows = {table.id: _row(table, counts.get(str(table.id))) for table in tables}
     if len(tables) <= TABLES_IN_ONE:
-        return _draw_tables("All tables", tables, known, counts)
+        return _draw_tables("All tables", tables, rows)
     families: dict[str, list[Table]] = defaultdict(list)
     for table in tables:
         families[_family(table.id)].append(table)
     diagrams = [_draw_overview(families, counts)]
     for name, members in sorted(families.items(), key=lambda pair: (-len(pair[1]), pair[0])):
-        diagrams += _draw_tables(f"{name}: {_many(len(members), 'table')}", members, known, counts)
+        diagrams += _draw_tables(f"{name}: {_many(len(members), 'table')}", members, rows)
     return diagrams
 
 
@@ -96,14 +96,12 @@ def anchor(table: TableId) -> str:
     return "t-" + re.sub(r"[^A-Za-z0-9_.]", lambda other: f"-{ord(other[0]):x}", str(table))
 
 
-def _draw_tables(
-    title: str, tables: Sequence[Table], known: Mapping[TableId, Table], counts: Mapping[str, int]
-) -> list[Diagram]:
+def _draw_tables(title: str, tables: Sequence[Table], rows: Mapping[TableId, Row]) -> list[Diagram]:
     """Draw tables, in parts where all would be too wide: first the left schemas, then those that build on them."""
     waiting, drawn = [tables], []
     while waiting:
         part = waiting.pop(0)
-        svg, layout = _svg(*_boxes(part, known, counts))
+        svg, layout = _svg(*_boxes(part, rows))
         left = {table.id: layout.boxes[table.id.schema].x for table in part}
         middle = (min(left.values()) + max(left.values())) / 2
         halves = [[table for table in part if (left[table.id] > middle) is right] for right in (False, True)]
@@ -116,14 +114,14 @@ def _draw_tables(
     return [replace(one, title=f"{title}, {number} of {len(drawn)}") for number, one in enumerate(drawn, 1)]
 
 
-def _boxes(
-    tables: Sequence[Table], known: Mapping[TableId, Table], counts: Mapping[str, int]
-) -> tuple[dict[str, Box], list[Arrow]]:
+def _boxes(tables: Sequence[Table], rows: Mapping[TableId, Row]) -> tuple[dict[str, Box], list[Arrow]]:
     drawn = {table.id for table in tables}
     boxes: dict[str, Box] = {}
     for table in _parts_below_masters(tables):
-        box = boxes.setdefault(table.id.schema, Box(table.id.schema))
-        box.rows.append(_row(table, counts, is_part=table.master in drawn))
+        row = rows[table.id]
+        if table.master in drawn:
+            row = replace(row, text=row.text.partition(".")[2], indent=INDENT)
+        boxes.setdefault(table.id.schema, Box(table.id.schema)).rows.append(row)
     arrows = []
     for table in tables:
         for reference in table.references:
@@ -133,8 +131,7 @@ def _boxes(
             if parent not in drawn:
                 box = boxes.setdefault(f"elsewhere {parent.schema}", Box(parent.schema, mentioned=True))
                 missing = Row(str(parent), class_name(parent.name), f"{parent} is not in the export", "missing")
-                row = _row(known[parent], counts) if parent in known else missing
-                if row not in box.rows:
+                if (row := rows.get(parent, missing)) not in box.rows:
                     box.rows.append(row)
             arrows.append(Arrow(str(parent), str(table.id), not reference.is_primary))
     return boxes, arrows
@@ -155,12 +152,10 @@ def _parts_below_masters(tables: Iterable[Table]) -> list[Table]:
     return sorted_
 
 
-def _row(table: Table, counts: Mapping[str, int], *, is_part: bool = False) -> Row:
-    name = class_name(table.id.name)
-    count = f"{counts[str(table.id)]:,}" if str(table.id) in counts else ""
-    title = f"{table.id}, {table.tier}" + (f", {count} rows" if count else "")
-    text, indent = (name.partition(".")[2], INDENT) if is_part else (name, 0.0)
-    return Row(str(table.id), text, title, table.tier, count, indent, anchor(table.id))
+def _row(table: Table, count: int | None) -> Row:
+    rows = "" if count is None else f"{count:,}"
+    title = f"{table.id}, {table.tier}" + (f", {rows} rows" if rows else "")
+    return Row(str(table.id), class_name(table.id.name), title, table.tier, rows, link=anchor(table.id))
 
 
 def _draw_overview(families: Mapping[str, Sequence[Table]], counts: Mapping[str, int]) -> Diagram:
@@ -180,9 +175,8 @@ def _draw_overview(families: Mapping[str, Sequence[Table]], counts: Mapping[str,
 def _svg(boxes: Mapping[str, Box], arrows: Iterable[Arrow]) -> tuple[str, Layout]:
     place_of = {row.id: (name, line) for name, box in boxes.items() for line, row in enumerate(box.rows)}
     lines = [(*place_of[arrow.parent], *place_of[arrow.child], arrow.dashed) for arrow in sorted(set(arrows))]
-    layout = place(
-        {name: box.size for name, box in boxes.items()}, [(parent, child) for parent, _, child, _, _ in lines]
-    )
+    sizes = {name: box.size for name, box in boxes.items()}
+    layout = place(sizes, [(parent, child) for parent, _, child, _, _ in lines])
     under, over = [], []
     for parent, above, child, below, dashed in lines:
         start, end = _middle(layout.boxes[parent], above), _middle(layout.boxes[child], below)

@@ -37,10 +37,7 @@ _NAME = re.compile(r"`((?:[^`]|``)*)`")
 
 
 def write_report(settings: Settings, docker: Docker) -> Path:
-    """Write export_data/report.html anew, whole or not at all, and return its path.
-
-    Raises UserError before `copy_files` has run.
-    """
+    """Write export_data/report.html anew, and return its path. Raises UserError before `copy_files` has run."""
     folder = settings.export_data
     manifest = read_manifest(folder)
     if not manifest:

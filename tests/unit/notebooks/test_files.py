@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from spyglass_export.notebooks.files import left_out, notebook_files, tell_left_out
+from spyglass_export.notebooks.files import notebook_files, tell_left_out
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,6 @@ def test_what_is_left_out_is_listed_by_folder_without_what_programs_leave_behind
         (tmp_path / name).write_text("x")
 
     assert tell_left_out(tmp_path) == "left out of the image, of notebooks/: .ssh/, code/.netrc"
-    assert left_out(tmp_path, litter=True) == [".DS_Store", ".ssh/", "__pycache__/", "code/.netrc"]
 
 
 def test_a_bundle_has_no_folder_of_notebooks(tmp_path: Path) -> None:
