@@ -3,11 +3,13 @@
 import json
 import re
 import tempfile
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from spyglass_export.containers.docker import Docker
 from spyglass_export.errors import UserError
+from spyglass_export.files import write_text
 from spyglass_export.settings import Settings
 
 # Where the hub's image lists what was installed, and what could not be.
@@ -62,12 +64,26 @@ def built_images(settings: Settings, docker: Docker) -> dict[str, Image]:
 
 
 def glibc_of(docker: Docker, image: str) -> str | None:
-    """The version of glibc in an image such as `2.39`; None where the image is not here yet, or has another libc."""
-    ldd = ("--pull", "never", "--network", "none", "--entrypoint", "ldd", image, "--version")
+    """The version of glibc in an image such as `2.39`; None where the image is not here yet, or has another libc.
+
+    Only a container tells, which takes most of a second: the answer is kept by the image's ID.
+    """
+    from platformdirs import user_cache_path  # readers do not have it
+
     try:
+        if not (here := inspect(docker, image)):
+            return None
+        kept = user_cache_path("spyglass-export", appauthor=False) / f"glibc-{here.tag}"
+        if kept.is_file():
+            return kept.read_text(encoding="utf-8")
+        ldd = ("--pull", "never", "--network", "none", "--entrypoint", "ldd", image, "--version")
         found = re.match(r".*\b(2\.\d+)\s", docker.ask("run", "--rm", *ldd))
     except (UserError, OSError):
         return None
+    with suppress(OSError):
+        if found:
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            write_text(kept, found[1])
     return found[1] if found else None
 
 
