@@ -28,10 +28,8 @@ from spyglass_export.settings import load as load_settings
 ROOT = Path(__file__).resolve().parents[2]
 
 # What pip calls a module; those of `invoke merge` are wanted together.
-PACKAGES = {
-    **{"dotenv": "python-dotenv", "rattler": "py-rattler", "yaml": "pyyaml"},
-    **dict.fromkeys(("pymysql", "sqlparse"), "pymysql sqlparse"),
-}
+PACKAGES = {"dotenv": "python-dotenv", "rattler": "py-rattler", "yaml": "pyyaml"}
+PACKAGES |= dict.fromkeys(("pymysql", "sqlparse"), "pymysql sqlparse")
 STATES = {True: "in use", False: "superseded", None: "unknown"}
 
 

@@ -118,8 +118,7 @@ class Podman(Docker):
         return full_name(named[1] if named else f"{self.variables[f'{variable}_NAME']}:latest")
 
     def _volumes(self) -> list[dict[str, Any]]:
-        listed = super().ask("volume", "ls", *of_project(self.project), "--format", "json")
-        found: list[dict[str, Any]] = json.loads(listed or "[]")
+        found: Any = json.loads(super().ask("volume", "ls", *of_project(self.project), "--format", "json") or "[]")
         return found or []
 
     def _up(self) -> None:

@@ -12,8 +12,6 @@ _SHOWN = (
     '{{.Label "com.docker.compose.service"}}\t{{.ID}}\t{{.State}}\t{{.Status}}\t{{.Ports}}\t'
     f'{{{{.Label "{PROJECT_LABEL}.working_dir"}}}}'
 )
-# The roles of volumes that belong to one export or environment.
-_OF_AN_EXPORT = ("conda", "db_data")
 
 
 class Container(NamedTuple):
@@ -70,7 +68,7 @@ def volumes_of(docker: Docker) -> list[Volume]:
         if labels.get(PROJECT_LABEL) == docker.project:
             name, role = volume["Name"], labels.get(VOLUME_LABEL, "")
             is_current: bool | None = True
-            if role in _OF_AN_EXPORT:
+            if role in ("conda", "db_data"):  # they belong to one environment, and to one export
                 wanted = docker.volume_hashes.get(role)
                 is_current = name == f"{docker.project}_{role}_{wanted}" if wanted else None
             found.append(Volume(name, role, volume["Size"], is_current))
