@@ -156,7 +156,7 @@ def images_as_tested(settings: Settings, docker: Docker, *, incomplete: bool = F
         if changed := [MADE_OF[part] for part, value in parts.items() if image.labels.get(PREFIX + part) != value]:
             raise UserError(f"{image.name} is older than {changed[0]}, which has changed since it was built", again)
         if (labelled := image.labels.get(LICENCES, "")) != licence:
-            what = f"the licence in {image.name} is {labelled or 'none'}, and in CITATION.cff {licence or 'none'}"
+            what = f"the licence in {image.name} is {labelled or 'none'}, and in CITATION.cff it is {licence or 'none'}"
             raise UserError(what, "run `invoke build`, which writes it into the images in seconds, then run this again")
     if lacking := left_out(docker, images["hub"].id):
         what = f"{images['hub'].name} lacks {len(lacking)} of the environment's lines: {'; '.join(lacking)}"
