@@ -12,21 +12,15 @@ FILE = "CITATION.cff"
 
 
 @dataclass(frozen=True)
-class Author:
-    """A person or institution that is to be cited; ``orcid``, a URL, and ``affiliation`` may be empty."""
-
-    name: str
-    orcid: str
-    affiliation: str
-
-
-@dataclass(frozen=True)
 class Citation:
-    """What to cite; ``licence`` is an SPDX expression. All but the title is empty where nobody gave it."""
+    """What to cite; ``licence`` is an SPDX expression. All but the title is empty where nobody gave it.
+
+    Authors, persons or institutions, have a ``name``, an ``orcid``, which is a URL, and an ``affiliation``.
+    """
 
     title: str
     abstract: str = ""
-    authors: tuple[Author, ...] = ()
+    authors: tuple[dict[str, str], ...] = ()
     licence: str = ""
     doi: str = ""
     is_given: bool = False
@@ -55,7 +49,7 @@ def read(root: Path, paper_id: str) -> Citation:
     )
 
 
-def _author(entry: dict[str, Any]) -> Author:
+def _author(entry: dict[str, Any]) -> dict[str, str]:
     names = (entry.get(part) for part in ("given-names", "name-particle", "family-names", "name-suffix"))
     name = " ".join(str(part) for part in names if part) or entry.get("name") or entry.get("alias") or "unknown"
-    return Author(str(name), str(entry.get("orcid") or ""), str(entry.get("affiliation") or ""))
+    return {"name": str(name), **{part: str(entry.get(part) or "") for part in ("orcid", "affiliation")}}

@@ -21,9 +21,7 @@ def push_images(settings: Settings, docker: Docker, *, incomplete: bool = False)
     """
     for name in (settings.db_image_name, settings.hub_image_name):
         if "/" not in name:
-            hint = (
-                "set DOCKER_HUB_USER in .env, or a registry's host in HUB_IMAGE_NAME and DB_IMAGE_NAME; `invoke build`"
-            )
+            hint = "set DOCKER_HUB_USER in .env, or a registry in HUB_IMAGE_NAME and DB_IMAGE_NAME; then `invoke build`"
             raise UserError(f"the image name {name} has neither a registry nor a user to publish under", hint)
     images = provenance.images_to_share(settings, docker, incomplete=incomplete)
     if not read(settings):

@@ -36,12 +36,12 @@ def describe(settings: Settings, images: Mapping[str, Image], folder: Path, sums
         size = str((folder / name).stat().st_size)
         more = {"description": description, "encodingFormat": kind, "contentSize": size, "sha256": digest}
         files.append(_entity(name, "File", name, **more))
-    names = dict.fromkeys(author.affiliation for author in cited.authors if author.affiliation)
+    names = dict.fromkeys(filter(None, (author["affiliation"] for author in cited.authors)))
     institutes = {name: _entity(f"#institute-{i}", "Organization", name) for i, name in enumerate(names, 1)}
     people = []
     for number, author in enumerate(cited.authors, 1):
-        institute = {"affiliation": _named(institutes[author.affiliation])} if author.affiliation else {}
-        people.append(_entity(author.orcid or f"#author-{number}", "Person", author.name, **institute))
+        institute = {"affiliation": _named(institutes[author["affiliation"]])} if author["affiliation"] else {}
+        people.append(_entity(author["orcid"] or f"#author-{number}", "Person", author["name"], **institute))
     software = []
     for service, image in images.items():
         more = {"description": image.labels[labels.DESCRIPTION], "operatingSystem": image.platform}

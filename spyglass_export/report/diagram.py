@@ -4,7 +4,6 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple
 
 from spyglass_export.dump.sql.table_id import TableId
 from spyglass_export.report.layout import Layout, Placed, place
@@ -48,12 +47,8 @@ class Box:
         return width + 2 * PADDING + LOOP, HEAD + LINE * len(self.rows) + PADDING / 2
 
 
-class Arrow(NamedTuple):
-    """A foreign key from the row of the child to that of the parent; ``dashed`` where it is not in the primary key."""
-
-    parent: str
-    child: str
-    dashed: bool = False
+# A foreign key by the rows of parent and child, and whether it is dashed, as one that is not in the primary key.
+Arrow = tuple[str, str, bool]
 
 
 @dataclass(frozen=True)
@@ -133,7 +128,7 @@ def _boxes(tables: Sequence[Table], rows: Mapping[TableId, Row]) -> tuple[dict[s
                 missing = Row(str(parent), class_name(parent.name), f"{parent} is not in the export", "missing")
                 if (row := rows.get(parent, missing)) not in box.rows:
                     box.rows.append(row)
-            arrows.append(Arrow(str(parent), str(table.id), not reference.is_primary))
+            arrows.append((str(parent), str(table.id), not reference.is_primary))
     return boxes, arrows
 
 
@@ -167,14 +162,14 @@ def _draw_overview(families: Mapping[str, Sequence[Table]], counts: Mapping[str,
         lines += [f"{sum(rows):,} rows"] if rows else []
         boxes[name] = Box(name, rows=[Row(f"{name} {i}", line, name) for i, line in enumerate(lines)])
         parents = {_family(reference.parent) for table in tables for reference in table.references}
-        arrows |= {Arrow(f"{parent} 0", f"{name} 0") for parent in parents & families.keys() - {name}}
+        arrows |= {(f"{parent} 0", f"{name} 0", False) for parent in parents & families.keys() - {name}}
     svg, layout = _svg(boxes, arrows)
     return Diagram("Families of schemas", svg, layout.width > UPRIGHT)
 
 
 def _svg(boxes: Mapping[str, Box], arrows: Iterable[Arrow]) -> tuple[str, Layout]:
     place_of = {row.id: (name, line) for name, box in boxes.items() for line, row in enumerate(box.rows)}
-    lines = [(*place_of[arrow.parent], *place_of[arrow.child], arrow.dashed) for arrow in sorted(set(arrows))]
+    lines = [(*place_of[parent], *place_of[child], dashed) for parent, child, dashed in sorted(set(arrows))]
     sizes = {name: box.size for name, box in boxes.items()}
     layout = place(sizes, [(parent, child) for parent, _, child, _, _ in lines])
     under, over = [], []

@@ -26,7 +26,7 @@ from spyglass_export.notebooks.results import read_figures, read_results, senten
 from spyglass_export.publishing import citation
 from spyglass_export.report.diagram import anchor, draw
 from spyglass_export.report.schema import read_tables
-from spyglass_export.report.template import fill, text_of
+from spyglass_export.report.template import fill
 from spyglass_export.settings import Settings
 
 FILE = "report.html"
@@ -63,7 +63,6 @@ def write_report(settings: Settings, docker: Docker) -> Path:
     today = date.today()
     page = fill(
         "page.html",
-        style=text_of("page.css"),
         manifest=manifest,
         rows=rows,
         sizes={one.name: one.bytes for one in loaded.tables},
