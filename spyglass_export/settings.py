@@ -51,7 +51,7 @@ def setting(help_text: str, parse: Parser[T], default: str = "", **more: Any) ->
 
 @dataclass(frozen=True)
 class Settings:
-    """What `.env` and the process environment say, checked and with every default filled in; there in capitals."""
+    """What `.env` and the process environment say, by names in lower case, checked and with defaults filled in."""
 
     root: Path
     paper_id: str = setting(
