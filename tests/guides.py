@@ -29,7 +29,7 @@ NO_SHELL = ("cff-version:", "dependencies:", "DANDISET_VERSION=", "PAPER_ID=", "
 NOT_RUN = {
     "docker pull mysql:9.7 && invoke build": "asks a public registry",
     "pip install PACKAGE": "stands for any package; test_commands.py installs one in the hub",
-    "kubectl apply -f kubernetes/": "asks for a cluster; tests/unit/publishing/test_elsewhere.py validates the files",
+    "kubectl apply -f kubernetes/": "asks for a cluster; tests/integration/test_kubernetes.py validates the files",
     "kubectl wait --for condition=Ready --timeout 30m pod/spyglass-gu2026": "asks for a cluster",
     "kubectl port-forward pod/spyglass-gu2026 20000": "asks for a cluster",
     "invoke merge": "runs with its options in merging.md",

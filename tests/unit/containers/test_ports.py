@@ -1,5 +1,6 @@
 """Ports that are chosen for the user, as on a server with several papers."""
 
+import os
 import socket
 import sys
 from dataclasses import replace
@@ -10,6 +11,13 @@ import pytest
 from spyglass_export.containers import ports
 from spyglass_export.containers.docker import Docker
 from spyglass_export.settings import Settings, load
+
+
+@pytest.fixture(autouse=True)
+def own_first_ports(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each process of tests looks among ports of its own, so that none takes what another has just found free."""
+    first = 10_000 + os.getpid() % 200 * 100
+    monkeypatch.setattr(ports, "FIRST", {"hub_port": first, "db_port": first + 50})
 
 
 def settings_of(folder: Path, paper_id: str = "a", port: str = "auto") -> Settings:
@@ -23,7 +31,7 @@ def test_auto_finds_two_free_ports(tmp_path: Path) -> None:
     for port in (settings.hub_port, settings.db_port):
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", port))
-    assert settings.hub_port >= 8888
+    assert settings.hub_port >= ports.FIRST["hub_port"]
     assert str(settings.hub_port) in settings.url
 
 
@@ -50,7 +58,7 @@ def test_another_paper_of_the_same_folder_gets_others_though_nothing_runs(tmp_pa
 def test_ports_that_cannot_be_read_are_chosen_anew(tmp_path: Path, damaged: str) -> None:
     (tmp_path / ports.KEPT).write_text(damaged)
 
-    assert ports.settle(settings_of(tmp_path)).hub_port >= 8888
+    assert ports.settle(settings_of(tmp_path)).hub_port >= ports.FIRST["hub_port"]
 
 
 def test_a_dry_run_keeps_nothing(tmp_path: Path) -> None:

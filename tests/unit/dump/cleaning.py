@@ -2,9 +2,10 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from spyglass_export.changes import Change
-from spyglass_export.dump.clean import CleanDump
+from spyglass_export.dump.clean import CleanDump, clean_to_folder
 
 
 @dataclass
@@ -31,3 +32,21 @@ def framed(dump: str | bytes) -> bytes:
     """The dump as mysqldump ends and begins it, where it is not written so already."""
     text = dump if isinstance(dump, bytes) else dump.encode()
     return text if b"-- MySQL dump" in text or not text else HEADER.encode() + text + FOOTER.encode()
+
+
+def clean_in(base: Path, *dumps: str | bytes, whole: bool = True) -> Cleaned:
+    """Clean dumps in a folder, one argument a file; ``whole`` gives them mysqldump's first and last line."""
+    folder = base / f"out{len(list(base.iterdir()))}"
+    paths = []
+    for number, dump in enumerate(dumps):
+        path = base / f"{number}.sql"
+        path.write_bytes(framed(dump) if whole else dump.encode() if isinstance(dump, str) else dump)
+        paths.append(path)
+    result = clean_to_folder(paths, folder)
+    after = folder / "after.sql"
+    return Cleaned(
+        (folder / "schema.sql").read_text(encoding="utf-8"),
+        {table.name: (folder / table.file).read_bytes() for table in result.tables if table.file},
+        after.read_text(encoding="utf-8") if after.exists() else "",
+        result,
+    )

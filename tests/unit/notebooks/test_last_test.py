@@ -1,6 +1,5 @@
 """What is said of the last test: only of these very notebooks in these very images; with a `docker` that knows two."""
 
-import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,23 +12,21 @@ from spyglass_export.containers.labels import TESTED
 from spyglass_export.notebooks.results import NOT_TESTED, Result, fingerprint, keep_result, last_test
 from spyglass_export.publishing.provenance import label_with_last_test
 from spyglass_export.settings import Settings, load
-from tests.unit.docker_program import docker_that_runs
+from tests.unit.docker_program import docker_that_runs, inspected
 
 # Answers `image inspect` as Docker does, and writes down what it is asked to build.
 PROGRAM = """
-import json, pathlib, sys
-here, asked = pathlib.Path(__file__).parent, sys.argv[1:]
-images = json.loads((here / "images.json").read_text())
+import sys
+asked, images = sys.argv[1:], eval(open("images").read())
 if asked[0] == "build":
-    with (here / "built.txt").open("a") as file:
+    with open("built.txt", "a") as file:
         print(*asked, sep="|", file=file)
 elif asked[:2] == ["image", "inspect"]:
     name = asked[-1].removesuffix(":latest")
     if name not in images:
         sys.exit(1)
-    print(json.dumps(images[name]["layers"] if "--format" in asked else [
-        {"Id": name, "Os": "linux", "Architecture": "amd64", "Config": {"Labels": images[name]["labels"]}}
-    ]))
+    image, layers = images[name]
+    print(layers if "--format" in asked else image)
 """
 SHOWN = {"figure": {"same": 2}, "table": {"same": 1, "differs": 1}}
 
@@ -46,11 +43,9 @@ def paper(tmp_path: Path) -> Settings:
 
 
 def have_images(settings: Settings, labels: dict[str, str], hub: tuple[str, ...] = ("software", "notebooks")) -> None:
-    images = {
-        settings.db_image_name: {"layers": ["rows"], "labels": labels},
-        settings.hub_image_name: {"layers": hub, "labels": labels},
-    }
-    (settings.root / "images.json").write_text(json.dumps(images))
+    layers = {settings.db_image_name: ("rows",), settings.hub_image_name: hub}
+    images = {name: inspected(name, of, labels) for name, of in layers.items()}
+    (settings.root / "images").write_text(repr(images))
 
 
 @pytest.fixture
@@ -114,7 +109,7 @@ def test_nor_was_another_file_beside_the_notebooks(paper: Settings, docker: Dock
 
 
 def test_an_image_that_is_gone_was_not_tested(paper: Settings, docker: Docker) -> None:
-    (paper.root / "images.json").write_text("{}")
+    (paper.root / "images").write_text("{}")
     run(paper, docker, "a.ipynb")
 
     assert said(paper, docker) == NOT_TESTED

@@ -8,20 +8,18 @@ import pytest
 
 from spyglass_export.containers.docker import Docker
 from spyglass_export.publishing.provenance import are_built
-from tests.unit.docker_program import docker_that_runs
+from tests.unit.docker_program import docker_that_runs, inspected
 
 PROGRAM = """
-import json, pathlib, sys
-asked, known = sys.argv[1:], json.loads((pathlib.Path(__file__).parent / "known.json").read_text())
+import sys
+asked, (services, images) = sys.argv[1:], eval(open("known").read())
 if asked[:2] == ["compose", "config"]:
-    print(json.dumps({"services": known["services"]}))
-elif asked[-1] not in known["images"]:
+    print(services)
+elif asked[-1] not in images:
     sys.exit(1)
 else:
-    image = known["images"][asked[-1]]
-    print(json.dumps(image["layers"] if "--format" in asked else [
-        {"Id": asked[-1], "Os": "linux", "Architecture": "amd64", "Config": {"Labels": image["labels"]}}
-    ]))
+    image, layers = images[asked[-1]]
+    print(layers if "--format" in asked else image)
 """
 BASE = "org.opencontainers.image.base.name"
 
@@ -44,7 +42,8 @@ def known() -> dict[str, Any]:
 
 
 def ask(docker: Docker, known: dict[str, Any]) -> bool:
-    (docker.root / "known.json").write_text(json.dumps(known))
+    images = {name: inspected(name, **image) for name, image in known["images"].items()}
+    (docker.root / "known").write_text(repr((json.dumps({"services": known["services"]}), images)))
     return are_built(docker)
 
 

@@ -19,26 +19,25 @@ from spyglass_export.settings import Settings, load
 
 # Answers as docker does, from files: images by reference, and the error of a push.
 DOCKER = """
-import json, pathlib, sys
-here, arguments = pathlib.Path(__file__).parent, sys.argv[1:]
-with (here / "calls").open("a") as calls:
+import os, sys
+arguments = sys.argv[1:]
+with open("fake/calls", "a") as calls:
     calls.write(" ".join(arguments) + "\\n")
 if arguments[:2] == ["image", "inspect"]:
-    images = json.loads((here / "images.json").read_text())
+    images = eval(open("fake/images").read())
     if arguments[2] not in images:
         sys.exit("Error: No such image")
-    print(json.dumps([images[arguments[2]]]))
+    print(images[arguments[2]])
 elif arguments[0] == "push":
-    error = here / "error"
-    if error.exists():
-        sys.exit(error.read_text())
+    if os.path.exists("fake/error"):
+        sys.exit(open("fake/error").read())
     print("latest: digest: sha256:" + "d" * 64 + " size: 1575")
 elif arguments[0] == "login":
     sys.exit("Error: Cannot perform an interactive login from a non TTY device")
 """
 
 
-def project(folder: Path, more: str = "") -> tuple[Settings, Docker]:
+def project(folder: Path, more: str = "", *, by_invoke: bool = True) -> tuple[Settings, Docker]:
     """A built paper: an export, a notebook, and images whose labels belong to them."""
     for name in ("notebooks", "export_data/sql/rows", "config", "docker", "fake"):
         (folder / name).mkdir(parents=True)
@@ -53,14 +52,11 @@ def project(folder: Path, more: str = "") -> tuple[Settings, Docker]:
     for service, parts in provenance.ingredients(settings).items():
         labels = {f"spyglass-export.{part}": value for part, value in parts.items()}
         name = {"db": settings.db_image_name, "hub": settings.hub_image_name}[service]
-        config = {"Labels": {**labels, CREATED: "2026-01-02T03:04:05Z", REVISION: "abc"}}
-        images[f"{name}:latest"] = {
-            "Id": f"sha256:{service * 20}",
-            "Config": config,
-            "Os": "linux",
-            "Architecture": "amd64",
-        }
-    (folder / "fake" / "images.json").write_text(json.dumps(images))
+        labels |= {CREATED: "2026-01-02T03:04:05Z", REVISION: "abc"}
+        config = {"Labels": labels if by_invoke else None}
+        image = {"Id": f"sha256:{service * 20}", "Config": config, "Os": "linux", "Architecture": "amd64"}
+        images[f"{name}:latest"] = json.dumps([image])
+    (folder / "fake" / "images").write_text(repr(images))
     return settings, Docker((sys.executable, "-I", "-S", str(folder / "fake" / "docker.py")), folder)
 
 
@@ -190,18 +186,14 @@ def test_a_name_without_registry_or_user_is_refused(tmp_path: Path) -> None:
 
 def test_images_that_are_not_built_yet(tmp_path: Path) -> None:
     settings, docker = project(tmp_path)
-    (tmp_path / "fake" / "images.json").write_text("{}")
+    (tmp_path / "fake" / "images").write_text("{}")
 
     with pytest.raises(UserError, match="there is no image of db and hub yet"):
         publish.push_images(settings, docker)
 
 
 def test_images_of_plain_docker_compose_are_not_known_to_be_tested(tmp_path: Path) -> None:
-    settings, docker = project(tmp_path)
-    images = json.loads((tmp_path / "fake" / "images.json").read_text())
-    for image in images.values():
-        image["Config"]["Labels"] = None
-    (tmp_path / "fake" / "images.json").write_text(json.dumps(images))
+    settings, docker = project(tmp_path, by_invoke=False)
 
     with pytest.raises(UserError, match="was not built by `invoke build`"):
         publish.push_images(settings, docker)

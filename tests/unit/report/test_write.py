@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from html.parser import HTMLParser
 from itertools import combinations
 from pathlib import Path
@@ -25,13 +26,20 @@ ROOT = Path(__file__).resolve().parents[3]
 NO_DOCKER = Docker(("no-such-docker",), ROOT)
 
 
+@pytest.fixture(scope="module")
+def export_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """`export_data/` of the example, which no test changes."""
+    folder = tmp_path_factory.mktemp("example") / "export_data"
+    export.copy_files(ROOT / "examples" / "export" / "example", folder, paper_id="Gu2026")
+    return folder
+
+
 @pytest.fixture
-def paper(tmp_path: Path) -> Settings:
+def paper(tmp_path: Path, export_data: Path) -> Settings:
     (tmp_path / ".env").write_text("PAPER_ID=Gu2026\n", encoding="utf-8")
     (tmp_path / "notebooks").mkdir()
-    settings = load(tmp_path, {})
-    export.copy_files(ROOT / "examples" / "export" / "example", settings.export_data, paper_id="Gu2026")
-    return settings
+    shutil.copytree(export_data, tmp_path / "export_data")
+    return load(tmp_path, {})
 
 
 class Page(HTMLParser):

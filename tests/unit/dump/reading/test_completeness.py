@@ -3,7 +3,7 @@
 import pytest
 
 from spyglass_export.errors import UserError
-from tests.unit.dump.cleaning import Clean, Cleaned
+from tests.unit.dump.cleaning import Clean, Cleaned, clean_in
 
 TABLE = """CREATE DATABASE IF NOT EXISTS `{0}`; USE `{0}`;
 -- MySQL dump 10.13  Distrib 9.7.4, for Linux (x86_64)
@@ -59,9 +59,14 @@ EXPORT = TABLE.format("one", "t") + TABLE.format("two", "u")
 LINES = EXPORT.splitlines(keepends=True)
 
 
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Cleaned:
+    """What the export becomes when nothing of it is lost."""
+    return clean_in(tmp_path_factory.mktemp("whole"), EXPORT)
+
+
 @pytest.mark.parametrize("number", [at for at, line in enumerate(LINES) if not line.startswith(("INSERT", "  `a`"))])
-def test_a_line_that_is_lost_is_noticed_or_changes_nothing(clean: Clean, number: int) -> None:
-    whole = clean(EXPORT)
+def test_a_line_that_is_lost_is_noticed_or_changes_nothing(clean: Clean, whole: Cleaned, number: int) -> None:
     try:
         cleaned = clean("".join(LINES[:number] + LINES[number + 1 :]))
     except UserError:
@@ -70,8 +75,7 @@ def test_a_line_that_is_lost_is_noticed_or_changes_nothing(clean: Clean, number:
 
 
 @pytest.mark.parametrize("place", [at for at, letter in enumerate(EXPORT) if letter in ";`"])
-def test_a_character_that_is_lost_is_noticed_or_changes_nothing(clean: Clean, place: int) -> None:
-    whole = clean(EXPORT)
+def test_a_character_that_is_lost_is_noticed_or_changes_nothing(clean: Clean, whole: Cleaned, place: int) -> None:
     try:
         cleaned = clean(EXPORT[:place] + EXPORT[place + 1 :])
     except UserError:

@@ -41,7 +41,7 @@ def test_much_after_such_a_row_is_not_read_again_and_again(clean: Clean) -> None
     row = f"('{'x' * 99}',ST_GeomFromText('POINT(1 2)'))"
 
     with pytest.raises(UserError, match=r"rows of `d`\.`t` are no plain list of values"):
-        clean(definition + f"INSERT INTO `t` VALUES {','.join([row] * 200_000)};\n")
+        clean(definition + f"INSERT INTO `t` VALUES {','.join([row] * 100_000)};\n")
 
 
 @pytest.mark.parametrize("columns", ["(`b`)", "(b, c)", "()"])
@@ -72,7 +72,7 @@ def test_the_key_of_a_large_row_is_read_as_it_is(clean: Clean, keys: tuple[str, 
 def test_the_values_of_a_large_row_are_measured_as_they_are(clean: Clean, quote: str, shift: int) -> None:
     """Wherever its large value is cut, and what was read ends."""
     definition = create("`b` longtext", "`nwb_file_name` varchar(255)", "`c` longtext")
-    large = "x" * shift + quote * (600_000 // len(quote))
+    large = "x" * shift + quote * (300_000 // len(quote))
     rows = f"('{large}','{quote * 12}{'x' * 60}','{large}'),(NULL,'x',NULL)"
     length = 60 + 12 * len(quote) // 2
 
