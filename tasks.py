@@ -9,6 +9,7 @@ import sys
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from invoke.context import Context
 from invoke.exceptions import Exit
@@ -31,6 +32,9 @@ from spyglass_export.containers import ports, stack
 from spyglass_export.containers.docker import Docker
 from spyglass_export.errors import UserError
 from spyglass_export.settings import Settings
+
+if TYPE_CHECKING:
+    from spyglass_export.environment.solving import Prepared
 
 ROOT = Path(__file__).resolve().parent
 
@@ -85,15 +89,13 @@ def dump(context: Context, host: str = "", port: str = "", user: str = "") -> No
 @command()
 def copy_files(context: Context) -> None:
     """Read the export in SPYGLASS_PAPER_DIR, clean it and write export_data/. Loses no row, or says why."""
-    settings, docker = _authors_stack(context)
-    _copy_files(settings, docker)
+    settings = read_settings(context, ROOT)
+    _copy_files(settings, Docker(settings.docker, ROOT, dry=is_dry(context)))
 
 
 def _copy_files(settings: Settings, docker: Docker) -> None:
-    from spyglass_export.containers.build import solve_environment
     from spyglass_export.environment import lock
     from spyglass_export.environment.installable import Evidence
-    from spyglass_export.environment.solving import Prepared
     from spyglass_export.export.copy_files import copy_files
     from spyglass_export.export.folder import sql_files
     from spyglass_export.export.unchanged import remember
@@ -106,6 +108,8 @@ def _copy_files(settings: Settings, docker: Docker) -> None:
     solved: list[Prepared] = []
 
     def evidence() -> Evidence:
+        from spyglass_export.containers.build import solve_environment  # takes long, so rows are copied meanwhile
+
         solved.append(solve_environment(settings, docker))
         return solved[0].evidence
 

@@ -153,12 +153,14 @@ export_bytes=$(find "$export_dir/sql" -type f -printf '%s\n' | { sum=0; while re
 mkdir "$seed"
 chown mysql "$scratch"
 install -m 644 "$export_dir/manifest.json" "$seed/manifest.json"
-(cd "$export_dir" && find sql -name '*.sql' -type f -print0 | sort -z | xargs -0 sha256sum) |
-  sha256sum | head -c 64 >"$seed/seed_id"
 
 cp -R -p "$empty" "$seed/data"
 start_server
 client --execute='ALTER INSTANCE DISABLE INNODB REDO_LOG'
+
+seed_id=$(client --execute="SELECT JSON_UNQUOTE(
+  JSON_EXTRACT(CONVERT(LOAD_FILE('$seed/manifest.json') USING utf8mb4), '\$.seed_id'))")
+printf '%s' "$seed_id" >"$seed/seed_id"
 
 # What is loaded is what was written: each file with its size, and no other.
 client --raw >"$scratch/listed" <<SQL

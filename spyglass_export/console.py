@@ -81,6 +81,9 @@ def _escaped(text: str) -> str:
 
 def warn(text: str) -> None:
     """Print a warning line."""
+    if sys.stderr is None or not sys.stderr.isatty():
+        note(f"warning: {text}")
+        return
     _console(stderr=True).print(f"[yellow]warning:[/] {_escaped(text)}")
 
 

@@ -1,6 +1,7 @@
 """The commands that authors and readers share; each parses, calls and prints."""
 
 import functools
+import gc
 import logging
 import os
 import signal
@@ -55,6 +56,8 @@ def command(**options: Any) -> Callable[[Callable[..., None]], Task[Any]]:
                     name = str(error.name)
                     hint = f"run `pip install {PACKAGES.get(name, name)}`"
                     raise UserError(f"{name} is not installed", hint) from error
+                finally:
+                    gc.freeze()  # or Python, as it ends, looks through all that was imported
 
         other_spelling = [run.__name__.replace("_", "-")] if "_" in run.__name__ else []
         made: Task[Any] = invoke_task(**options | {"aliases": [*options.get("aliases", ()), *other_spelling]})(run)

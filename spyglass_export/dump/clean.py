@@ -3,14 +3,14 @@
 import gc
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from spyglass_export.changes import Change
 from spyglass_export.dump.reading.contents import Export
-from spyglass_export.dump.reading.export import read_export
+from spyglass_export.dump.reading.export import OnText, Progress, read_export
 from spyglass_export.dump.reading.sources import export_changed, open_source, refuse_twins, stamps
 from spyglass_export.dump.writing.copying import Copier
 from spyglass_export.dump.writing.files import (
@@ -24,7 +24,6 @@ from spyglass_export.dump.writing.files import (
 
 # Raised with every change of the output for the same input, so that what was cleaned before is cleaned again.
 CLEANER_FORMAT = 4
-Progress = Callable[[int], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +38,7 @@ class CleanTable:
 
 @dataclass(frozen=True, slots=True)
 class CleanDump:
-    """What was written, and all that was changed on the way; digests of what was read (XXH3) and written (SHA-256)."""
+    """What was written, and all that was changed on the way; XXH3 of what was read and written."""
 
     tables: list[CleanTable]
     changes: list[Change]
@@ -58,11 +57,14 @@ def _without_search_for_cycles() -> Iterator[None]:
 
 
 @_without_search_for_cycles()
-def clean_to_folder(paths: Sequence[Path], folder: Path, progress: Progress | None = None) -> CleanDump:
+def clean_to_folder(
+    paths: Sequence[Path], folder: Path, progress: Progress | None = None, on_text: OnText | None = None
+) -> CleanDump:
     """Write ``schema.sql``, ``rows/*.sql`` and, where something must come last, ``after.sql`` into ``folder``.
 
     ``paths`` are the ``.sql`` and ``.sql.gz`` files of one export. ``progress`` is called with the bytes
-    read since the last call. Raises `UserError` for an export that is not whole, or that cannot be kept without loss.
+    read since the last call, ``on_text`` with a file's name and what stands between rows of it. Raises `UserError` for
+    an export that is not whole, or that cannot be kept without loss.
     """
     rows_folder = folder / "rows"
     rows_folder.mkdir(parents=True)
@@ -70,7 +72,7 @@ def clean_to_folder(paths: Sequence[Path], folder: Path, progress: Progress | No
         sources = [open_source(path, path.name, Path(scratch)) for path in paths]
         refuse_twins(sources)
         writer = RowsWriter(copier, lambda table: rows_folder / rows_file_name(table))
-        export = read_export(sources, progress, writer.add)
+        export = read_export(sources, progress, writer.add, on_text)
         _rewrite(export)
         (folder / "schema.sql").write_bytes(schema_text(export))
         if programs := programs_text(export):

@@ -9,7 +9,8 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import BinaryIO, TextIO
 
-from spyglass_export.dump.clean import CleanDump, Progress, clean_to_file
+from spyglass_export.dump.clean import CleanDump, clean_to_file
+from spyglass_export.dump.reading.export import Progress
 from spyglass_export.dump.reading.sources import disk_error
 from spyglass_export.errors import UserError
 

@@ -30,12 +30,16 @@ class Completeness:
     absent_parents: list[AbsentParent] = field(default_factory=list)
 
 
-def examine_export(paper_dir: Path, dumps: Sequence[Path], environment: str) -> Completeness:
+def examine_export(
+    paper_dir: Path, dumps: Sequence[Path], environment: str, outline: Outline | None = None
+) -> Completeness:
     """Look at all that the export says of itself; ``environment`` is the text of its environment.yml.
+
+    The dumps are read for their ``outline`` where it is not given.
 
     Raises UserError where a dump is empty or its packing broken.
     """
-    outline = read_outline(dumps)
+    outline = outline or read_outline(dumps)
     found = Completeness(absent_parents=outline.absent_parents())
     if scripts := _scripts(paper_dir, dumps, found.warnings):
         _hold_against(scripts, outline, found)

@@ -26,6 +26,7 @@ from spyglass_export.export.completeness import Completeness, examine_export
 from spyglass_export.export.folder import PROOF_FILE, sql_files
 from spyglass_export.export.lock import only_one
 from spyglass_export.export.manifest import ExportedTable, Manifest, SourceFile, read_manifest, seed_id
+from spyglass_export.export.outline import Outline
 from spyglass_export.export.proof import Proof, ProvenTable, read_proof
 from spyglass_export.export.staging import recover, replaced_contents
 
@@ -81,27 +82,26 @@ def copy_files(
             proof = read_proof(paper_dir)
             proven = _begun(_proven, proof, dumps)
 
-            examined = _begun(_examined, paper_dir, dumps, exported)
+            outline = Outline()
             environment = _begun(_solved, exported, options, evidence)
 
             def advance(more: int) -> None:
-                for one in (examined, environment):
-                    if one.done():
-                        one.result()  # what is wrong with it is said now
+                if environment.done():
+                    environment.result()  # what is wrong with it is said now
                 if progress:
                     progress(more)
 
             last = _up_to_date(export_data, paper_id, read, environment)
             if last:
-                manifest, found = last, examined.result()
+                manifest, found = last, _examined(paper_dir, dumps, exported)
             else:
                 with replaced_contents(export_data, _WRITTEN) as folder:
                     try:
-                        cleaned = clean_to_folder(dumps, folder / "sql", advance)
+                        cleaned = clean_to_folder(dumps, folder / "sql", advance, outline.take)
                     except UserError:
-                        examined.result()  # what is missing counts before what is damaged
+                        _examined(paper_dir, dumps, exported)  # what is missing counts before what is damaged
                         raise
-                    found = examined.result()
+                    found = _examined(paper_dir, dumps, exported, outline)
                     text, changes = environment.result()
                     (folder / FILE).write_text(text, encoding="utf-8", newline="\n")
                     sources = _fingerprints(read, cleaned.read)
@@ -141,8 +141,8 @@ def _begun(function: Callable[_Given, _Result], *given: _Given.args, **named: _G
     return future
 
 
-def _examined(paper_dir: Path, dumps: Sequence[Path], environment: str) -> Completeness:
-    found = examine_export(paper_dir, dumps, environment)
+def _examined(paper_dir: Path, dumps: Sequence[Path], environment: str, outline: Outline | None = None) -> Completeness:
+    found = examine_export(paper_dir, dumps, environment, outline)
     if found.lost:
         raise found.lost
     return found

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from spyglass_export.changes import Change, say_kinds
-from spyglass_export.checksum import sha256, sha256_of
+from spyglass_export.checksum import sha256_of
 from spyglass_export.files import write_text
 
 FILE = "manifest.json"
@@ -91,12 +91,13 @@ def read_manifest(folder: Path) -> Manifest | None:
 
 
 def seed_id(export_data: Path, written: Mapping[Path, str] | None = None) -> str:
-    """Identify a database by what it is loaded from: SHA-256 over names and contents of the SQL files.
+    """Identify a database by what it is loaded from, over names and contents of the SQL files.
 
-    docker/load_export.sh computes the same and keeps it with the data. ``written`` has the SHA-256 of files that need
-    not be read.
+    docker/load_export.sh keeps it with the data. ``written`` has the XXH3 of files that need not be read.
     """
+    from spyglass_export.dump.reading.sources import digest_of  # readers do not have xxhash
+
     known = written or {}
     files = {file.relative_to(export_data).as_posix(): file for file in export_data.glob("sql/**/*.sql")}
-    lines = (f"{known.get(files[name]) or sha256(files[name])}  {name}\n" for name in sorted(files, key=str.encode))
+    lines = (f"{known.get(files[name]) or digest_of(files[name])}  {name}\n" for name in sorted(files, key=str.encode))
     return sha256_of("".join(lines))

@@ -1,7 +1,7 @@
-"""What an export's SQL files say of themselves in comments and definitions, read at the speed of the disk.
+"""What an export's SQL files say of themselves in comments and definitions: between the rows, which nobody looks at.
 
 A dump program names database, table and condition before the rows of each call, and writes no line end within a row;
-so the lines that begin in these ways are its own. Rows are not looked at.
+so the lines that begin in these ways are its own.
 """
 
 import mmap
@@ -67,21 +67,45 @@ class Outline:
     tables: dict[Name, list[Piece]] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
     keys: dict[AbsentParent, None] = field(default_factory=dict)  # of every foreign key, absent or not
+    _in_use: dict[str, str] = field(default_factory=dict)  # the database, by file
 
     def absent_parents(self) -> list[AbsentParent]:
         """The foreign keys whose parent is not among the tables, by table."""
         known = {(schema.lower(), table.lower()) for schema, table in self.tables}
         return [key for key in self.keys if (key.parent[0].lower(), key.parent[1].lower()) not in known]
 
+    def take(self, file: str, text: bytes) -> None:
+        """Note what stands before, between or after the rows of a file, in order."""
+        for line in _LINE.finditer(b"\n" + text):
+            self.note(file, line)
+
+    def note(self, file: str, line: re.Match[bytes]) -> None:
+        """Note what a line of a file says."""
+        schema = self._in_use.get(file, "")
+        if database := line["current"] or line["use"] or line["header"]:
+            self._in_use[file] = _name(database.strip())
+        elif line["version"]:
+            self.versions.setdefault(file, _text(line["version"]))
+        elif line["data"]:
+            pieces = self.tables.setdefault((schema, _name(line["data"])), [])
+            pieces.append(Piece(file, _text(line["where"] or b"").strip()))
+        elif line["table"]:
+            table = schema, _name(line["table"])
+            if table not in self.tables:
+                self.tables[table] = []
+                _note_keys(self, table, line["body"])
+
 
 def read_outline(paths: Sequence[Path]) -> Outline:
-    """Read the SQL files of one export, also packed ones. Raises UserError where one is empty or its packing broken."""
+    """Read the SQL files of one export at the speed of the disk, also packed ones.
+
+    Raises UserError where one is empty or its packing broken.
+    """
     outline = Outline()
     with tempfile.TemporaryDirectory(prefix="spyglass-export-") as scratch:
         for path in paths:
-            schema = ""
             for line in _lines(open_source(path, path.name, Path(scratch)).path):
-                schema = _take(outline, path.name, schema, line)
+                outline.note(path.name, line)
     return outline
 
 
@@ -100,23 +124,6 @@ def _lines(path: Path) -> Iterator[re.Match[bytes]]:
                 if at >= end and (line := _LINE.match(content, at)):
                     end = line.end()
                     yield line
-
-
-def _take(outline: Outline, file: str, schema: str, line: re.Match[bytes]) -> str:
-    """Note what a line says; gives the database that is in use after it."""
-    if database := line["current"] or line["use"] or line["header"]:
-        return _name(database.strip())
-    if line["version"]:
-        outline.versions.setdefault(file, _text(line["version"]))
-    elif line["data"]:
-        pieces = outline.tables.setdefault((schema, _name(line["data"])), [])
-        pieces.append(Piece(file, _text(line["where"] or b"").strip()))
-    elif line["table"]:
-        table = schema, _name(line["table"])
-        if table not in outline.tables:
-            outline.tables[table] = []
-            _note_keys(outline, table, line["body"])
-    return schema
 
 
 def _note_keys(outline: Outline, table: Name, body: bytes) -> None:

@@ -32,6 +32,7 @@ class Table:
     settings: SessionSettings
     rows: list[Rows] = field(default_factory=list)
     column_lists: set[tuple[str, ...] | None] = field(default_factory=set)  # of the INSERT statements, in lower case
+    may_have_late_year: bool = False  # as `RowScan` says
     is_dropped: bool = False  # by a DROP TABLE with no CREATE TABLE after it
 
     @property

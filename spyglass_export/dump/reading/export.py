@@ -43,14 +43,20 @@ _SETTINGS_OF_ROWS = {"character_set_client", "time_zone"}
 _OF_SOURCE = "only makes sense on the source server, or while the source was read"
 _TOLD_EVERY = 1 << 20  # bytes
 OnRows = Callable[[Table, Rows], None]
+OnText = Callable[[str, bytes], None]
 Progress = Callable[[int], None]
 
 
-def read_export(sources: Sequence[Source], progress: Progress | None = None, on_rows: OnRows | None = None) -> Export:
+def read_export(
+    sources: Sequence[Source],
+    progress: Progress | None = None,
+    on_rows: OnRows | None = None,
+    on_text: OnText | None = None,
+) -> Export:
     """Read the files of one export.
 
     ``progress`` is called with the bytes of the users' files read since the last call, ``on_rows`` with each piece of
-    a table's rows that was read.
+    a table's rows that was read, ``on_text`` with a source's name and what stands between rows of it.
 
     Raises `UserError` with file, line and, where there is one, table for anything that cannot be a whole dump.
     """
@@ -58,7 +64,7 @@ def read_export(sources: Sequence[Source], progress: Progress | None = None, on_
     waiting = list(sources)
     for source in waiting:
         try:
-            _SourceReader(export, source, on_rows, may_wait=waiting.count(source) == 1).read(progress)
+            _SourceReader(export, source, on_rows, on_text, may_wait=waiting.count(source) == 1).read(progress)
         except _DefinedLaterError:
             waiting.append(source)
     # Every piece of a table has its triggers, and another view stands in for each view first: the last counts.
@@ -80,11 +86,15 @@ class _DefinedLaterError(Exception):
 
 
 class _SourceReader:
-    def __init__(self, export: Export, source: Source, on_rows: OnRows | None, *, may_wait: bool) -> None:
+    def __init__(
+        self, export: Export, source: Source, on_rows: OnRows | None, on_text: OnText | None, *, may_wait: bool
+    ) -> None:
         self.export = export
         self.may_wait = may_wait  # until other files are read
         self.source = source
         self.on_rows = on_rows
+        self.on_text = on_text
+        self.text: list[bytes] = []  # since the last rows
         self.session = Session()
         self.completeness = Completeness()
         self.schema: str | None = None  # that USE named
@@ -100,6 +110,7 @@ class _SourceReader:
             try:
                 for statement in read_statements(stream):
                     self.take(statement)
+                    self.tell_text(statement)
                     table = statement.table or table
                     end = statement.end
                     if progress and end - done >= _TOLD_EVERY:
@@ -115,11 +126,21 @@ class _SourceReader:
                     f"{self.source.name}: a dump in {error} cannot be read safely",
                     "dump again with --default-character-set=utf8mb4 and no --compatible",
                 ) from error
+        self.tell_text(None)
         self.export.digests[self.source.path] = stream.digest.hexdigest()
         if progress:
             progress(round((end - done) * self.source.packed))
         if self.open_schema and self.has_header:
             raise self.error(self.open_schema.start, "the file ends after this, before any table of the schema")
+
+    def tell_text(self, statement: Statement | None) -> None:
+        if not self.on_text:
+            return
+        if statement and statement.kind is not Kind.ROWS:
+            self.text.append(statement.text)
+        elif self.text:
+            self.on_text(self.source.name, b"".join(self.text))
+            self.text = []
 
     def error(self, offset: int, what: str, hint: str = COPY_AGAIN) -> UserError:
         return UserError(f"{self.source.place(offset)}: {what}", hint)
@@ -186,6 +207,7 @@ class _SourceReader:
             return
         self.require_place(table.id.name, statement.start)
         table.column_lists.add(None if statement.columns is None else column_names(self.decode(statement.columns)))
+        table.may_have_late_year |= statement.may_have_late_year
         piece = Rows(self.source, self.session.settings, statement.start, statement.end)
         last = table.rows[-1] if table.rows else None
         if last and last.source is self.source and piece.start - last.end <= 2:  # a line end between two statements

@@ -4,7 +4,7 @@ mysqldump and mariadb-dump write strings in single quotes, with a backslash befo
 NUL byte in them, and no names and no comments among rows. Whatever differs is damage, or was put there to be executed.
 """
 
-from collections.abc import Iterator
+from itertools import chain
 
 import stringzilla
 
@@ -17,25 +17,32 @@ _HOLE = b"\0" * 256  # of any 512, as many are in one of the two blocks that the
 _QUOTE = bytes(byte == ord("'") for byte in range(256))
 _ABOVE_ASCII = bytes(min(byte, 0x80) for byte in range(256))
 # Outside of strings, these end the statement, hide what follows, read files, change other rows, or tell the `mysql`
-# client to connect to another server. One byte stands for each that is enough by itself.
-_ALIKE = bytes(range(256)).lower().translate(bytes.maketrans(b"#`*", b";;;"))
+# client to connect to another server. One byte stands for each that is enough by itself, and one for the decades
+# from 2030 on.
+_ALIKE = bytes(range(256)).lower().translate(bytes.maketrans(b"#`*456789", b";;;333333"))
 _WORDS = (b"select", b"load_file", b"duplicate")
 _FOREIGN: tuple[bytes, ...] = (b";", b"--", *_WORDS)
 _CONNECT = b"\\r"
 _LONGEST = max(map(len, _WORDS))
+_LATE_YEARS = (b"'203", b"'210")  # how a string begins that is a year from 2038 to 2106, MariaDB's last
 _ESCAPES = tuple(b"\\" + byte for byte in (b"'", b'"', b"n", _CONNECT[1:], b"0", b"Z", b"t"))
+_HEX = b"0123456789ABCDEF"
+_HEX_KEPT = 16  # at both ends of a blob: longer than any mark that is looked for
+_STEP = 1 << 13  # blobs that are longer are found
 _MANY = 800  # of these in a block: from then on, taking its strings out is faster than counting quotes before each
 
 
 class RowScan:
     """Follows the rows of one table, from after the first ``VALUES`` on.
 
-    ``is_open`` says whether a string is, ``damage`` what cannot be in a whole dump.
+    ``is_open`` says whether a string is, ``damage`` what cannot be in a whole dump, ``may_have_late_year`` whether a
+    string may begin with a year that MySQL's timestamps do not have: there are false alarms.
     """
 
     def __init__(self, head: bytes) -> None:
         self.is_open = False
         self.damage = ""
+        self.may_have_late_year = False
         self._tail = b""  # of the last block
         # Between statements of the same table.
         self._joints = (b";\n" + head, b";\r\n" + head)
@@ -68,6 +75,7 @@ class RowScan:
 
     def _follow(self, rows: bytes) -> None:
         """Note whether a string is open at the end of ``rows``, and whether anything outside of strings is no row."""
+        rows = _with_short_blobs(rows)
         foreign = _FOREIGN
         # Most often nothing but quotes is escaped; then no backslash is, and a double quote is none that is escaped.
         if b"\\" in rows and stringzilla.count(rows, b"\\") != stringzilla.count(rows, b"\\'"):
@@ -81,6 +89,8 @@ class RowScan:
         if not is_known or self._has_foreign(rows, quotes, folded, foreign):
             self.damage = NOT_ROWS
         self.is_open ^= bool(stringzilla.bytesum(quotes) % 2)
+        joint = self._tail + folded[:_LONGEST]
+        self.may_have_late_year |= any(year in joint or stringzilla.find(folded, year) >= 0 for year in _LATE_YEARS)
         self._tail = folded[1 - _LONGEST :]
 
     def _has_foreign(self, rows: bytes, quotes: memoryview, folded: bytes, foreign: tuple[bytes, ...]) -> bool:
@@ -88,7 +98,7 @@ class RowScan:
         is_open = self.is_open
         if not is_open and any(word in self._tail[1 - len(word) :] + folded[: len(word) - 1] for word in _WORDS):
             return True
-        hits = sorted(hit for mark in foreign for hit in _places(folded, mark))
+        hits = sorted(chain.from_iterable(_places(folded, mark) for mark in foreign))
         if len(hits) > _MANY:
             outside = b" ".join(rows.replace(b"\\'", b"xx").split(b"'")[is_open::2]).translate(_ALIKE)
             return any(mark in outside for mark in foreign)
@@ -99,6 +109,17 @@ class RowScan:
                 return True
             last = hit
         return False
+
+
+def _with_short_blobs(rows: bytes) -> bytes:
+    """Rows without the inner part of long runs of hexadecimal digits, in which there is nothing to find."""
+    parts, start = [], 0
+    for place in range(0, len(rows), _STEP):
+        if place >= start and not rows[place : place + 2 * _HEX_KEPT].strip(_HEX):
+            end = stringzilla.find_first_not_of(rows, _HEX, place)
+            parts.append(rows[start : place + _HEX_KEPT])
+            start = max(place, (len(rows) if end < 0 else end) - 2 * _HEX_KEPT) + _HEX_KEPT
+    return b"".join((*parts, rows[start:])) if parts else rows
 
 
 def has_odd_quotes(text: bytes) -> bool:
@@ -113,7 +134,7 @@ def _without_escaped_backslashes(text: bytes) -> bytes:
 
 def _quotes(plain: bytes) -> memoryview:
     """Ones where a string begins or ends, among zeros: summed up, they tell in no time whether one is open."""
-    escaped = list(_places(plain, b"\\'")) if b"\\" in plain else []
+    escaped = _places(plain, b"\\'") if b"\\" in plain else []
     if not escaped or len(escaped) > _MANY:
         return memoryview(stringzilla.translate(plain.replace(b"\\'", b"xx") if escaped else plain, _QUOTE))
     quotes = bytearray(stringzilla.translate(plain, _QUOTE))
@@ -137,10 +158,11 @@ def _has_known_escapes(plain: bytes) -> bool:
     return not others and (b'"' not in plain or stringzilla.count(plain, b'"') == stringzilla.count(plain, b'\\"'))
 
 
-def _places(text: bytes, mark: bytes) -> Iterator[int]:
+def _places(text: bytes, mark: bytes) -> list[int]:
+    """Where a mark stands; no more than one more than many."""
+    places: list[int] = []
     found = stringzilla.find(text, mark)
-    for _ in range(_MANY + 1):
-        if found < 0:
-            return
-        yield found
+    while found >= 0 and len(places) <= _MANY:
+        places.append(found)
         found = stringzilla.find(text, mark, found + 1)
+    return places

@@ -52,7 +52,8 @@ class Kind(Enum):
 class Statement(NamedTuple):
     """A span of a dump, in bytes from its beginning.
 
-    ``text`` is what stands there, of rows only the part before the values with its ``table`` and ``columns``.
+    ``text`` is what stands there, of rows only the part before the values with its ``table`` and ``columns``, and
+    what `RowScan` says of their years.
     """
 
     kind: Kind
@@ -62,6 +63,7 @@ class Statement(NamedTuple):
     delimiter: bytes = b";"
     table: bytes = b""
     columns: bytes | None = None
+    may_have_late_year: bool = False
 
 
 class DamagedDumpError(Exception):
@@ -213,7 +215,8 @@ class _Reader:
                 raise DamagedDumpError(scan.damage, start)
             self.at += looked_at
             if end or self.offset - piece >= PIECE:
-                yield Statement(Kind.ROWS, piece, self.offset, head.group(), b";", head["table"], head["columns"])
+                told = head["table"], head["columns"], scan.may_have_late_year
+                yield Statement(Kind.ROWS, piece, self.offset, head.group(), b";", *told)
                 piece = self.offset
             if end:
                 return

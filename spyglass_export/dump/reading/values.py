@@ -5,8 +5,6 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
-import stringzilla
-
 from spyglass_export.dump.reading.contents import Rows, Table, column_names
 from spyglass_export.dump.reading.rows import SINGLE, has_odd_quotes
 from spyglass_export.dump.reading.sources import COPY_AGAIN, export_changed
@@ -21,7 +19,6 @@ _LARGE = 1 << 18  # of a row that has begun
 _KEPT = 1 << 18  # of a string in a large row: a varchar or TEXT is never longer, escapes and all
 _ANY_HEAD = re.sub(rb"\?P<\w+>", b"?:", ROWS_HEAD.pattern)
 _USUAL = bytes((*range(0x09, 0x0E), *range(0x20, 0x7F)))
-_LATE_DIGITS = bytes.maketrans(b"456789", b"333333")  # of the decades from 2030 on
 _ESCAPED_CONTROL = re.compile(rb"\\(?:[0Z]|\Z)")  # at the end it may go on as one
 # The most frequent come first, which makes all of it a third faster. No text is a value in two of these ways: a row
 # that does not match would be tried in each combination of them. MySQL 8 and newer write _binary.
@@ -72,12 +69,6 @@ def has_empty_string(table: Table) -> bool:
             return True
         last = part[-1:]
     return False
-
-
-def may_have_late_year(table: Table) -> bool:
-    """Whether a string may begin with a year from 2038 to 2106, MariaDB's last: a quick look, with false alarms."""
-    similar = (stringzilla.translate(part, _LATE_DIGITS) for part in _parts(table))
-    return any(stringzilla.find(part, b"'203") >= 0 or stringzilla.find(part, b"'210") >= 0 for part in similar)
 
 
 def may_be_unusual(table: Table) -> bool:

@@ -2,7 +2,7 @@
 
 from spyglass_export.changes import Change
 from spyglass_export.dump.reading.contents import Export, Table
-from spyglass_export.dump.reading.values import has_empty_string, may_have_late_year, read_values, text_of
+from spyglass_export.dump.reading.values import has_empty_string, read_values, text_of
 from spyglass_export.dump.sql.create_table import Column
 from spyglass_export.errors import UserError
 
@@ -25,7 +25,7 @@ def keep_values_at_limits(export: Export) -> list[Change]:
         if floats:
             changes += _widen_floats(table, floats)
         timestamps = [column.name for column in columns if column.type == "TIMESTAMP"]
-        if timestamps and may_have_late_year(table):
+        if timestamps and table.may_have_late_year:
             _refuse_late(table, timestamps)
     return changes
 

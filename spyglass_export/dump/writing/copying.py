@@ -1,6 +1,5 @@
 """Append ranges of files to others, behind the back of who goes on reading."""
 
-import hashlib
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -9,6 +8,8 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
+
+import xxhash
 
 from spyglass_export.dump.reading.sources import export_changed
 
@@ -29,10 +30,10 @@ class Range(NamedTuple):
 
 @dataclass(slots=True)
 class Written:
-    """What a file was given: bytes, with those that were there before, and the SHA-256 of what came from here."""
+    """What a file was given: bytes, with those that were there before, and the XXH3 of what came from here."""
 
     size: int
-    digest: "hashlib._Hash" = field(default_factory=hashlib.sha256)
+    digest: xxhash.xxh3_128 = field(default_factory=xxhash.xxh3_128)
 
 
 class Copier(AbstractContextManager["Copier"]):

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from spyglass_export.dump.reading import statements
+from spyglass_export.dump.reading import rows, statements
 from spyglass_export.dump.reading.rows import NOT_ROWS
 from spyglass_export.dump.reading.statements import DamagedDumpError, Kind, Statement, read_statements
 
@@ -292,6 +292,20 @@ def runs(text: bytes, spans: list[Statement]) -> list[tuple[bytes, bytes]]:
     for table, group in groupby(spans, lambda span: span.table):
         found.append((table, b"".join(text[span.start : span.end] for span in group).translate(None, b" \r\n")))
     return found
+
+
+@pytest.mark.parametrize("foreign", FOREIGN)
+def test_what_is_no_row_is_found_beside_blobs(monkeypatch: pytest.MonkeyPatch, foreign: bytes) -> None:
+    """Of which most is passed over, whether they are within a block or go on in the next."""
+    monkeypatch.setattr(rows, "_STEP", 16)
+    monkeypatch.setattr(statements, "BLOCK", 128)
+    for length in range(30, 400, 7):
+        value = b"0x%b" % (b"A" * length)
+        text = b"-- MySQL dump 10.13\nINSERT INTO `t` VALUES (1,%b%b,'a;b'),(2,%b);\n-- Dump completed\n"
+
+        assert b"".join(text[span.start : span.end] for span in spans_of(text % (value, b"", value)))
+        with pytest.raises(DamagedDumpError, match=NOT_ROWS):
+            spans_of(text % (value, foreign, value))
 
 
 def test_rows_of_one_table_in_several_statements_are_one_run() -> None:

@@ -2,6 +2,7 @@
 
 import pytest
 
+from spyglass_export.dump.reading import statements
 from spyglass_export.errors import UserError
 from tests.unit.dump.cleaning import Clean
 
@@ -28,6 +29,15 @@ def test_a_timestamp_that_only_mariadb_holds_is_named(clean: Clean, value: str) 
         clean(TABLE.format("timestamp(3) NULL") + ROWS.format(value))
 
     assert error.value.what.startswith(f"`d`.`t`.`v` holds {value.strip(chr(39))}")
+
+
+def test_a_late_timestamp_is_seen_wherever_a_block_ends(clean: Clean, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(statements, "FIRST_WINDOW", 1 << 7)
+    monkeypatch.setattr(statements, "BLOCK", 1 << 7)
+    for filling in range(128):
+        rows = ROWS.format(f"'2000-01-01 00:00:00.{'0' * filling}'),(1,'2040-01-01 00:00:00'")
+        with pytest.raises(UserError, match="holds 2040"):
+            clean(TABLE.format("timestamp NULL") + rows)
 
 
 @pytest.mark.parametrize(
