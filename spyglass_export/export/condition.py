@@ -3,16 +3,14 @@
 import re
 from collections.abc import Iterator
 
+from spyglass_export.dump.sql.tokens import Tokens
+
 # Linux hands a program no argument of more than 131,072 bytes (MAX_ARG_STRLEN in its binfmts.h).
 LONGEST = 120_000  # bytes
 # `mariadb-dump` ends a comment after 1,023 bytes, `mysqldump` after 2,047.
 _KEPT_OF_COMMENT = 1000  # bytes of a condition, at least
-_TOKEN = re.compile(
-    r"""'(?:[^'\\]|\\.|'')*' | "(?:[^"\\]|\\.|"")*" | `[^`]*` | [()] | \|\| | /\* | -- | \# | \w+""",
-    re.VERBOSE | re.DOTALL,
-)
 _OPENS, _CLOSES = {"(", "CASE"}, {")", "END"}
-_NOT_TAKEN_APART = {"||", "XOR", "/*", "--", "#"}
+_NOT_TAKEN_APART = {"|", "XOR"}
 _IN_LIST = re.compile(r"\s*([\w.`]+)\s+IN\s*\((.*)\)\s*", re.DOTALL | re.IGNORECASE)
 _VALUES = re.compile(r"\s*('(?:[^'\\]|\\.|'')*'|-?[0-9.]+)\s*(?:,|\Z)", re.DOTALL)
 
@@ -45,25 +43,21 @@ def parts_of(where: str) -> list[str]:
 
 def _terms(where: str) -> list[str]:
     """What stands between the outermost ORs."""
-    depth = start = 0
-    inner_ends = -1  # the end of a first parenthesis that opens the whole
-    terms = []
-    for token in _TOKEN.finditer(where):
-        word = token[0].upper()
-        if word in _NOT_TAKEN_APART:
-            return [where]
-        if word in _OPENS:
-            depth += 1
-        elif word in _CLOSES:
-            depth -= 1
-            if depth == 0 and inner_ends < 0:
-                inner_ends = token.end()
-        elif word == "OR" and depth == 0:
-            terms.append(where[start : token.start()].strip())
-            start = token.end()
-    if not terms and where.strip().startswith("(") and inner_ends == len(where.rstrip()):
+    tokens = Tokens(where)
+    if _NOT_TAKEN_APART.intersection(tokens.words) or "".join(tokens.spaces).strip():  # or has a comment
+        return [where]
+    depth = closed = 0
+    terms: list[list[str]] = [[]]
+    for space, text, word in zip(tokens.spaces, tokens.texts, tokens.words, strict=True):
+        depth += (word in _OPENS) - (word in _CLOSES)
+        closed += depth == 0 and word in _CLOSES
+        if word == "OR" and depth == 0:
+            terms.append([])
+        else:
+            terms[-1] += space, text
+    if len(terms) == closed == 1 and tokens.words[0] == "(" and tokens.words[-2] == ")":
         return _terms(where.strip()[1:-1])
-    return [*terms, where[start:].strip()]
+    return ["".join(term).strip() for term in terms]
 
 
 def _parts_of_list(term: str) -> list[str]:
