@@ -59,8 +59,6 @@ def hint_for(find: Find) -> str:
     if find.file == ENVIRONMENT:
         instead = "name a public address in export_data/environment.override.yml"
         return f"{instead}, or take the line out of the export's environment.yml; then `invoke build`, and try again"
-    if find.file.startswith("export_data/"):
-        return "choose another password in .env where that is by chance, else take the row out of the export"
     if find.is_own:
         return "take it out, or choose another password in .env; then `invoke build`, and try again"
     mark = f"end its line with `# pragma: allowlist secret`, give the cell the tag `{HARMLESS_TAG}`"

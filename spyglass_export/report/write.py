@@ -3,7 +3,6 @@
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from datetime import date
 from itertools import groupby
@@ -48,16 +47,15 @@ def write_report(settings: Settings, docker: Docker) -> Path:
     except FileNotFoundError as error:
         raise UserError(f"{error.filename} is missing", "run `invoke copy_files`: it makes it anew") from error
     docker = replace(docker, patience=DOCKER_PATIENCE_SECONDS)
-    loaded, missing = seed.Loaded([], [], []), ""
+    loaded, missing, lacking = seed.Loaded([], [], []), "", list[str]()
     try:
-        loaded = _loaded(settings, docker, manifest.export_hash)
+        docker.check(to_build=False)
+        lacking = left_out(docker, f"{settings.hub_image_name}:latest")
+        loaded = _loaded(docker, f"{settings.db_image_name}:latest", manifest.export_hash)
     except UserError as error:
         missing = error.what
     rows = {one.name: one.rows for one in loaded.tables}
     notebooks = list(_notebooks(settings))
-    lacking: list[str] = []
-    with suppress(UserError, OSError):  # where Docker does not answer, the page says so of the rows
-        lacking = left_out(docker, f"{settings.hub_image_name}:latest")
     exported = {table.id for table in tables}
     is_whole = all(reference.parent in exported for table in tables for reference in table.references)
     today = date.today()
@@ -88,15 +86,11 @@ def write_report(settings: Settings, docker: Docker) -> Path:
     return folder / FILE
 
 
-def _loaded(settings: Settings, docker: Docker, export_hash: str) -> seed.Loaded:
+def _loaded(docker: Docker, name: str, export_hash: str) -> seed.Loaded:
     """What was counted when the database's image was built; raises UserError where it is not of this export."""
-    name = f"{settings.db_image_name}:latest"
-    docker.check(to_build=False)
     image = inspect(docker, name)
-    if not image:
-        raise UserError("`invoke build` has not made the database yet", "run `invoke build`")
-    if image.labels.get(labels.EXPORT_HASH) != export_hash:
-        raise UserError("the database was built from another export than this one", "run `invoke build`")
+    if not image or image.labels.get(labels.EXPORT_HASH) != export_hash:
+        raise UserError("`invoke build` has not made the database of this export yet", "run `invoke build`")
     return seed.loaded(docker, name)
 
 
