@@ -21,8 +21,8 @@ from spyglass_export.settings import Settings
 OCI_LAYOUT_ENGINE = 25
 # Level 9 takes more than twice as long for 8 %.
 ZSTD_LEVEL = 7
-# What comes from the repository as it is, and its name in the archive.
-COPIED = {"LICENSE": "LICENSE", citation.FILE: citation.FILE, "bundle/archive_tasks.py": "tasks.py"}
+# What is in the reader's bundle and in the archive beside it.
+IN_BOTH = {"README.md", "LICENSE", citation.FILE, *bundle.APPTAINER}
 
 
 def write_archive(settings: Settings, docker: Docker, *, incomplete: bool = False) -> Path:
@@ -66,7 +66,7 @@ def write_archive(settings: Settings, docker: Docker, *, incomplete: bool = Fals
 
 def _save_images(docker: Docker, images: Mapping[str, Image], folder: Path) -> None:
     names = [image.tagged for image in images.values()]
-    size = sum(int(docker.ask("image", "inspect", "--format", "{{.Size}}", name) or 0) for name in names)
+    size = sum(map(int, docker.ask("image", "inspect", "--format", "{{.Size}}", *names).split()))
     with console.progress("compressing both images", size) as advance:
         docker.save(names, folder / ARCHIVED_IMAGES, ZSTD_LEVEL, advance)
 
@@ -75,12 +75,10 @@ def _add_files(settings: Settings, docker: Docker, images: Mapping[str, Image], 
     references = {service: image.tagged for service, image in images.items()}
     size = (folder / ARCHIVED_IMAGES).stat().st_size
     with ZipFile(bundle.write(settings, docker, folder, images, references, size)) as written:
-        written.extractall(folder, ("README.md", *bundle.APPTAINER))
+        written.extractall(folder, IN_BOTH.intersection(written.namelist()))
     for name in bundle.APPTAINER:
         (folder / name).chmod(0o755)
-    for source, name in COPIED.items():
-        if (settings.root / source).is_file():
-            shutil.copyfile(settings.root / source, folder / name)
+    shutil.copyfile(settings.root / "bundle" / "archive_tasks.py", folder / "tasks.py")
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     sums = {path.relative_to(folder).as_posix(): sha256(path) for path in files}
     crate = json.dumps(describe(settings, images, folder, sums), indent=2, ensure_ascii=False) + "\n"
