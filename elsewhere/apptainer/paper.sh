@@ -122,8 +122,10 @@ make_run() { # a folder for what is gone at the end; nobody else may look in
   [[ -z $run ]] || return 0
   run=$(mktemp -d "$scratch/paper-$paper.XXXXXX")
   trap finish EXIT
-  trap 'exit 143' TERM HUP
-  trap 'exit 130' INT
+  # Slurm signals all processes of a job, this one twice. A second signal may come before `finish` ignores it: it then
+  # goes through `finish` itself, since `exit` alone would leave the one that was begun.
+  trap 'finish; exit 143' TERM HUP
+  trap 'finish; exit 130' INT
 }
 
 finish() { # the hub first, then the database, which shuts down cleanly
@@ -133,6 +135,7 @@ finish() { # the hub first, then the database, which shuts down cleanly
     kill -TERM "$pid" 2>/dev/null || true
     wait "$pid" 2>/dev/null || true
   done
+  hub_pid='' db_pid=''
   rm -rf "$run" "$incoming" "$running"
 }
 
