@@ -132,7 +132,8 @@ def _run(settings: Settings, docker: Docker, name: str, seconds: float, lifeline
     file = settings.notebooks / name
     hashed = sha256(file) if file.is_file() else ""
     # With GRANT_SUDO the container is root's, and JupyterLab the notebooks' owner's all the same.
-    user = ("--user", "{}:{}".format(*(docker.owner or (1000, 100)))) if settings.grant_sudo else ()
+    user_id, group_id = docker.owner or (1000, 100)
+    user = ("--user", f"{user_id}:{group_id}") if settings.grant_sudo else ()
     try:
         for line in docker.follow(*IN_HUB, *user, "hub", *SCRIPT, name, f"{seconds:g}", stdin=lifeline):
             try:

@@ -62,8 +62,8 @@ def hint_for(find: Find) -> str:
     if find.is_own:
         return "take it out, or choose another password in .env; then `invoke build`, and try again"
     mark = f"end its line with `# pragma: allowlist secret`, give the cell the tag `{HARMLESS_TAG}`"
-    mark = f"{mark}, or write the file's name into notebooks/{HARMLESS_FILES}"
-    return f"take it out, with the cell's output, and `invoke build`; where it is harmless, {mark}"
+    name = f"write the file's name into notebooks/{HARMLESS_FILES}"
+    return f"take it out, with the cell's output, and `invoke build`; where it is harmless, {mark}, or {name}"
 
 
 def in_notebooks(settings: Settings) -> Iterator[Find]:

@@ -47,7 +47,8 @@ def write_report(settings: Settings, docker: Docker) -> Path:
     except FileNotFoundError as error:
         raise UserError(f"{error.filename} is missing", "run `invoke copy_files`: it makes it anew") from error
     docker = replace(docker, patience=DOCKER_PATIENCE_SECONDS)
-    loaded, missing, lacking = seed.Loaded([], [], []), "", list[str]()
+    loaded, missing = seed.Loaded([], [], []), ""
+    lacking: list[str] = []
     try:
         docker.check(to_build=False)
         lacking = left_out(docker, f"{settings.hub_image_name}:latest")
