@@ -32,10 +32,11 @@ def test_a_timestamp_that_only_mariadb_holds_is_named(clean: Clean, value: str) 
 
 
 def test_a_late_timestamp_is_seen_wherever_a_block_ends(clean: Clean, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(statements, "FIRST_WINDOW", 1 << 7)
-    monkeypatch.setattr(statements, "BLOCK", 1 << 7)
+    for size in ("FIRST_WINDOW", "BLOCK", "HEADER_ROOM"):
+        monkeypatch.setattr(statements, size, 128)
     for filling in range(128):
-        rows = ROWS.format(f"'2000-01-01 00:00:00.{'0' * filling}'),(1,'2040-01-01 00:00:00'")
+        early = "'2000-01-01 00:00:00'),(1," * 20 + f"'2000-01-01 00:00:00.{'0' * filling}'"
+        rows = ROWS.format(f"{early}),(1,'2040-01-01 00:00:00'")
         with pytest.raises(UserError, match="holds 2040"):
             clean(TABLE.format("timestamp NULL") + rows)
 
