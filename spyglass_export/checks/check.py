@@ -31,11 +31,8 @@ def warned(name: str, what: str, fix: str) -> Check:
 
 def failed(name: str, what: str | UserError, fix: str = "") -> Check:
     """A precondition that does not hold; a command would stop with the error."""
-    return (
-        Check(name, "failure", what.what, what.hint)
-        if isinstance(what, UserError)
-        else Check(name, "failure", what, fix)
-    )
+    error = what if isinstance(what, UserError) else UserError(what, fix)
+    return Check(name, "failure", error.what, error.hint)
 
 
 def run_side_by_side(probes: Sequence[Probe]) -> list[Check]:
@@ -54,9 +51,8 @@ def _guarded(named: Probe) -> list[Check]:
     except UserError as error:
         return [failed(name, error)]
     except OSError as error:
-        return [
-            failed(name, f"{error.filename or name}: {error.strerror or error}", "check the path and your permission")
-        ]
+        what = f"{error.filename or name}: {error.strerror or error}"
+        return [failed(name, what, "check the path and your permission")]
     except Exception as error:
         what = f"could not be checked: {type(error).__name__}: {error}"
         return [warned(name, what, "if this is not your machine's doing, report it")]

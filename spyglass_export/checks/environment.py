@@ -71,13 +71,11 @@ def _check_widgets(specs: Sequence[str], requirements: Sequence[str]) -> Iterato
     pinned |= {requirement_name(line): version_and_build(line)[0] for line in requirements}
     for name, oldest in WIDGETS.items():
         version = pinned.get(name, "")
-        if version and _numbers(version) < _numbers(oldest):
+        # `=0.12` is any 0.12.
+        numbers, least = ([int(number) for number in re.findall(r"\d+", one)] for one in (version, oldest))
+        if numbers < least[: len(numbers)]:
             what = f"{name} {version} shows nothing in the hub: it has no front end for JupyterLab 4"
             yield warned(NAME, what, f"write `{name}={oldest}` or newer in export_data/{OVERRIDE_FILE}")
-
-
-def _numbers(version: str) -> list[int]:
-    return [int(number) for number in re.findall(r"\d+", version)]
 
 
 def _check_exclude(settings: Settings, changes: Sequence[Change]) -> Iterator[Check]:

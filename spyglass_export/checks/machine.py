@@ -22,7 +22,6 @@ INFO = ("info", "--format", "{{json .}}")
 # BuildKit builds by default since Engine 23.0: https://docs.docker.com/engine/release-notes/23.0/
 MINIMUM = {"Engine": (23, 0), "compose": (2, 20), "buildx": (0, 10)}
 GB = 10**9
-MEMORY_NEEDED, MEMORY_WISHED = 2 * GB, 6 * GB
 # Both base images, the hub's Debian packages and JupyterLab; measured, rounded up.
 IMAGES_BYTES = 3 * GB
 # A conda environment of Spyglass is 5 to 15 GB with some 400 packages, and the package cache of the build
@@ -102,13 +101,15 @@ def _check_platform(info: dict[str, Any]) -> Check:
 
 
 def _check_memory(info: dict[str, Any]) -> Check:
-    name, memory = "memory", int(info["MemTotal"])
-    what = f"{memory / GB:.1f} GB for containers"
+    memory = int(info["MemTotal"])
+    what = f"{memory / GB:.1f} GB for containers; 2 GB are needed, and large environments and notebooks want 6 GB"
     hint = "give Docker more: in Docker Desktop under Settings, Resources; elsewhere use a larger machine"
-    if memory < MEMORY_NEEDED:
-        return failed(name, f"{what}; {MEMORY_NEEDED / GB:.0f} GB are needed", hint)
-    if memory < MEMORY_WISHED:
-        return warned(name, f"{what}; large environments and notebooks want {MEMORY_WISHED / GB:.0f} GB", hint)
+    return _check_amount("memory", what, memory, 2 * GB, 6 * GB, hint)
+
+
+def _check_amount(name: str, what: str, amount: int, needed: int, wished: int, fix: str) -> Check:
+    if amount < wished:
+        return failed(name, what, fix) if amount < needed else warned(name, what, fix)
     return passed(name, what)
 
 
@@ -134,9 +135,7 @@ def _check_disk(docker: Docker, settings: Settings, info: dict[str, Any]) -> lis
 def _check_room(name: str, folder: Path, needed: int, note: str = "") -> Check:
     free = shutil.disk_usage(folder).free
     what = f"{free / GB:.1f} GB free in {folder}{note or f'; {needed / GB:.1f} GB are needed'}"
-    if free < needed // (2 if note else 1):
-        return failed(name, what, faults.FREE_SPACE)
-    return warned(name, what, faults.FREE_SPACE) if free < needed else passed(name, what)
+    return _check_amount(name, what, free, needed // (2 if note else 1), needed, faults.FREE_SPACE)
 
 
 def _docker_folders(info: dict[str, Any]) -> tuple[list[Path], str]:
@@ -170,19 +169,18 @@ def _check_base_image(docker: Docker, name: str, image: str, source: str) -> lis
         if docker.succeeds("image", "inspect", image):
             return [warned(name, f"the stand-in {image} is of older files than docker/base", "run `invoke bootstrap`")]
         return [failed(name, f"the stand-in {image} is not built", "run `invoke bootstrap`")]
-    [answers] = bootstrap.registries_answer([image])
-    if not answers:
-        what = f"{image} is not on this machine, and {bootstrap.registry(image)} does not answer"
+    registry = bootstrap.registry(image)
+    if not any(bootstrap.registries_answer([image])):
+        what = f"{image} is not on this machine, and {registry} does not answer"
         if bootstrap.has_own_road(docker):
-            hint = "Docker has a mirror or a proxy: `invoke bootstrap` tries it"
-            return [warned(name, f"{what} to this program", hint)]
+            return [warned(name, what, "Docker has a mirror or a proxy: `invoke bootstrap` tries it")]
         hint = "check the network; without a registry `invoke bootstrap` builds stand-ins for the base images"
         return [failed(name, what, hint)]
     try:
         docker.ask("buildx", "imagetools", "inspect", image)
     except (faults.NotAllowed, faults.NotInRegistry):
-        what = f"{bootstrap.registry(image)} has no {image}, or keeps it from you"
-        return [failed(name, what, f"correct {name} in .env, or log in with `docker login`")]
+        hint = f"correct {name} in .env, or log in with `docker login`"
+        return [failed(name, f"{registry} has no {image}, or keeps it from you", hint)]
     except faults.DockerError as error:
         return [warned(name, f"{image} could not be looked up: {error.what}", error.hint)]
-    return [passed(name, f"{image} will be pulled; {bootstrap.registry(image)} has it")]
+    return [passed(name, f"{image} will be pulled; {registry} has it")]

@@ -90,15 +90,16 @@ def _read(file: Path) -> dict[str, Any]:
     except json.JSONDecodeError as error:
         what = f"it is not valid JSON, in line {error.lineno}: {error.msg}" if error.doc.strip() else "it is empty"
         raise UserError(what, "take it from a backup; if git merged it, look for <<<<<<< in it") from error
-    is_notebook = isinstance(notebook, dict) and isinstance(notebook.get("nbformat"), int)
-    if is_notebook and notebook["nbformat"] != 4:
-        hint = f"convert it: jupyter nbconvert --to notebook --inplace {file.name}"
-        raise UserError(f"it is in notebook format {notebook['nbformat']}, and 4 is needed", hint)
-    cells = notebook.get("cells") if is_notebook else None
-    if not isinstance(cells, list) or not all(
-        isinstance(c, dict) and "source" in c and "cell_type" in c for c in cells
-    ):
-        raise UserError("it is JSON, but no notebook", "save it again in Jupyter")
+    match notebook:
+        case {"nbformat": int(version)} if version != 4:
+            hint = f"convert it: jupyter nbconvert --to notebook --inplace {file.name}"
+            raise UserError(f"it is in notebook format {version}, and 4 is needed", hint)
+        case {"nbformat": 4, "cells": list(cells)} if all(
+            isinstance(cell, dict) and {"cell_type", "source"} <= cell.keys() for cell in cells
+        ):
+            pass
+        case _:
+            raise UserError("it is JSON, but no notebook", "save it again in Jupyter")
     language = _metadata(notebook).get("language", "python")
     if language.lower() not in ("python", "ipython", "python3"):
         hint = "add a kernel for it to the environment's conda packages yourself, or leave the notebook out"

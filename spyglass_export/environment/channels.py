@@ -7,6 +7,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -27,16 +28,11 @@ AT_ONCE = 24
 
 def _condarc() -> dict[str, Any]:
     """What conda's files say; later ones win."""
-    files = [Path.home() / ".conda" / ".condarc", Path.home() / ".condarc"]
-    files += [Path(os.environ["CONDA_PREFIX"]) / ".condarc"] if os.environ.get("CONDA_PREFIX") else []
-    files += [Path(os.environ["CONDARC"])] if os.environ.get("CONDARC") else []
     values: dict[str, Any] = {}
-    for file in files:
-        try:
-            read = yaml.safe_load(file.read_text(encoding="utf-8"))
-        except (yaml.YAMLError, OSError, UnicodeDecodeError):
-            continue
-        values |= read if isinstance(read, dict) else {}
+    for place in ("~/.conda/.condarc", "~/.condarc", "$CONDA_PREFIX/.condarc", "$CONDARC"):
+        with suppress(yaml.YAMLError, OSError, UnicodeDecodeError):
+            read = yaml.safe_load(Path(os.path.expandvars(place)).expanduser().read_text(encoding="utf-8"))
+            values |= read if isinstance(read, dict) else {}
     return values
 
 

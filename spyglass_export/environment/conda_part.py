@@ -4,7 +4,6 @@ import re
 import time
 from collections.abc import Callable, Sequence
 from functools import cache
-from itertools import compress
 from typing import NamedTuple
 
 from rattler import RepoDataRecord, Version
@@ -16,8 +15,6 @@ from spyglass_export.environment.problems import ENDED, SECONDS, Problem, at_fau
 from spyglass_export.environment.repodata import Channels
 from spyglass_export.environment.rules import is_gpu_build, matches, normalise, plain_name, spec_name, version_and_build
 from spyglass_export.errors import some
-
-SHOWN_LINES = 6
 
 
 class CondaPart(NamedTuple):
@@ -75,8 +72,8 @@ def solve(channels: Channels, specs: Sequence[str], glibc: str) -> CondaPart:
         if is_gpu_build(one["build"]):
             what = "{name} {version} can be had as a GPU build only ({build})".format(**one)
             problems.append(lack([one["name"]], one["name"], what, otherwise="name a version for a CPU"))
-    needs_python = [any(one.split()[0] == "python" for one in record.depends) for record in picked]
-    brought = {one["name"]: one["version"] for one in compress(packages, needs_python)}
+    of_python = [record for record in picked if any(one.split()[0] == "python" for one in record.depends)]
+    brought = {record.name.normalized: str(record.version) for record in of_python}
     return CondaPart(packages, brought, problems, unknown)
 
 
@@ -122,8 +119,7 @@ def _contradiction(core: Sequence[str], out: str, pick: Callable[..., tuple[list
     """Word a contradiction: its lines, the solver's reason, and a version of one line that fits the others."""
     why = pick(*core)[1].removeprefix("Cannot solve the request because of: ")
     lines = [line.strip(" │├└─\t") for line in why.splitlines() if line.strip()]
-    told = "; ".join(lines[:SHOWN_LINES]) + (f"; and {len(lines) - SHOWN_LINES} lines more" * bool(lines[SHOWN_LINES:]))
     name, others = plain_name(out), [spec for spec in core if spec != out]
     fitting = pick(*others, name)[0] if others else []
     spec = next((f"{name}={record.version}" for record in fitting if record.name.normalized == name), "")
-    return contradiction(core, [f"'{line}'" for line in core], told, name, spec)
+    return contradiction(core, [f"'{line}'" for line in core], some(lines, 6, "; "), name, spec)

@@ -142,9 +142,8 @@ def read_text(path: Path) -> str:
     try:
         return content.decode("utf-8-sig").replace("\r\n", "\n")
     except UnicodeDecodeError as error:
-        raise UserError(
-            f"{path.name} is not UTF-8 text: {error.reason} at byte {error.start}", "save it as UTF-8"
-        ) from error
+        what = f"{path.name} is not UTF-8 text: {error.reason} at byte {error.start}"
+        raise UserError(what, "save it as UTF-8") from error
 
 
 def load(text: str) -> Any:
@@ -191,12 +190,9 @@ def _parse_yaml(text: str, file: str) -> tuple[yaml.Node | None, Any]:
         is_key = error.context == "while scanning a simple key"
         mark = error.context_mark if is_key else error.problem_mark or error.context_mark
         problem = error.problem or error.context or "cannot be read"
-        hint = "correct the line in your export"
         told = text.split("\n")[mark.line] if mark else ""
-        if is_key:
-            hint = f"begin it with `- ` or remove it: {told.strip()[:60]!r}"
-        elif "\t" in told:
-            hint = "indent with spaces: YAML allows no tabs"
+        hint = "indent with spaces: YAML allows no tabs" if "\t" in told else "correct the line in your export"
+        hint = f"begin it with `- ` or remove it: {told.strip()[:60]!r}" if is_key else hint
         raise UserError(f"{file}{f', line {mark.line + 1}' if mark else ''}: broken YAML: {problem}", hint) from error
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1

@@ -80,10 +80,12 @@ PREFIXES = {
 }
 # A folder tells the system more surely than a package.
 PREFIX_VOTES = 3
-# On macOS and Windows these hold other files at versions of their own; what needs them on Linux brings them. A short
-# list, for where no channel can be asked.
-RENUMBERED = ("icc-rt", "libcxxabi", "libgfortran", "libwinpthread", "menuinst", "sigtool", "tapi")
-OTHER_SYSTEMS_ONLY = (*(name for system, names in PACKAGES.items() if system != "Linux" for name in names), *RENUMBERED)
+# A short list, for where no channel can be asked. On macOS and Windows the last of them hold other files at versions of
+# their own; what needs them on Linux brings them.
+OTHER_SYSTEMS_ONLY = (
+    *(name for system, names in PACKAGES.items() if system != "Linux" for name in names),
+    *_names("icc-rt libcxxabi libgfortran libwinpthread menuinst sigtool tapi"),
+)
 NO_LINUX_WHEEL = _names("jax-metal pyobjc* pypiwin32 pywin32 pywinpty tensorflow-intel tensorflow-metal")
 
 # Where the lab's own packages are developed (their pages on GitHub).

@@ -4,24 +4,21 @@ import asyncio
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
 
 import rattler
 from rattler.exceptions import GatewayError, SolverError
+from rattler.platform import SubdirLiteral
 
 from spyglass_export.environment.channels import unreachable, without_platform
 from spyglass_export.environment.credentials import without_user
 from spyglass_export.environment.installable import NO_EVIDENCE, Evidence
 from spyglass_export.environment.rules import normalise, plain_name, spec_name, version_and_build
 
-Platform = Literal["linux-64", "noarch", "osx-64", "osx-arm64", "win-64", "linux-aarch64"]
-PLATFORMS: tuple[Platform, ...] = ("linux-64", "noarch")
+PLATFORMS: tuple[SubdirLiteral, ...] = ("linux-64", "noarch")
 # Which system a build is for that Linux does not have.
-OTHER_PLATFORMS: dict[Platform, str] = {
-    "osx-64": "macOS",
-    "osx-arm64": "macOS",
-    "win-64": "Windows",
-    "linux-aarch64": "Linux on ARM",
+OTHER_PLATFORMS: dict[SubdirLiteral, str] = {
+    **{"osx-64": "macOS", "osx-arm64": "macOS"},
+    **{"win-64": "Windows", "linux-aarch64": "Linux on ARM"},
 }
 LINUX_KERNEL = "5.10"
 
@@ -77,7 +74,9 @@ class Channels:
         """Whether every channel that the environment names was looked at."""
         return not self.unreachable and not self.lost
 
-    def records(self, names: Sequence[str], platforms: Sequence[Platform] = PLATFORMS) -> list[rattler.RepoDataRecord]:
+    def records(
+        self, names: Sequence[str], platforms: Sequence[SubdirLiteral] = PLATFORMS
+    ) -> list[rattler.RepoDataRecord]:
         """All builds of the packages of these names."""
         sources = [rattler.Channel(address) for address in self.addresses]
         try:
@@ -139,6 +138,6 @@ def gather_evidence(channels: Channels, specs: Sequence[str]) -> Evidence:
     return Evidence(None if channels.unreachable else absent, tuple(sorted(systems)))
 
 
-def _builds(channels: Channels, specs: Sequence[str], platforms: Sequence[Platform]) -> set[tuple[str, str, str]]:
+def _builds(channels: Channels, specs: Sequence[str], platforms: Sequence[SubdirLiteral]) -> set[tuple[str, str, str]]:
     records = channels.records([plain_name(spec) for spec in specs], platforms)
     return {(normalise(one.name.normalized), str(one.version), str(one.build)) for one in records}

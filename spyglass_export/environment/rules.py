@@ -27,7 +27,7 @@ _PYTORCH_INDEX = re.compile(
 )
 _LOCAL_SPEC = r"file:|[/~.\\]|[A-Za-z]:[\\/]"
 _SPEC = re.compile(r"(?P<channel>[^\s:\[]+::)?(?P<name>[\w.-]+)(?P<rest>.*)", re.S)
-_BUILD = re.compile(r"(?<=[^=<>!~\s])[=\s]+(?P<plain>[^=<>!~\s,|'\]]+)$|build=['\"]?(?P<listed>[^'\",\]]+)")
+_BUILD = re.compile(r"(?<=[^=<>!~\s])([=\s]+)([^=<>!~\s,|'\]]+)$")
 _REQUIREMENT = re.compile(
     r"(?P<name>[A-Za-z0-9](?:[\w.-]*[A-Za-z0-9])?)\s*(?P<extras>\[[^\]]*\])?(?=\s*(?:[<>=!~;@(]|--|$))\s*(?P<rest>.*)",
     re.S,
@@ -101,8 +101,7 @@ def spec_name(spec: str) -> str:
     if re.match(_LOCAL_SPEC, spec.strip()) or ":/" in spec:
         file = re.split(r"[/\\]", spec.split("#")[0].strip().rstrip("/\\"))[-1]
         return normalise(re.sub(r"(-[^-]+-[^-]+)?(\.conda|\.tar\.bz2)$", "", file))
-    match = _SPEC.fullmatch(spec.strip())
-    return normalise(match["name"]) if match else ""
+    return normalise(plain_name(spec))
 
 
 def plain_name(spec: str) -> str:
@@ -136,8 +135,7 @@ def requirement_name(requirement: str) -> str:
     last = re.split(r"[/\\]", re.sub(r"\[[^\]]*\]$|[?#].*$", "", target).rstrip("/\\"))[-1]
     archive = _ARCHIVE.fullmatch(last)
     folder = normalise(archive["name"] if archive else re.sub(r"(\.git)?(@.*)?$", "", last, count=1))
-    packages = {normalise(page.rsplit("/", 1)[1]): package for package, page in lists.REPOSITORIES.items()}
-    return packages.get(folder, folder)
+    return "spyglass-neuro" if folder == "spyglass" else folder
 
 
 def is_local(target: str) -> bool:
@@ -154,7 +152,7 @@ def spec_rulings(spec: str, around: Surroundings) -> Iterator[Ruling]:
         return
     rest, head = match["rest"], spec[: match.start("rest")]
     found = _BUILD.search(rest)
-    build = found["plain"] or found["listed"] if found else ""
+    build = found[2] if found else ""
     if twin := _twin(name):
         # A metapackage's build string is not its twin's.
         after = _with_build(rest, _cpu_build(twin, build) if is_gpu_build(build) else "")
@@ -202,10 +200,15 @@ def requirement_rulings(requirement: str, around: Surroundings) -> Iterator[Ruli
         yield Ruling("GPU package", twin + requirement[match.end("name") :], TWIN_REASON)
     if matches(name, lists.NO_LINUX_WHEEL):
         yield Ruling("other system", "", "it exists for macOS or Windows only; the containers run Linux")
-    if _CONDA_BUILT.match(_target(requirement)):
-        yield from _conda_built_rulings(match, around.conda)
-    else:
+    if not _CONDA_BUILT.match(_target(requirement)):
         yield from _version_rulings(name, match)
+        return
+    # `pip freeze` quotes the folder in which a conda package was built; conda's part has the package itself.
+    if name in around.conda:
+        yield Ruling("build path", "", "conda's part has this package")
+    if archive := _ARCHIVE.fullmatch(re.split(r"[/\\]", _target(requirement).split("#")[0])[-1]):
+        after = f"{match['name']}{match['extras'] or ''}=={archive['version']}"
+        yield Ruling("build path", after, "this folder existed while conda built the package; same version from PyPI")
 
 
 def spec_problem(spec: str) -> str:
@@ -261,15 +264,6 @@ def _address_rulings(requirement: str) -> Iterator[Ruling]:
             yield Ruling("GPU package", "", "this index has GPU builds only")
 
 
-def _conda_built_rulings(match: re.Match[str], conda: Collection[str]) -> Iterator[Ruling]:
-    """`pip freeze` quotes the folder in which a conda package was built; conda's part has the package itself."""
-    if normalise(match["name"]) in conda:
-        yield Ruling("build path", "", "conda's part has this package")
-    if archive := _ARCHIVE.fullmatch(re.split(r"[/\\]", _target(match[0]).split("#")[0])[-1]):
-        after = f"{match['name']}{match['extras'] or ''}=={archive['version']}"
-        yield Ruling("build path", after, "this folder existed while conda built the package; same version from PyPI")
-
-
 def _version_rulings(name: str, match: re.Match[str]) -> Iterator[Ruling]:
     extras = [extra.strip() for extra in (match["extras"] or "[]")[1:-1].split(",")]
     gone = [extra for extra in extras if _GPU_EXTRA.match(extra)]
@@ -307,10 +301,4 @@ def _target(requirement: str) -> str:
 
 def _with_build(rest: str, build: str) -> str:
     """The part of a spec after the name, asking for another build; for any build where ``build`` is empty."""
-
-    def replaced(match: re.Match[str]) -> str:
-        if match["listed"]:
-            return f"build='{build or '*'}" if "'" in match[0] or '"' in match[0] else f"build={build or '*'}"
-        return f"{match[0].removesuffix(match['plain'])}{build}" if build else ""
-
-    return _BUILD.sub(replaced, rest)
+    return _BUILD.sub(rf"\g<1>{build}" if build else "", rest)

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from platformdirs import user_cache_path
@@ -31,9 +31,12 @@ OLDEST_GLIBC = "2.35"
 USUAL_PYTHON = "3.12"
 
 
-@dataclass(frozen=True)
+@dataclass
 class Prepared:
-    """What became of an environment: its text, each change, and the lock where all of it was solved."""
+    """What became of an environment: its text, each change, and the lock where all of it was solved.
+
+    ``unknown`` are the lines that nobody can tell of where a channel is ``unreachable``.
+    """
 
     text: str
     changes: list[Change]
@@ -69,19 +72,20 @@ def prepare(settings: Settings, glibc: str | None = None) -> Prepared:
         channels = Channels(channels_of(content), cache, settings.ca_bundle)
         evidence = gather_evidence(channels, packages_of(load(text))[0])
         installable, changes = make_installable(text, **options, evidence=evidence)
-        return _solved(channels, Prepared(installable, changes, evidence), source, glibc or OLDEST_GLIBC, asked)
+        prepared = Prepared(installable, changes, evidence, is_new=True, channels_answer=bool(channels.addresses))
+        _solve(channels, prepared, source, glibc or OLDEST_GLIBC, asked)
+    return prepared
 
 
-def _solved(
+def _solve(
     channels: Channels, prepared: Prepared, source: str, glibc: str, asked: Future[PipConfiguration] | None
-) -> Prepared:
+) -> None:
     specs, requirements = packages_of(load(prepared.text))
-    unreachable = dict(channels.unreachable)
-    nothing = CondaPart([], {}, [], specs)
+    conda = CondaPart([], {}, [], specs)
     try:
-        conda = conda_part.solve(channels, specs, glibc) if channels.addresses else nothing
+        conda = conda_part.solve(channels, specs, glibc) if channels.addresses else conda
     except GatewayError as error:
-        conda, unreachable["a channel"] = nothing, str(error).splitlines()[0]
+        channels.unreachable["a channel"] = str(error).splitlines()[0]
     pins = {spec_name(spec): version_and_build(spec)[0] for spec in specs}
     picked = {one["name"]: one["version"] for one in conda.packages}
     python = picked.get("python") or pins.get("python") or USUAL_PYTHON
@@ -89,32 +93,23 @@ def _solved(
     pip = PipPart()
     if requirements and asked:
         pip = pip_part.solve(requirements, brought, [*pins], python=python, glibc=glibc, pip=asked.result())
-    unreachable |= pip.unreachable
     lost = [Problem((), f"there is no channel at {one}", "correct `channels:`") for one in channels.lost]
-    problems = (*lost, *conda.problems, *pip.problems)
+    prepared.problems = (*lost, *conda.problems, *pip.problems)
+    prepared.notes, prepared.unknown = tuple(pip.notes), tuple(conda.unknown)
+    prepared.unreachable = channels.unreachable | pip.unreachable
     # Nobody else may see a credential in an address.
     addresses = [one["url"] for one in conda.packages] + [one["requirement"] for one in pip.packages] + pip.options
-    is_whole = not problems and not unreachable and not conda.unknown and not kind_of_credential("\n".join(addresses))
-    lock = Lock(
-        source=source,
-        environment=sha256_of(prepared.text),
-        python=python,
-        glibc=glibc,
-        evidence=prepared.evidence,
-        conda=conda.packages,
-        pip=pip.packages,
-        pip_options=pip.options,
-    )
-    return replace(
-        prepared,
-        lock=lock if is_whole else None,
-        is_new=True,
-        problems=problems,
-        notes=tuple(pip.notes),
-        unreachable=unreachable,
-        unknown=tuple(conda.unknown),
-        channels_answer=bool(channels.addresses),
-    )
+    if not (prepared.problems or prepared.unreachable or conda.unknown or kind_of_credential("\n".join(addresses))):
+        prepared.lock = Lock(
+            source=source,
+            environment=sha256_of(prepared.text),
+            python=python,
+            glibc=glibc,
+            evidence=prepared.evidence,
+            conda=conda.packages,
+            pip=pip.packages,
+            pip_options=pip.options,
+        )
 
 
 def vanished(lock: Lock, ca_bundle: Path | None) -> list[str]:

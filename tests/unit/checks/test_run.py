@@ -187,7 +187,7 @@ def test_widgets_that_the_hub_cannot_show_are_told_with_what_to_pin(
 
 
 def test_widgets_that_the_hub_shows_are_not_spoken_of(project: Path) -> None:
-    lines = "ipywidgets=7.7.2\n- ipympl=0.8.8\n- k3d=2.16.1=pyhd_0\n- bqplot\n- pyviz-comms>=2"
+    lines = "ipywidgets=7\n- ipyevents=0.9\n- ipympl=0.8.8\n- k3d=2.16.1=pyhd_0\n- bqplot\n- pyviz-comms>=2"
     write_environment(project, ENVIRONMENT.replace("cudatoolkit=11.3.1=hb98b00a_13", lines))
 
     assert [check.status for check in read_environment(load(project, {}))[0]] == ["ok"]
