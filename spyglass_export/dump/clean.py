@@ -23,7 +23,7 @@ from spyglass_export.dump.writing.files import (
 )
 
 # Raised with every change of the output for the same input, so that what was cleaned before is cleaned again.
-CLEANER_FORMAT = 4
+CLEANER_FORMAT = 5
 
 
 @dataclass(frozen=True, slots=True)

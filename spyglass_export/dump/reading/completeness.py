@@ -13,7 +13,11 @@ _ANNOUNCED = re.compile(
     rb"-- (?:.* structure for (?!table )|(?:Table structure|Dumping data) for table"
     rb"(?: (?P<table>`(?:[^`\r\n]|``)+`|[^`\r\n]+)\s*$)?)"
 )
-_CLOSING = {"LOCK TABLES": "UNLOCK TABLES", "DISABLE KEYS": "ENABLE KEYS", "START TRANSACTION": "COMMIT"}
+_PAIRS = {
+    "LOCK TABLES": (LOCK, "UNLOCK TABLES", UNLOCK),
+    "DISABLE KEYS": (DISABLE_KEYS, "ENABLE KEYS", ENABLE_KEYS),
+    "START TRANSACTION": (TRANSACTION, "COMMIT", COMMIT),
+}
 
 
 class Completeness:
@@ -51,21 +55,24 @@ class Completeness:
 
     def statement(self, words: str, offset: int) -> bool:
         """Follow a statement that opens or closes something; false for any other."""
-        if found := LOCK.fullmatch(words):
-            self._start("LOCK TABLES", found["table"], offset)
-        elif found := DISABLE_KEYS.fullmatch(words):
-            self._start("DISABLE KEYS", found["table"], offset)
-        elif TRANSACTION.fullmatch(words):
-            self._open["START TRANSACTION"] = "", offset
-        elif UNLOCK.fullmatch(words):
-            self._close("LOCK TABLES", "", offset)
-        elif found := ENABLE_KEYS.fullmatch(words):
-            self._close("DISABLE KEYS", found["table"], offset)
-        elif COMMIT.fullmatch(words):
-            self._open.pop("START TRANSACTION", None)
-        else:
-            return False
-        return True
+        for opening, (opens, closing, closes) in _PAIRS.items():
+            found = opens.fullmatch(words) or closes.fullmatch(words)
+            if not found:
+                continue
+            identifier = found.groupdict().get("table", "")
+            name = split_name(identifier)[1] if identifier else ""
+            if found.re is opens:
+                if name:
+                    self.table(name, offset)
+                self._open[opening] = name, offset
+            else:
+                opened, _ = self._open.pop(opening, (None, 0))
+                # `--no-autocommit` writes COMMIT alone.
+                if closes is not COMMIT and (opened is None or name not in ("", opened)):
+                    what = f"has {closing} {printable(identifier)}".rstrip()
+                    raise DamagedDumpError(f"{what} here, and no {opening} before it", offset)
+            return True
+        return False
 
     def table(self, name: str, offset: int) -> None:
         """Follow the definition of a table, or its rows."""
@@ -78,15 +85,4 @@ class Completeness:
         """Follow the end of the dump, or of the file."""
         for opening, (table, offset) in self._open.items():
             of_table = f" {printable(quoted(table))}" if table else ""
-            raise DamagedDumpError(f"has {opening}{of_table} here, and no {_CLOSING[opening]} after it", offset)
-
-    def _start(self, opening: str, identifier: str, offset: int) -> None:
-        name = split_name(identifier)[1]
-        self.table(name, offset)
-        self._open[opening] = name, offset
-
-    def _close(self, opening: str, identifier: str, offset: int) -> None:
-        opened, _ = self._open.pop(opening, (None, 0))
-        if opened is None or (identifier and opened != split_name(identifier)[1]):
-            what = f"has {_CLOSING[opening]} {printable(identifier)}".rstrip()
-            raise DamagedDumpError(f"{what} here, and no {opening} before it", offset)
+            raise DamagedDumpError(f"has {opening}{of_table} here, and no {_PAIRS[opening][1]} after it", offset)

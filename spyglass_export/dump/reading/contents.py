@@ -60,17 +60,16 @@ class Table:
 class Program:
     """A view, trigger, routine or event; made after all rows are there."""
 
-    schema: str | None
+    id: TableId
     settings: SessionSettings
     tokens: Tokens
     kind: str  # in capitals, such as VIEW
-    name: str
     place: str
 
     @property
     def where(self) -> str:
         """The program as SQL names it, for a person."""
-        return printable(f"{quoted(self.schema)}.{quoted(self.name)}" if self.schema else quoted(self.name))
+        return printable(self.id.sql)
 
 
 @dataclass(slots=True)
@@ -80,9 +79,13 @@ class Export:
     schemas: dict[str, list[str]] = field(default_factory=dict)
     case_sensitive: set[str] = field(default_factory=set)  # the schemas that compare case by case, once rewritten
     tables: dict[TableId, Table] = field(default_factory=dict)
-    programs: list[Program] = field(default_factory=list)
+    programs: dict[tuple[str, TableId], Program] = field(default_factory=dict)  # by kind and name
     changes: dict[Change, None] = field(default_factory=dict)  # in order, each once
     digests: dict[Path, str] = field(default_factory=dict)  # of what was read of each source
+
+    def note(self, kind: str, where: str, before: str, after: str, reason: str) -> None:
+        """Tell of a change, as a `Change` does."""
+        self.changes[Change(kind, where, before, after, reason)] = None
 
 
 def column_names(column_list: str) -> tuple[str, ...]:

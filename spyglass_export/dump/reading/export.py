@@ -5,7 +5,6 @@ from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import ClassVar
 
-from spyglass_export.changes import Change
 from spyglass_export.dump.reading.completeness import Completeness
 from spyglass_export.dump.reading.contents import Export, Program, Rows, Table, column_names
 from spyglass_export.dump.reading.refusals import no_statement_here, refuse_message, two_definitions
@@ -28,7 +27,6 @@ from spyglass_export.errors import UserError
 # https://dev.mysql.com/doc/refman/9.7/en/system-schema.html and .../mysql-cluster-ndbinfo.html
 SYSTEM_SCHEMAS = {"mysql", "sys", "information_schema", "performance_schema", "ndbinfo"}
 _SET = re.compile(r"SET .*", re.S | re.I)
-_MARIADB_ONLY = re.compile(r"/\*M!(?:(?!\*/).)*\*/\s*", re.S)  # a comment to MySQL
 # At the beginning of a line within another statement: that one has lost its end.
 _ANOTHER = re.compile(
     r"\n(?:(?:INSERT|REPLACE|CREATE|DROP|LOCK|UNLOCK|USE|SET)\s"
@@ -53,12 +51,10 @@ def read_export(
     on_rows: OnRows | None = None,
     on_text: OnText | None = None,
 ) -> Export:
-    """Read the files of one export.
+    """Read the files of one export; raise `UserError` with file and line for what cannot be a whole dump.
 
     ``progress`` is called with the bytes of the users' files read since the last call, ``on_rows`` with each piece of
     a table's rows that was read, ``on_text`` with a source's name and what stands between rows of it.
-
-    Raises `UserError` with file, line and, where there is one, table for anything that cannot be a whole dump.
     """
     export = Export()
     waiting = list(sources)
@@ -67,9 +63,6 @@ def read_export(
             _SourceReader(export, source, on_rows, on_text, may_wait=waiting.count(source) == 1).read(progress)
         except _DefinedLaterError:
             waiting.append(source)
-    # Every piece of a table has its triggers, and another view stands in for each view first: the last counts.
-    last = {(program.schema, program.kind, program.name): program for program in export.programs}
-    export.programs = [one for one in export.programs if last[one.schema, one.kind, one.name] is one]
     for key, table in list(export.tables.items()):
         if table.is_dropped and table.rows:
             raise UserError(f"{table.place}: {table.where} is dropped after its rows", COPY_AGAIN)
@@ -100,7 +93,6 @@ class _SourceReader:
         self.schema: str | None = None  # that USE named
         self.rows_of: tuple[bytes, Table | None] | None = None  # the last rows' table
         self.open_schema: Statement | None = None  # CREATE DATABASE or USE with no dump after it yet
-        self.has_header = False
 
     def read(self, progress: Progress | None) -> None:
         table = b""
@@ -130,7 +122,7 @@ class _SourceReader:
         self.export.digests[self.source.path] = stream.digest.hexdigest()
         if progress:
             progress(round((end - done) * self.source.packed))
-        if self.open_schema and self.has_header:
+        if self.open_schema:
             raise self.error(self.open_schema.start, "the file ends after this, before any table of the schema")
 
     def tell_text(self, statement: Statement | None) -> None:
@@ -159,35 +151,25 @@ class _SourceReader:
                 raise self.refusal(statement) from error
         elif statement.kind is Kind.BLANK and not statement.text.isspace():
             self.completeness.comment(statement.text, self.decode, statement.start)
-            begins = DUMP_HEADER.match(statement.text) is not None
-            self.has_header = self.has_header or begins
-            if begins or statement.text.startswith(DUMP_FOOTER):
+            if DUMP_HEADER.match(statement.text) or statement.text.startswith(DUMP_FOOTER):
                 self.open_schema = None
                 self.rows_of = None  # the next may be of another database
 
-    @property
-    def database(self) -> str | None:
-        """The database that USE named, or else the dump's header."""
-        return self.schema or self.completeness.database
-
-    def schema_of(self, schema: str | None, name: str, offset: int) -> str:
-        """The schema of a table; refuses one whose USE is lost, as it would go into another database than its own."""
-        if schema is not None:
-            return schema
+    def id_of(self, schema: str | None, name: str, offset: int) -> TableId:
+        """The table by its schema; refuses one whose USE is lost, as it would go into another database than its own."""
         own = self.completeness.database
-        if own and self.schema and own.lower() != self.schema.lower():
+        if schema is None and own and self.schema and own.lower() != self.schema.lower():
             what = f"the dump is of database {own!r} by its header, and the last USE before it names {self.schema!r}"
-            raise self.error(
-                offset, what, f"{COPY_AGAIN}; if it is to go there, say so in the header's 'Database:' too"
-            )
-        if self.database is None:
+            raise self.error(offset, what)
+        schema = schema or self.schema or own
+        if schema is None:
             what = f"no USE says which database {printable(quoted(name))} belongs to"
             raise self.error(offset, what, "dump with --databases, or put CREATE DATABASE and USE statements first")
-        return self.database
+        return TableId(schema, name)
 
-    def is_of_server(self, schema: str | None) -> bool:
+    def is_of_server(self, schema: str) -> bool:
         """Whether the schema is one of the server's own, which every server has; what is left out is listed."""
-        if schema is None or schema.lower() not in SYSTEM_SCHEMAS:
+        if schema.lower() not in SYSTEM_SCHEMAS:
             return False
         self.note("server's own schema", quoted(schema), "every server has its own")
         return True
@@ -221,9 +203,8 @@ class _SourceReader:
         """The table of an INSERT; None for one of the server's own."""
         if not self.completeness.is_inside:
             raise self.refusal(statement)
-        schema, name = split_name(self.decode(statement.table))
-        table_id = TableId(self.schema_of(schema, name, statement.start), name)
-        self.completeness.table(name, statement.start)
+        table_id = self.id_of(*split_name(self.decode(statement.table)), statement.start)
+        self.completeness.table(table_id.name, statement.start)
         if self.is_of_server(table_id.schema):
             return None
         table = self.export.tables.get(table_id)
@@ -242,12 +223,9 @@ class _SourceReader:
         text = self.decode(raw)
         # A definition as mysqldump writes it is known by its beginning, and read word by word later.
         words = text if text.startswith("CREATE TABLE `") else forms.words_of(text)
-        if not words:  # nothing but a comment, or not even that
-            if _MARIADB_ONLY.fullmatch(text):
-                self.note("MariaDB only", text, _OF_SOURCE)
-            return
         is_inside = self.completeness.is_inside
-        if is_inside and self.completeness.statement(words, statement.start):
+        # Without a word it is nothing but a comment, such as MariaDB's ``/*M!...*/``.
+        if not words or (is_inside and self.completeness.statement(words, statement.start)):
             return
         for form, handle in self._HANDLERS if is_inside else self._HANDLERS_OUTSIDE:
             if found := form.fullmatch(words):
@@ -256,11 +234,11 @@ class _SourceReader:
         raise self.refusal(statement)
 
     def refusal(self, statement: Statement) -> UserError:
-        place = "inside" if self.completeness.is_inside else "outside" if self.has_header else "no dump"
-        return no_statement_here(self.source, statement.start, self.decode(statement.text), place)
+        text, is_inside = self.decode(statement.text), self.completeness.is_inside
+        return no_statement_here(self.source, statement.start, text, is_inside=is_inside)
 
     def note(self, kind: str, text: str, reason: str) -> None:
-        self.export.changes[Change(kind, self.source.name, printable(text), "", reason)] = None
+        self.export.note(kind, self.source.name, printable(text), "", reason)
 
     def leave_out(self, kind: str, text: str, shown: str, reason: str = _OF_SOURCE) -> None:
         if _ANOTHER.search(text):
@@ -304,24 +282,22 @@ class _SourceReader:
 
     def drop_table(self, statement: Statement, text: str, found: re.Match[str]) -> None:
         for identifier in forms.NAMES.findall(found["tables"]):
-            schema, name = split_name(identifier)
-            if table := self.export.tables.get(TableId(schema or self.database or "", name)):
+            if table := self.export.tables.get(self.id_of(*split_name(identifier), statement.start)):
                 table.is_dropped = True
 
     def pass_over(self, statement: Statement, text: str, found: re.Match[str]) -> None:
         """Of an empty database, nothing need be dropped."""
 
     def create_table(self, statement: Statement, text: str, found: re.Match[str]) -> None:
-        self.open_schema = None
         self.may_wait = False
         tokens = Tokens(text + ";")
         definition = parse_table(tokens)
         options = tokens.words[definition.options_at :]
         if any(word in _BEGINNINGS or (word == "SET" and before != "CHARACTER") for before, word in pairwise(options)):
             raise NotUnderstoodError
-        if forms.has_client_command(tokens) or forms.reaches_out(tokens):
+        if tokens.has_client_command or forms.reaches_out(tokens):
             raise NotUnderstoodError
-        table_id = TableId(self.schema_of(definition.schema, definition.name, statement.start), definition.name)
+        table_id = self.id_of(definition.schema, definition.name, statement.start)
         self.require_place(table_id.name, statement.start)
         if self.is_of_server(table_id.schema):
             return
@@ -335,30 +311,26 @@ class _SourceReader:
 
     def keep_program(self, statement: Statement, text: str, found: re.Match[str]) -> None:
         """Keep a view, trigger, routine or event for the end, but none that reaches beyond the paper's databases."""
-        self.open_schema = None
         tokens = Tokens(text)
-        if not _DELIMITERS.fullmatch(statement.delimiter) or forms.has_client_command(tokens):
-            raise NotUnderstoodError
-        if statement.delimiter == b";" and _ANOTHER.search(text):
+        is_open = statement.delimiter == b";" and _ANOTHER.search(text)
+        if is_open or tokens.has_client_command or not _DELIMITERS.fullmatch(statement.delimiter):
             raise NotUnderstoodError
         kind = found["kind"].upper()
-        schema, name = split_name(found["name"])
-        if self.is_of_server(schema or self.database):
+        program_id = self.id_of(*split_name(found["name"]), statement.start)
+        if self.is_of_server(program_id.schema):
             return
         if reaching := forms.reaches_out(tokens):
             reason = f"it has {reaching!r} in it, which reaches beyond the paper's databases"
-            self.note("left out", f"{kind} {quoted(name)}", reason)
+            self.note("left out", f"{kind} {quoted(program_id.name)}", reason)
             return
         place = self.source.place(statement.start)
-        self.export.programs.append(Program(schema or self.database, self.session.settings, tokens, kind, name, place))
+        # Every piece of a table has its triggers, and another view stands in for each view first: the last counts.
+        self.export.programs.pop((kind, program_id), None)
+        self.export.programs[kind, program_id] = Program(program_id, self.session.settings, tokens, kind, place)
 
     def refuse_change(self, statement: Statement, text: str, found: re.Match[str]) -> None:
         what = f"this would change rows or tables after they were written: {printable(text)[:60]!r}"
         raise self.error(statement.start, what, "dump again with mysqldump, or take that statement out of the file")
-
-    def refuse_sequence(self, statement: Statement, text: str, found: re.Match[str]) -> None:
-        what = f"MySQL knows no sequences: {printable(text)[:80]}"
-        raise self.error(statement.start, what, "leave them out: mariadb-dump --ignore-table=DATABASE.SEQUENCE")
 
     # Spyglass' script writes USE and CREATE DATABASE between the dumps of its tables.
     _HANDLERS_OUTSIDE: ClassVar[list[tuple[re.Pattern[str], Callable[..., None]]]] = [
@@ -375,7 +347,6 @@ class _SourceReader:
         (forms.SERVERS_OWN, leave_out_of_server),
         (forms.PROGRAM, keep_program),
         (forms.DROP_PROGRAM, pass_over),
-        (forms.SEQUENCE, refuse_sequence),
         (forms.CHANGING_ROWS, refuse_change),
     ]
 

@@ -20,8 +20,7 @@ NAME = rb"(?:`(?:[^`]|``)+`|[0-9A-Za-z$_\x80-\xff]+)"
 DOUBLE = rb'"[^"\\]*(?:\\.[^"\\]*)*"'
 TABLE_NAME = NAME + rb"(?:\s*\.\s*" + NAME + rb")?"
 
-_COMMENT = re.compile(rb"(?:--(?=[\s\x00-\x20]|\Z)|#)[^\n]*(?:\n|\Z)|/\*(?!M?!).*?\*/|/\*M!999999\\-.*?\*/", re.S)
-_OPEN_COMMENT = re.compile(rb"(?:--(?=[\s\x00-\x20]|\Z)|#)[^\n]*\Z|/\*(?!M?!)|/\*M!999999\\-", re.S)
+_COMMENT_START = re.compile(rb"(?:--(?=[\x00-\x20]|\Z)|#)|/\*(?!M?!)|/\*M!999999\\-")
 _SPACE = re.compile(rb"(?:\s|--\r?\n)+")
 ROWS_HEAD = re.compile(
     rb"(?i:INSERT|REPLACE)\s+(?:(?i:LOW_PRIORITY|DELAYED|HIGH_PRIORITY|IGNORE)\s+)*(?:(?i:INTO)\s+)?"
@@ -76,11 +75,7 @@ class DamagedDumpError(Exception):
 
 
 def read_statements(stream: BinaryIO | Hashed) -> Iterator[Statement]:
-    """Yield the spans of a dump in order, without a gap; peak memory does not depend on its size.
-
-    Raises `DamagedDumpError` for a dump that was cut short: an open string or comment, a statement without
-    its end, a ``mysqldump`` or ``mariadb-dump`` header without its ``-- Dump completed``.
-    """
+    """Yield the spans of a dump in order, without a gap; raise `DamagedDumpError` where it was cut short."""
     return _Reader(stream).statements()
 
 
@@ -134,23 +129,22 @@ class _Reader:
         """White space, or one comment."""
         if space := _SPACE.match(self.buffer, self.at):
             return self.take(Kind.BLANK, space.end() - self.at)
+        opening = _COMMENT_START.match(self.buffer, self.at)
+        if not opening:
+            return None
+        ending = b"*/" if opening.group().startswith(b"/") else b"\n"
         wanted = HEADER_ROOM
-        comment = _COMMENT.match(self.buffer, self.at)
-        # One that reaches to the end of the buffer may go on behind it.
-        while (not comment or comment.end() == len(self.buffer)) and _OPEN_COMMENT.match(self.buffer, self.at):
+        has_more = True
+        while (end := self.buffer.find(ending, self.at + len(opening.group()))) < 0 and has_more:
             wanted *= 2
             if wanted > LONGEST_COMMENT:
                 raise DamagedDumpError("has a comment that does not end", self.offset)
             has_more = self.fill(wanted)
-            comment = _COMMENT.match(self.buffer, self.at)
-            if not has_more and not comment:
-                raise DamagedDumpError("ends within a comment", self.offset)
-            if not has_more:
-                break
-        if not comment:
-            return None
-        self.note_comment(comment.group())
-        return self.take(Kind.BLANK, comment.end() - self.at)
+        if end < 0 and ending == b"*/":
+            raise DamagedDumpError("ends within a comment", self.offset)
+        end = end + len(ending) if end >= 0 else len(self.buffer)
+        self.note_comment(self.buffer[self.at : end])
+        return self.take(Kind.BLANK, end - self.at)
 
     def note_comment(self, comment: bytes) -> None:
         """Follow the first and last lines by which mysqldump frames what it writes."""

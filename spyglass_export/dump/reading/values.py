@@ -38,7 +38,6 @@ def read_values(
     """Yield the literals of the columns ``names`` in blocks of rows; a column that an INSERT leaves out is missing.
 
     Rows may be left out in which no string is longer, in bytes, than ``longer_than`` says at that time.
-
     Raises `UserError` where the rows are written as no dump program writes them.
     """
     for rows in table.rows:
@@ -61,27 +60,19 @@ def _parts(table: Table) -> Iterator[bytes]:
                 yield part
 
 
-def has_empty_string(table: Table) -> bool:
-    """Whether there is an empty string among the rows' values, or two quotes that look like one."""
-    last = b""
-    for part in _parts(table):
-        if b"''" in part or (last == b"'" and part.startswith(b"'")):
-            return True
-        last = part[-1:]
-    return False
+def may_have_empty_string(table: Table) -> bool:
+    """Whether there may be an empty string among the rows' values: a quick look, with false alarms."""
+    return any(b"''" in part or part.startswith(b"'") for part in _parts(table))
 
 
 def may_be_unusual(table: Table) -> bool:
-    """Whether rows may have unusual bytes: a quick look, with false alarms; what is written in hex is not seen."""
-    return not all(map(is_usual, _parts(table)))
+    """Whether rows may have more than ASCII and white space: a quick look, with false alarms; it cannot see into hex.
 
-
-def is_usual(text: bytes) -> bool:
-    """Whether it is ASCII without control characters but white space, written plainly or by an escape.
-
-    Any two such texts compare alike in all collations that ignore case.
+    Any two texts without compare alike in all collations that ignore case.
     """
-    return not text.translate(None, _USUAL) and not (b"\\" in text and _ESCAPED_CONTROL.search(text))
+    return any(
+        part.translate(None, _USUAL) or (b"\\" in part and _ESCAPED_CONTROL.search(part)) for part in _parts(table)
+    )
 
 
 def _rows_without_longer(buffer: bytes, length: int) -> int:

@@ -3,8 +3,8 @@
 import hashlib
 import re
 from collections.abc import Sequence
+from itertools import pairwise
 
-from spyglass_export.changes import Change
 from spyglass_export.dump.reading.contents import Export, Table
 from spyglass_export.dump.sql.create_table import Column, Cursor, TableDefinition
 from spyglass_export.dump.sql.session import known_collation
@@ -17,35 +17,26 @@ DEFAULT_COLLATION = "utf8mb4_0900_ai_ci"  # of utf8mb4 in MySQL 8 and newer
 _CHARACTER_SET_REASON = "everything is utf8mb4, the server's default"
 _SOURCE_ONLY = "only makes sense on the source server"
 _UNKNOWN = "MySQL does not know it"
-_MARIADB_OPTIONS = (
-    "ENCRYPTED", "ENCRYPTION_KEY_ID", "PAGE_CHECKSUM", "PAGE_COMPRESSED", "PAGE_COMPRESSION_LEVEL", "TRANSACTIONAL",
-)  # fmt: skip
-_DROPPED_OPTIONS = dict.fromkeys(_MARIADB_OPTIONS, _UNKNOWN) | {
-    "TABLESPACE": _SOURCE_ONLY,
-    "ENCRYPTION": _SOURCE_ONLY,
-    # Of FEDERATED, with an account in it, and of MERGE.
-    "CONNECTION": "it leads to another server",
-    "INSERT_METHOD": "InnoDB does not know it",
-    "UNION": "InnoDB does not know it: the rows are those of these tables",
-    "ROW_FORMAT": "its keys hold 767 bytes only",
-}
+# Of MariaDB's compressed, encrypted and Aria tables; of FEDERATED, with an account in it; and of MERGE.
+_DROPPED_OPTIONS = dict.fromkeys(
+    (
+        "ENCRYPTED", "ENCRYPTION_KEY_ID", "PAGE_CHECKSUM", "PAGE_COMPRESSED", "PAGE_COMPRESSION_LEVEL", "TRANSACTIONAL",
+        "CONNECTION", "INSERT_METHOD", "UNION",
+    ),
+    "InnoDB does not know it",
+) | {"TABLESPACE": _SOURCE_ONLY, "ENCRYPTION": _SOURCE_ONLY}  # fmt: skip
 # All others forget their rows, have them elsewhere, or are in few servers: MEMORY, BLACKHOLE, CSV, ARCHIVE, FEDERATED,
 # MERGE, NDB; Aria, ROCKSDB, TokuDB, CONNECT, SPIDER of MariaDB and Percona.
 _KEPT_ENGINES = {"INNODB", "MYISAM"}
-# https://mariadb.com/kb/en/temporal-tables/ and https://mariadb.com/kb/en/sequences/
-_MARIADB_ONLY = {
-    ("SYSTEM", "VERSIONING"): "tables with a history",
-    ("PERIOD", "FOR"): "periods of time",
-    ("BY", "SYSTEM_TIME"): "partitions by a row's history",
-    ("NEXTVAL", "("): "sequences",
-    ("NEXT", "VALUE"): "sequences",
-}
-_MARIADB_BEGINNINGS = {first for first, _ in _MARIADB_ONLY}
 _MARIADB_TYPES = {"UUID": "char(36)", "INET6": "varchar(39)", "INET4": "varchar(15)"}
 # https://mariadb.com/kb/en/function-differences-between-mariadb-and-mysql/
-_MARIADB_FUNCTIONS = {
+_MARIADB_FUNCTIONS = (
     "ADD_MONTHS", "CHR", "JSON_COMPACT", "JSON_DETAILED", "JSON_EXISTS", "JSON_LOOSE", "JSON_QUERY", "KDF", "LASTVAL",
-    "NATURAL_SORT_KEY", "NVL", "NVL2", "SETVAL", "SFORMAT", "SYS_GUID", "TO_CHAR", "UUID_V4", "UUID_V7",
+    "NATURAL_SORT_KEY", "NEXTVAL", "NVL", "NVL2", "SETVAL", "SFORMAT", "SYS_GUID", "TO_CHAR", "UUID_V4", "UUID_V7",
+)  # fmt: skip
+# https://mariadb.com/kb/en/temporal-tables/
+_MARIADB_ONLY = {(function, "(") for function in _MARIADB_FUNCTIONS} | {
+    ("SYSTEM", "VERSIONING"), ("PERIOD", "FOR"), ("BY", "SYSTEM_TIME"), ("NEXT", "VALUE"),
 }  # fmt: skip
 _SMALL_ROW_FORMATS = {"COMPACT", "REDUNDANT", "FIXED", "PAGE"}  # of tables that MySQL 5.6 and older made, or Aria
 _KEEPS_CASE = re.compile(r"_bin$|_cs$|_cs_ks$|_turkish_|_tr_0900_|^(cp866|latin7)_general_ci$")
@@ -58,32 +49,36 @@ _TIMES = ("DATETIME", "TIMESTAMP")
 _NOW = ("CURRENT_TIMESTAMP", "NOW", "LOCALTIME", "LOCALTIMESTAMP")
 
 
-def keeps_case(character_set: str | None, collation: str | None) -> bool:
-    """Whether any letter of ASCII and its capital are two in this collation, or in the character set's default.
+def new_collation(character_set: str | None, collation: str | None) -> str:
+    """The collation of utf8mb4 for text of this one, or of the character set's default.
 
-    That is so for all letters (``_bin``, ``_cs``), for the I of Turkish, and by an old mistake for J in cp866 and T in
-    latin7: all letters were compared in all collations of MySQL 9.7.
+    It tells letters from their capitals where the source does for any of ASCII: for all (``_bin``, ``_cs``), for the I
+    of Turkish, and by an old mistake for J in cp866 and T in latin7, as all collations of MySQL 9.7 were compared.
     """
     if collation is None:
-        return character_set in ("cp866", "latin5", "latin7")
-    return _KEEPS_CASE.search(collation) is not None
+        return BINARY_COLLATION if character_set in ("cp866", "latin5", "latin7") else DEFAULT_COLLATION
+    if not _KEEPS_CASE.search(collation):
+        return DEFAULT_COLLATION
+    return EXACT_COLLATION if counts_spaces(collation) else BINARY_COLLATION
+
+
+def counts_spaces(collation: str | None) -> bool:
+    """Whether spaces at the end of text count: https://dev.mysql.com/doc/refman/9.7/en/charset-binary-collations.html."""
+    return collation is not None and ("_0900_" in collation or "_nopad_" in collation)
 
 
 def target_collation(table: TableDefinition, column: Column) -> str:
     """The collation that a text column gets."""
-    if column.kept_apart:
-        return column.kept_apart
-    return BINARY_COLLATION if keeps_case(*table.collation_of(column)) else DEFAULT_COLLATION
+    return column.kept_apart or new_collation(*table.collation_of(column))
 
 
-def rewrite_collate(tokens: Tokens, where: str, depth: int = 0) -> list[Change]:
-    """``COLLATE`` in expressions, within ``depth`` parentheses at least, as columns have it now; what was changed.
+def rewrite_collate(export: Export, tokens: Tokens, where: str, depth: int = 0) -> None:
+    """Have ``COLLATE`` in expressions, within ``depth`` parentheses at least, as columns have it now.
 
     Servers write it into views and generated columns. Where its operand has a character set of its own, it stays.
     """
-    changes: list[Change] = []
     if "COLLATE" not in tokens.words:
-        return changes
+        return
     words = tokens.outside_strings
     for at, word in enumerate(words):
         depth -= (word == "(") - (word == ")")
@@ -97,8 +92,7 @@ def rewrite_collate(tokens: Tokens, where: str, depth: int = 0) -> list[Change]:
         else:
             before = tokens.take_out(range(at, said + 1))
         if after != before:
-            changes.append(Change("collation", where, before, after, _CHARACTER_SET_REASON))
-    return changes
+            export.note("collation", where, before, after, _CHARACTER_SET_REASON)
 
 
 def _new_collation(name: str, operand: str) -> str:
@@ -109,57 +103,50 @@ def _new_collation(name: str, operand: str) -> str:
         return name if known == collation else known
     if _HAS_CHARACTER_SET.search(operand):
         return name if known == collation else ""
-    return BINARY_COLLATION if keeps_case(None, collation) else DEFAULT_COLLATION
+    return new_collation(None, collation)
 
 
-def rewrite_table(table: Table) -> list[Change]:
-    """Edit the definition's tokens; what was changed.
+def rewrite_table(export: Export, table: Table) -> None:
+    """Edit the definition's tokens; raise `UserError` for what MySQL has nothing like.
 
     Character sets and collations go. Those that compare case by case become ``utf8mb4_bin``, so that keys that differ
     in case stay apart, and ``binary`` stays. What MySQL does not know but MariaDB writes is said in MySQL's words.
-
-    Raises `UserError` for what MySQL has nothing like.
     """
     definition = table.definition
-    _refuse_unknown(table)
-    changes, _ = rewrite_options(definition.tokens, definition.options_at, table.where)
+    rewrite_options(export, definition.tokens, definition.options_at, table.where)
+    collation = new_collation(definition.character_set, definition.collation)
     if definition.engine not in _KEPT_ENGINES:
         definition.engine = "INNODB"
-    is_case_sensitive = keeps_case(definition.character_set, definition.collation)
     for column in definition.columns:
         if column.collation_at or column.kept_apart:
-            changes += _rewrite_collation(table, column, table_is_case_sensitive=is_case_sensitive)
+            _rewrite_collation(export, table, column, collation)
         if column.type in _MARIADB_TYPES:
             at = range(column.type_at, column.type_at + 1)
-            changes.append(_replace(table, column, "column type", at, _MARIADB_TYPES[column.type], _UNKNOWN))
+            _replace(export, table, column, "column type", at, _MARIADB_TYPES[column.type], _UNKNOWN)
         if column.default:
-            changes += _rewrite_default(table, column)
+            _rewrite_default(export, table, column)
         if column.on_update:
-            changes += _rewrite_on_update(table, column)
+            _rewrite_on_update(export, table, column)
         if column.generated and rows_hold(table, column):
             before = definition.tokens.take_out(column.generated)
             reason = "the rows hold its values, which MySQL refuses"  # as MariaDB writes them
-            changes.append(Change("generated column", table.column_where(column.name), before, "", reason))
-    return changes + rewrite_collate(definition.tokens, table.where, depth=2)
+            export.note("generated column", table.column_where(column.name), before, "", reason)
+    _refuse_unknown(table)
+    rewrite_collate(export, definition.tokens, table.where, depth=2)
 
 
 def _refuse_unknown(table: Table) -> None:
-    """Stop at what only MariaDB has and MySQL has nothing like."""
+    """Stop at what only MariaDB has and MySQL has nothing like, where it is there still."""
     definition = table.definition
     words = definition.tokens.words
-    if _MARIADB_BEGINNINGS.isdisjoint(words):
-        return
-    for at in range(definition.name_at + 1, len(words) - 1):
-        if what := _MARIADB_ONLY.get((words[at], words[at + 1])):
+    for at, pair in enumerate(pairwise(words)):
+        if pair in _MARIADB_ONLY and definition.tokens.texts[at]:
+            column = next((column for column in definition.columns if at in column.at), None)
             raise UserError(
-                f"{place(table, definition.column_at(at))}: MySQL knows no {what}",
+                f"{table.column_where(column.name) if column else table.where}: MySQL knows no"
+                f" {' '.join(pair).lower().strip(' (')}",
                 "take that out of the table's definition in the source, and export again",
             )
-
-
-def place(table: Table, column: Column | None) -> str:
-    """The table, and the column of it where there is one, for an error."""
-    return table.where if column is None else f"{table.where}, column {printable(quoted(column.name))}"
 
 
 def rows_hold(table: Table, column: Column) -> bool:
@@ -167,9 +154,8 @@ def rows_hold(table: Table, column: Column) -> bool:
     return any(names is None or column.name.lower() in names for names in table.column_lists)
 
 
-def rewrite_options(tokens: Tokens, start: int, where: str) -> tuple[list[Change], bool]:
-    """What goes of a table's options, its partitions', or a database's; whether ``utf8mb4_bin`` is the default now."""
-    changes: list[Change] = []
+def rewrite_options(export: Export, tokens: Tokens, start: int, where: str) -> str:
+    """Take out what goes of a table's options, its partitions', or a database's; the default collation from now on."""
     found: list[range] = []
     said: dict[str, str] = {}
     cursor = Cursor(tokens, start)
@@ -186,7 +172,7 @@ def rewrite_options(tokens: Tokens, start: int, where: str) -> tuple[list[Change
             if engine.strip("'\"`").upper() not in _KEPT_ENGINES:
                 tokens.texts[cursor.at - 1] = "InnoDB"
                 reason = "it forgets its rows, has them elsewhere, or is not in MySQL"
-                changes.append(Change("storage engine", where, engine, "InnoDB", reason))
+                export.note("storage engine", where, engine, "InnoDB", reason)
         elif why := _why_to_drop(word, cursor):
             cursor.take()
             cursor.accept("DIRECTORY")
@@ -194,49 +180,45 @@ def rewrite_options(tokens: Tokens, start: int, where: str) -> tuple[list[Change
             cursor.step()
             before = printable(tokens.take_out(cursor.since(first)))
             shown = word if word == "CONNECTION" else before  # there is an account in it
-            changes.append(Change("table option", where, shown, "", why))
+            export.note("table option", where, shown, "", why)
         else:
             cursor.take()
-    is_case_sensitive = keeps_case(said.get("CHARSET"), said.get("COLLATE"))
-    after = f"COLLATE={BINARY_COLLATION}" if is_case_sensitive else ""
-    return changes + _replace_collation(tokens, found, after, where), is_case_sensitive
+    collation = new_collation(said.get("CHARSET"), said.get("COLLATE"))
+    after = "" if collation == DEFAULT_COLLATION else f"COLLATE={collation}"
+    _replace_collation(export, tokens, found, after, where)
+    return collation
 
 
 def _why_to_drop(option: str, cursor: Cursor) -> str | None:
     if cursor.word(1) == "DIRECTORY":
         return _SOURCE_ONLY
-    value = cursor.word(2 if cursor.word(1) == "=" else 1)
-    if (option == "UNION" and value != "(") or (option == "ROW_FORMAT" and value not in _SMALL_ROW_FORMATS):
-        return None
+    if option == "ROW_FORMAT" and cursor.word(2 if cursor.word(1) == "=" else 1) in _SMALL_ROW_FORMATS:
+        return "its keys hold 767 bytes only"
     return _DROPPED_OPTIONS.get(option)
 
 
-def _replace_collation(tokens: Tokens, found: Sequence[range], after: str, where: str) -> list[Change]:
+def _replace_collation(export: Export, tokens: Tokens, found: Sequence[range], after: str, where: str) -> None:
     """Take out the clauses ``found``, and put ``after`` in the place of the last."""
-    if not found:
-        return []
-    before = [tokens.take_out(at) for at in found[:-1]]
-    before.append(tokens.replace(found[-1], after) if after else tokens.take_out(found[-1]))
-    text = " ".join(before)
-    return [] if text == after else [Change("character set", where, text, after, _CHARACTER_SET_REASON)]
+    last = found[-1] if after and found else None
+    before = " ".join(tokens.replace(at, after) if at == last else tokens.take_out(at) for at in found)
+    if before != after and found:
+        export.note("character set", where, before, after, _CHARACTER_SET_REASON)
 
 
-def _rewrite_collation(table: Table, column: Column, *, table_is_case_sensitive: bool) -> list[Change]:
+def _rewrite_collation(export: Export, table: Table, column: Column, of_table: str) -> None:
     if "binary" in (column.character_set, column.collation):
-        return []
+        return
     tokens = table.definition.tokens
     collation = target_collation(table.definition, column)
     if not column.collation_at:  # its keys are kept apart
         tokens.texts[column.arguments.stop or column.type_at] += f" COLLATE {collation}"
-        return []
-    is_default = collation == DEFAULT_COLLATION and not table_is_case_sensitive
-    after = "" if is_default else f"COLLATE {collation}"
-    return _replace_collation(tokens, column.collation_at, after, table.column_where(column.name))
+    after = "" if collation == of_table == DEFAULT_COLLATION else f"COLLATE {collation}"
+    _replace_collation(export, tokens, column.collation_at, after, table.column_where(column.name))
 
 
-def _replace(table: Table, column: Column, kind: str, at: range, after: str, reason: str) -> Change:
+def _replace(export: Export, table: Table, column: Column, kind: str, at: range, after: str, reason: str) -> None:
     before = table.definition.tokens.replace(at, after)
-    return Change(kind, table.column_where(column.name), before, after, reason)
+    export.note(kind, table.column_where(column.name), before, after, reason)
 
 
 def _digits(table: Table, arguments: range) -> str:
@@ -248,39 +230,29 @@ def _is_taken(table: Table, column: Column, time: range) -> bool:
     return column.type in _TIMES and _digits(table, time[2:-1]) == _digits(table, column.arguments)
 
 
-def _rewrite_default(table: Table, column: Column) -> list[Change]:
+def _rewrite_default(export: Export, table: Table, column: Column) -> None:
     """Put what MySQL takes in parentheses only into parentheses: MariaDB writes none."""
     words = table.definition.tokens.words
     word = words[column.default[0]]
     is_call = words[column.default[0] + 1] == "("
-    if word in ("NULL", "("):
-        return []
-    if is_call and word in _MARIADB_FUNCTIONS:
-        raise UserError(
-            f"{table.column_where(column.name)}: MySQL knows no function {word.lower()}(), which its default calls",
-            "change the column's default in the source, and export again",
-        )
     is_literal = not is_call and column.type not in _BLOB_TYPES
-    if _is_taken(table, column, column.default) if word in _NOW else is_literal:
-        return []
-    after = f"({table.definition.tokens.between(column.default)})"
-    return [_replace(table, column, "default", column.default, after, "MySQL wants an expression in parentheses")]
+    is_taken = _is_taken(table, column, column.default) if word in _NOW else is_literal
+    if not is_taken and word not in ("NULL", "("):
+        after = f"({table.definition.tokens.between(column.default)})"
+        reason = "MySQL wants an expression in parentheses"
+        _replace(export, table, column, "default", column.default, after, reason)
 
 
-def _rewrite_on_update(table: Table, column: Column) -> list[Change]:
+def _rewrite_on_update(export: Export, table: Table, column: Column) -> None:
     """MySQL wants the column's own precision, MariaDB takes any; a time that is set with more digits is the same."""
-    if table.definition.tokens.words[column.on_update[0]] not in _NOW or _is_taken(table, column, column.on_update):
-        return []
-    after = f"CURRENT_TIMESTAMP({_digits(table, column.arguments)})"
-    return [_replace(table, column, "on update", column.on_update, after, "MySQL wants the column's own precision")]
+    if table.definition.tokens.words[column.on_update[0]] in _NOW and not _is_taken(table, column, column.on_update):
+        after = f"CURRENT_TIMESTAMP({_digits(table, column.arguments)})"
+        reason = "MySQL wants the column's own precision"
+        _replace(export, table, column, "on update", column.on_update, after, reason)
 
 
-def rename_constraints(export: Export) -> list[Change]:
-    """Rename what has too long a name, as servers before MySQL 8 made of long names of tables, or one that is taken.
-
-    MariaDB numbers the checks of each table anew: `CONSTRAINT_1`.
-    """
-    changes = []
+def rename_constraints(export: Export) -> None:
+    """Shorten names that servers before MySQL 8 made, and tell MariaDB's `CONSTRAINT_1` of one table from another's."""
     taken: set[tuple[str, str, str]] = set()
     for table in export.tables.values():
         texts = table.definition.tokens.texts
@@ -293,6 +265,5 @@ def rename_constraints(export: Export) -> list[Change]:
                 new = name.removesuffix(number)[: _LONGEST_NAME - len(end)] + end
                 texts[at] = quoted(new)
                 reason = f"MySQL takes {_LONGEST_NAME} characters, and each name once in a schema"
-                changes.append(Change("constraint name", table.where, printable(name), printable(new), reason))
+                export.note("constraint name", table.where, printable(name), printable(new), reason)
             taken.add((table.id.schema, kind, new.lower()))
-    return changes

@@ -1,9 +1,13 @@
 """Rewrite all that an export holds but its rows, so that it loads into any MySQL 8 or newer and its rows fit."""
 
-from spyglass_export.changes import Change
 from spyglass_export.dump.reading.contents import Export
 from spyglass_export.dump.rewriting.collations import keep_apart
-from spyglass_export.dump.rewriting.definitions import rename_constraints, rewrite_options, rewrite_table
+from spyglass_export.dump.rewriting.definitions import (
+    DEFAULT_COLLATION,
+    rename_constraints,
+    rewrite_options,
+    rewrite_table,
+)
 from spyglass_export.dump.rewriting.keys import fit_lengths
 from spyglass_export.dump.rewriting.programs import rewrite_programs
 from spyglass_export.dump.rewriting.tied_columns import tied_columns
@@ -12,21 +16,16 @@ from spyglass_export.dump.sql.tokens import Tokens, printable, quoted
 
 
 def rewrite_export(export: Export) -> None:
-    """Rewrite definitions and programs in place, and note each change.
-
-    Raises `UserError` where the definitions cannot be kept without loss.
-    """
-    changes: list[Change] = []
+    """Rewrite definitions and programs in place, and note each change; raise `UserError` for what would be lost."""
     for schema, statements in export.schemas.items():
         for statement in statements:
-            option_changes, is_case_sensitive = rewrite_options(Tokens(statement), 0, printable(quoted(schema)))
-            changes += option_changes
-            if is_case_sensitive:
+            if rewrite_options(export, Tokens(statement), 0, printable(quoted(schema))) != DEFAULT_COLLATION:
                 export.case_sensitive.add(schema)
-    program_changes = rewrite_programs(export)  # which stops for a view of nothing before rows are looked at
+    rewrite_programs(export)  # which stops for a view of nothing before rows are looked at
     groups = tied_columns(export)
-    changes += keep_apart(export, groups) + keep_values_at_limits(export) + rename_constraints(export)
+    keep_apart(export, groups)
+    keep_values_at_limits(export)
+    rename_constraints(export)
     for table in export.tables.values():
-        changes += rewrite_table(table)
-    changes += fit_lengths(export, groups) + program_changes
-    export.changes.update(dict.fromkeys(changes))
+        rewrite_table(export, table)
+    fit_lengths(export, groups)

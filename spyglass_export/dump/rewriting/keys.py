@@ -4,15 +4,14 @@ No value is ever cut: a column gets at least the length of the longest value tha
 columns that foreign keys tie together are fitted together.
 """
 
-from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
 from functools import partial
 
-from spyglass_export.changes import Change
 from spyglass_export.dump.reading.contents import Export, Table
 from spyglass_export.dump.reading.values import read_values, text_of
 from spyglass_export.dump.rewriting.tied_columns import Group, Groups, old_lengths
-from spyglass_export.dump.sql.create_table import NUMBER, Column, Index, TableDefinition
+from spyglass_export.dump.sql.create_table import NUMBER, Column, Index
 from spyglass_export.dump.sql.tokens import printable, quoted
 from spyglass_export.errors import UserError
 
@@ -21,22 +20,15 @@ _BYTES_PER_CHARACTER = 4  # utf8mb4
 # .../column-count-limit.html
 _INDEX_LIMITS = {"INNODB": 3072, "MYISAM": 1000}
 _ROW_LIMIT = 65535
-# Of a row's part in a page of InnoDB, in which no value of variable length counts for more than a pointer to it:
-# dict_index_too_big_for_tree in MySQL's storage/innobase/dict/dict0dict.cc; measured on MySQL 9.7, too.
-_PAGE_LIMIT = 8125
-_PAGE_POINTER = 40
-
-# https://dev.mysql.com/doc/refman/9.7/en/storage-requirements.html
+# Bytes at most, in an index or a row: https://dev.mysql.com/doc/refman/9.7/en/storage-requirements.html
 _SIZES = {
-    "TINYINT": 1, "SMALLINT": 2, "MEDIUMINT": 3, "INT": 4, "BIGINT": 8, "FLOAT": 4, "DOUBLE": 8,
-    "YEAR": 1, "DATE": 3, "TIME": 3, "DATETIME": 5, "TIMESTAMP": 4,
+    "TINYINT": 1, "SMALLINT": 2, "MEDIUMINT": 3, "INT": 4, "BIGINT": 8, "FLOAT": 4, "DOUBLE": 8, "DECIMAL": 30,
+    "BIT": 8, "YEAR": 1, "DATE": 3, "TIME": 6, "DATETIME": 8, "TIMESTAMP": 7, "ENUM": 2, "SET": 8,
     "UUID": 36 * _BYTES_PER_CHARACTER, "INET6": 39 * _BYTES_PER_CHARACTER, "INET4": 15 * _BYTES_PER_CHARACTER,
     # In the row; the value itself is kept outside.
     "TINYTEXT": 9, "TINYBLOB": 9, "TEXT": 10, "BLOB": 10, "MEDIUMTEXT": 11, "MEDIUMBLOB": 11, "LONGTEXT": 12,
     "LONGBLOB": 12, "JSON": 12,
 }  # fmt: skip
-_VARIABLE_TYPES = {"VARCHAR", "VARBINARY", "UUID", "INET6", "INET4"}
-_DIGIT_BYTES = (0, 1, 1, 2, 2, 3, 3, 4, 4)  # of a decimal's digits that do not fill 9
 _SHOWN = 9  # columns in an error
 
 
@@ -50,18 +42,12 @@ class _Limited:
     fixed: int  # bytes that no length can change
     parts: list[Column]
     index: Index | None = None
-    is_in_page: bool = False  # of a longer value, the page has where it is
-
-    def characters(self, column: Column) -> int:
-        """As many of the column's characters as count."""
-        most = _PAGE_POINTER // _BYTES_PER_CHARACTER if self.is_in_page else _ROW_LIMIT
-        return min(column.length or 0, most)
 
     @property
     def excess(self) -> int:
         """Bytes over the limit."""
-        size = sum(map(self.characters, self.parts)) * _BYTES_PER_CHARACTER
-        if not self.index and not self.is_in_page:  # a row has the length of each varchar in it
+        size = sum(column.length or 0 for column in self.parts) * _BYTES_PER_CHARACTER
+        if not self.index:  # a row has the length of each varchar in it
             size += sum(1 if (one.length or 0) < 64 else 2 for one in self.parts if one.type == "VARCHAR")
         return self.fixed + size - self.limit
 
@@ -70,23 +56,33 @@ class _Limited:
         """Characters that its columns have to give up."""
         return -(-self.excess // _BYTES_PER_CHARACTER)
 
+    def beginnings(self, groups: Groups) -> dict[int, int]:
+        """The characters of columns of which a beginning would do, by the token that says or would say how many.
 
-def fit_lengths(export: Export, groups: Groups) -> list[Change]:
-    """Shorten columns in the definitions; what was changed.
+        None where the index must be unique, where a foreign key needs the column whole, or where it is not enough.
+        """
+        lengths: dict[int, int] = {}
+        for part in self.index.parts if self.index and self.index.kind == "KEY" else ():
+            column = self.table.definition.column(part.name)
+            if column and column.is_text and part.prefix_at:
+                lengths[part.prefix_at] = int(self.table.definition.tokens.texts[part.prefix_at])
+            elif column in self.parts and not groups[column].in_foreign_key:
+                lengths[part.at] = column.length or 0
+        return lengths if self.excess_characters <= sum(lengths.values()) - len(lengths) else {}
 
-    A column that Spyglass 0.4.3 shortened gets its new length, and columns of an index or a row over MySQL's
-    limit are cut as far as needed; both only as far as the values allow. Where that is not enough, an index that
-    need not be unique takes the beginnings of its values.
 
-    Raises `UserError`, which names table, index, columns and the longest value, where that is not enough.
+def fit_lengths(export: Export, groups: Groups) -> None:
+    """Give columns that Spyglass 0.4.3 shortened their new length, and have indexes and rows fit MySQL's limits.
+
+    For that, an index that need not be unique takes the beginnings of its values; others have their columns cut.
+    Raises `UserError`, which names table, index, columns and the longest value, where the values need more.
     """
     tables = export.tables.values()
     before = {column: column.length for column in groups}
     over = [entry for table in tables for entry in _limits(table, groups) if entry.excess > 0]
-    changes = [change for entry in over for change in _cut_prefixes(entry)]
-    over = [entry for entry in over if entry.excess > 0]
+    to_cut = [entry for entry in over if not entry.beginnings(groups)]
     enough = {group: group.shorter for group in groups.values() if group.shorter is not None}
-    enough |= {groups[column]: 0 for entry in over for column in entry.parts}
+    enough |= {groups[column]: 0 for entry in to_cut for column in entry.parts}
     for table in tables:
         if wanted := [column for column in table.definition.columns if groups.get(column) in enough]:
             _measure(table, wanted, groups, enough)
@@ -95,18 +91,22 @@ def fit_lengths(export: Export, groups: Groups) -> list[Change]:
         if group.shorter is not None and (column.name, column.length) in lengths:
             reason = "today's Spyglass has this length; all values fit"
             _cut(column, group, max(group.shorter, group.longest), reason)
-    too_long = [entry for entry in over if entry.excess > 0 and not _share_out(entry, groups)]
-    changes += [_take_beginnings(entry, groups) for entry in too_long if entry.excess > 0]
+    for entry in to_cut:
+        _share_out(entry, groups)
+    for entry in over:
+        if entry.excess > 0:
+            _take_beginnings(export, entry, groups)
     for column, group in groups.items():
         if column.length != before[column]:
-            changes.append(_apply(group.columns[column], column, before[column], group.reason))
-    return changes
+            _apply(group.columns[column], column)
+            kind = column.type.lower()
+            old, new = f"{kind}({before[column]})", f"{kind}({column.length})"
+            export.note("column length", group.columns[column].column_where(column.name), old, new, group.reason)
 
 
 def _limits(table: Table, groups: Groups) -> Iterator[_Limited]:
     """The indexes of a table, and its row."""
     definition = table.definition
-    texts = definition.tokens.texts
     limit = _INDEX_LIMITS.get(definition.engine, _INDEX_LIMITS["INNODB"])
     for index in definition.indexes:
         entry = _Limited(table, f"index {quoted(index.name)}", limit, 0, [], index)
@@ -115,41 +115,22 @@ def _limits(table: Table, groups: Groups) -> Iterator[_Limited]:
             if column is None:
                 continue
             if part.prefix_at:
-                entry.fixed += int(texts[part.prefix_at]) * (_BYTES_PER_CHARACTER if column.is_text else 1)
+                characters = int(definition.tokens.texts[part.prefix_at])
+                entry.fixed += characters * (_BYTES_PER_CHARACTER if column.is_text else 1)
             elif column in groups:
                 entry.parts.append(column)
             else:
-                entry.fixed += fixed_size(column, texts)
+                entry.fixed += _fixed_size(column)
         if index.kind not in ("FULLTEXT", "SPATIAL"):
             yield entry
     fitted = [column for column in definition.columns if column in groups]
-    fixed = sum(fixed_size(column, texts) for column in definition.columns if column not in groups)
+    fixed = sum(_fixed_size(column) for column in definition.columns if column not in groups)
     yield _Limited(table, "row", _ROW_LIMIT, fixed + (len(definition.columns) + 7) // 8, fitted)
-    if definition.engine == "INNODB":
-        stored = [column for column in fitted if not column.is_virtual]
-        size = _page_size(definition, set(stored))
-        yield _Limited(table, "row in a page", _PAGE_LIMIT, size, stored, is_in_page=True)
 
 
-def _cut_prefixes(entry: _Limited) -> list[Change]:
-    """Shorten prefixes, such as latin1's ``KEY (notes(1000))``, where any length will do: nothing need be unique."""
-    definition = entry.table.definition
-    texts = definition.tokens.texts
-    if entry.index is None or entry.index.kind != "KEY":
-        return []
-    lengths = {
-        part.prefix_at: int(texts[part.prefix_at])
-        for part in entry.index.parts
-        if part.prefix_at and (column := definition.column(part.name)) and column.is_text
-    }
-    longest = _longest_without(lengths.values(), min(entry.excess_characters, sum(lengths.values()) - len(lengths)))
-    changes = []
-    for at, length in lengths.items():
-        if length > longest:
-            texts[at] = str(longest)
-            entry.fixed -= (length - longest) * _BYTES_PER_CHARACTER
-            changes.append(_prefix_change(entry, str(length), texts[at]))
-    return changes
+def _fixed_size(column: Column) -> int:
+    """Bytes of a value in an index or a row, for types whose length is never changed."""
+    return _SIZES.get(column.type, column.length or 1)
 
 
 def _measure(table: Table, columns: list[Column], groups: Groups, enough: dict[Group, int]) -> None:
@@ -171,7 +152,7 @@ def _measure(table: Table, columns: list[Column], groups: Groups, enough: dict[G
             longest = least(column)
             if len(max(literals, key=len, default=b"")) - 2 > longest:  # no literal is shorter than its value
                 for literal in {literal for literal in literals if len(literal) - 2 > longest}:
-                    characters = rows.settings.characters(text_of(literal))
+                    characters = len(rows.settings.decode(text_of(literal)))
                     if characters > longest:
                         longest = groups[column].longest = characters
                         groups[column].example = literal
@@ -183,28 +164,20 @@ def _cut(column: Column, group: Group, length: int, reason: str) -> None:
         group.reason = reason
 
 
-def _share_out(entry: _Limited, groups: Groups) -> bool:
-    """Cut the columns of what is over its limit, each in proportion to what its values leave free, until it fits.
-
-    Columns of one group are cut together, once. Columns that do not count in full would have to give up most of their
-    length, and are cut only where the others are not enough. False where the values leave too little free.
-    """
+def _share_out(entry: _Limited, groups: Groups) -> None:
+    """Cut columns, those of a group together, in proportion to what values leave free; none where it is too little."""
     excess = entry.excess_characters
-    in_full = [column for column in entry.parts if column.length == entry.characters(column)]
-    for columns in in_full, entry.parts:
-        own: dict[Group, list[int]] = {}
-        for column in columns:
-            own.setdefault(groups[column], []).append(entry.characters(column))
-        free = [sum(max(0, length - max(1, group.longest)) for length in lengths) for group, lengths in own.items()]
-        if excess <= sum(free):
-            for (group, lengths), share in zip(own.items(), free, strict=True):
-                if share and entry.excess > 0:
-                    reason = f"the {entry.name} of {entry.table.where} holds {entry.limit} bytes"
-                    length = _longest_without(lengths, -(-excess * share // sum(free)))
-                    for column in group.columns:
-                        _cut(column, group, length, reason)
-            return True
-    return False
+    own: dict[Group, list[int]] = {}
+    for column in entry.parts:
+        own.setdefault(groups[column], []).append(column.length or 0)
+    free = [sum(max(0, length - max(1, group.longest)) for length in lengths) for group, lengths in own.items()]
+    if excess <= sum(free):
+        reason = f"the {entry.name} of {entry.table.where} holds {entry.limit} bytes"
+        for (group, lengths), share in zip(own.items(), free, strict=True):
+            if share and entry.excess > 0:
+                length = _longest_without(lengths, -(-excess * share // sum(free)))
+                for column in group.columns:
+                    _cut(column, group, length, reason)
 
 
 def _longest_without(lengths: Collection[int], characters: int) -> int:
@@ -215,101 +188,38 @@ def _longest_without(lengths: Collection[int], characters: int) -> int:
     return longest
 
 
-def _take_beginnings(entry: _Limited, groups: Groups) -> Change:
-    """Give prefixes to the columns of an index that need not be unique, but those that a foreign key needs whole.
-
-    These are cut, too, where they leave no room. Raises `UserError` where that is not allowed, or not enough.
-    """
-    columns = [column for column in entry.parts if not groups[column].in_foreign_key]
-    if entry.index is None or entry.index.kind != "KEY" or not columns:
+def _take_beginnings(export: Export, entry: _Limited, groups: Groups) -> None:
+    lengths = entry.beginnings(groups)
+    if not lengths:
         raise _too_long(entry, groups)
-    whole = [column for column in entry.parts if column not in columns]
-    with_shortest = replace(entry, parts=whole, fixed=entry.fixed + len(columns) * _BYTES_PER_CHARACTER)
-    if with_shortest.excess > 0 and not _share_out(with_shortest, groups):
-        raise _too_long(entry, groups)
-    longest = _longest_without([column.length or 0 for column in columns], entry.excess_characters)
-    shortened = {column.name.lower() for column in columns if (column.length or 0) > longest}
-    places = [part.at for part in entry.index.parts if part.name.lower() in shortened]
+    longest = _longest_without(lengths.values(), entry.excess_characters)
     texts = entry.table.definition.tokens.texts
-    before = ", ".join(texts[at] for at in places)
-    for at in places:
-        texts[at] += f"({longest})"
-    return _prefix_change(entry, before, ", ".join(texts[at] for at in places))
-
-
-def _prefix_change(entry: _Limited, before: str, after: str) -> Change:
     where = entry.table.column_where(entry.index.name if entry.index else "")
-    return Change("index prefix", where, before, after, "MySQL's limit, with 4 bytes for each character")
+    for at, length in lengths.items():
+        if length > longest:
+            before = texts[at]
+            texts[at] = str(longest) if NUMBER.fullmatch(before) else f"{before}({longest})"
+            export.note("index prefix", where, before, texts[at], "MySQL's limit, with 4 bytes for each character")
 
 
 def _too_long(entry: _Limited, groups: Groups) -> UserError:
     own = [(column, groups[column]) for column in entry.parts]
     own.sort(key=lambda pair: pair[1].longest, reverse=True)
-    free = sum(max(0, entry.characters(column) - max(1, group.longest)) for column, group in own)
+    free = sum(max(0, (column.length or 0) - max(1, group.longest)) for column, group in own)
     needed = entry.limit + entry.excess - free * _BYTES_PER_CHARACTER
-    what = f"{entry.table.where}: its {entry.name} needs {needed} bytes in utf8mb4, and MySQL takes {entry.limit}"
-    if entry.is_in_page:
-        return UserError(what, "give some of its columns a table of their own in the source database, and export again")
     columns = ", ".join(f"{quoted(column.name)} up to {group.longest} characters" for column, group in own[:_SHOWN])
     value = text_of(own[0][1].example).decode("utf-8", "replace") if own else ""
     return UserError(
-        f"{what} ({printable(columns)}; the longest value is {value!r})",
+        f"{entry.table.where}: its {entry.name} needs {needed} bytes in utf8mb4, and MySQL takes {entry.limit}"
+        f" ({printable(columns)}; the longest value is {value!r})",
         "shorten these values in the source database, and export again",
     )
 
 
-def _apply(table: Table, column: Column, before: int | None, reason: str) -> Change:
+def _apply(table: Table, column: Column) -> None:
     texts = table.definition.tokens.texts
     texts[column.arguments[0]] = str(column.length)
     for index in table.definition.indexes:
         for part in index.parts:
             if part.prefix_at and part.name.lower() == column.name.lower():
                 texts[part.prefix_at] = str(min(int(texts[part.prefix_at]), column.length or 0))
-    kind = column.type.lower()
-    where = table.column_where(column.name)
-    return Change("column length", where, f"{kind}({before})", f"{kind}({column.length})", reason)
-
-
-def fixed_size(column: Column, texts: Sequence[str]) -> int:
-    """Bytes of a value in an index or a row, for types whose length is never changed; ``texts`` are the tokens'."""
-    if column.type in _SIZES and not column.arguments:
-        return _SIZES[column.type]
-    numbers = [int(texts[at]) for at in column.arguments if NUMBER.fullmatch(texts[at])]
-    if column.type in ("DECIMAL", "NUMERIC"):
-        digits, scale = ([*numbers, 0] if numbers else [10, 0])[:2]
-        return sum(part // 9 * 4 + _DIGIT_BYTES[part % 9] for part in (digits - scale, scale))
-    if column.type == "BIT":
-        return ((numbers or [1])[0] + 7) // 8
-    members = sum(texts[at] == "," for at in column.arguments) + 1
-    if column.type == "ENUM":
-        return 1 if members < 256 else 2
-    if column.type == "SET":
-        return (members + 7) // 8 if members <= 32 else 8
-    if column.type in ("TIME", "DATETIME", "TIMESTAMP"):
-        return _SIZES[column.type] + ((numbers or [0])[0] + 1) // 2
-    if column.type in ("BINARY", "VARBINARY", "CHAR", "VARCHAR"):  # text types only where they hold bytes
-        return (numbers or [1])[0]
-    return _SIZES.get(column.type, 0)
-
-
-def _page_size(definition: TableDefinition, texts: Collection[Column]) -> int:
-    """Bytes of a row in a page of InnoDB, without the values of the columns ``texts``."""
-    keys = [index for index in definition.indexes if index.kind in ("PRIMARY", "UNIQUE")]
-    primary = {part.name.lower() for index in keys if index.kind == "PRIMARY" for part in index.parts}
-    size = 5 + 6 + 7  # the record's header, its transaction, its place in the undo log
-    nullable = 0  # a bit each
-    has_key = bool(keys)
-    for column in definition.columns:
-        if column.is_virtual:
-            continue
-        has_key = has_key or column.is_key
-        nullable += column.is_nullable and not column.is_key and column.name.lower() not in primary
-        if column in texts:
-            size += 1  # for its length
-        elif column.type.endswith(("TEXT", "BLOB", "JSON")):
-            size += _PAGE_POINTER + 1
-        elif column.type in _VARIABLE_TYPES:
-            size += min(fixed_size(column, definition.tokens.texts), _PAGE_POINTER) + 1
-        else:
-            size += fixed_size(column, definition.tokens.texts)
-    return size + (nullable + 7) // 8 + (0 if has_key else 6)  # a number where no key gives its place

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 
-from spyglass_export.changes import Change
 from spyglass_export.dump.reading.contents import Export, Program
 from spyglass_export.dump.reading.export import SYSTEM_SCHEMAS
 from spyglass_export.dump.rewriting.definitions import rewrite_collate
@@ -14,17 +13,13 @@ from spyglass_export.errors import UserError
 _KINDS = ("VIEW", "TRIGGER", "PROCEDURE", "FUNCTION", "EVENT")
 
 
-def rewrite_programs(export: Export) -> list[Change]:
-    """Take definers and old collations out, stop events, and put each view after those that it is made of.
-
-    Raises `UserError` for a view of what the export lacks.
-    """
-    changes = []
-    for program in export.programs:
-        changes += _rewrite(program)
-    views = {_key(program.schema, program.name): program for program in export.programs if program.kind == "VIEW"}
+def rewrite_programs(export: Export) -> None:
+    """Take out definers, stop events, put views after what they are made of; raise `UserError` where that is not."""
+    for program in export.programs.values():
+        _rewrite(export, program)
+    views = {_key(*program.id): program for program in export.programs.values() if program.kind == "VIEW"}
     tables = {_key(*table) for table in export.tables}
-    ordered: dict[TableId, Program] = {}
+    ordered: set[TableId] = set()
 
     def place(key: TableId, above: tuple[TableId, ...]) -> None:
         if key in ordered or key in above:
@@ -34,21 +29,21 @@ def rewrite_programs(export: Export) -> list[Change]:
                 place(part, (*above, key))
             elif part not in tables and part.schema not in SYSTEM_SCHEMAS:
                 raise _lacks(export, views[key], part)
-        ordered[key] = views[key]
+        ordered.add(key)
+        name = "VIEW", views[key].id
+        export.programs[name] = export.programs.pop(name)
 
     for key in views:
         place(key, ())
-    export.programs = [*(program for program in export.programs if program.kind != "VIEW"), *ordered.values()]
-    return changes
 
 
-def _key(schema: str | None, name: str) -> TableId:
+def _key(schema: str, name: str) -> TableId:
     """In lower case: the source may not tell capitals apart."""
-    return TableId((schema or "").lower(), name.lower())
+    return TableId(schema.lower(), name.lower())
 
 
-def _rewrite(program: Program) -> list[Change]:
-    changes = rewrite_collate(program.tokens, program.where)
+def _rewrite(export: Export, program: Program) -> None:
+    rewrite_collate(export, program.tokens, program.where)
     cursor = Cursor(program.tokens)
     while cursor.word() and cursor.word() not in _KINDS:  # after that, a definer is another name
         first = cursor.at
@@ -58,26 +53,24 @@ def _rewrite(program: Program) -> list[Change]:
                 cursor.take()
             cursor.accept("(", ")")
             before = program.tokens.take_out(cursor.since(first))
-            changes.append(Change("definer", program.where, before, "", "the account exists on the source server only"))
+            export.note("definer", program.where, before, "", "the account exists on the source server only")
         else:
             cursor.take()
     if program.kind == "EVENT":
-        changes += _stop_event(program, cursor)
+        _stop_event(export, program, cursor)
     summary = printable(program.tokens.sql())[:200]
-    reason = "executed after all rows are there"
-    return [*changes, Change("kept for the end", program.where, summary, "after.sql", reason)]
+    export.note("kept for the end", program.where, summary, "after.sql", "executed after all rows are there")
 
 
-def _stop_event(program: Program, cursor: Cursor) -> list[Change]:
+def _stop_event(export: Export, program: Program, cursor: Cursor) -> None:
     """An event of the lab, such as one that deletes old rows, is there to be read and not to be run."""
     while cursor.word() not in ("ENABLE", "DISABLE", "COMMENT", "DO", ""):
         cursor.step()
     word = cursor.word()
-    if word in ("", "DISABLE"):
-        return []
-    texts = program.tokens.texts
-    texts[cursor.at] = "DISABLE" if word == "ENABLE" else f"DISABLE {texts[cursor.at]}"
-    return [Change("event", program.where, "ENABLE", "DISABLE", "it would change rows that were exported")]
+    if word not in ("", "DISABLE"):
+        texts = program.tokens.texts
+        texts[cursor.at] = "DISABLE" if word == "ENABLE" else f"DISABLE {texts[cursor.at]}"
+        export.note("event", program.where, "ENABLE", "DISABLE", "it would change rows that were exported")
 
 
 def _made_of(view: Program) -> Iterator[TableId]:
@@ -102,14 +95,13 @@ def _made_of(view: Program) -> Iterator[TableId]:
                 continue
             schema, name = cursor.qualified_name()
             if schema is not None or name.lower() not in named:
-                yield _key(schema or view.schema, name)
+                yield _key(schema or view.id.schema, name)
 
 
 def _lacks(export: Export, view: Program, part: TableId) -> UserError:
     has_schema = part.schema in {schema.lower() for schema in export.schemas}
     missing = f"the table {part.sql}" if has_schema else f"the database {quoted(part.schema)}"
-    leave_out = f"{view.schema}.{view.name}"
     return UserError(
         f"{view.place}: the view {view.where} needs {printable(missing)}, which the export lacks",
-        f"dump what it needs, too, or leave the view out: --ignore-table={printable(leave_out)}",
+        f"dump what it needs, too, or leave the view out: --ignore-table={printable(str(view.id))}",
     )

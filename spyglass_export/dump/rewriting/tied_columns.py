@@ -55,7 +55,7 @@ def tied_columns(export: Export) -> Groups:
                 leader[find(child)] = find(parent)
                 in_foreign_keys |= {child, parent}
         for column in table.definition.columns:
-            if column.is_fitted:
+            if column.type in ("VARCHAR", "CHAR") and column.length and column.is_text:
                 node = table.id, column.name.lower()
                 fitted[column] = table, node
                 if column.type == "VARCHAR" and (column.name, column.length) in lengths:

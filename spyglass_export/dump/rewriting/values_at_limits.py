@@ -1,8 +1,7 @@
 """Values that a source holds and MySQL takes back only into other columns, or not at all."""
 
-from spyglass_export.changes import Change
 from spyglass_export.dump.reading.contents import Export, Table
-from spyglass_export.dump.reading.values import has_empty_string, read_values, text_of
+from spyglass_export.dump.reading.values import may_have_empty_string, read_values, text_of
 from spyglass_export.dump.sql.create_table import Column
 from spyglass_export.errors import UserError
 
@@ -10,24 +9,19 @@ from spyglass_export.errors import UserError
 _LAST_TIMESTAMP = "2038-01-19 03:14:07.999999"
 
 
-def keep_values_at_limits(export: Export) -> list[Change]:
-    """Make room for the empty string in ENUMs, and for floats with a digit more than their column; what was changed.
-
-    Raises `UserError` for a timestamp that only MariaDB 11.5 and newer hold.
-    """
-    changes: list[Change] = []
+def keep_values_at_limits(export: Export) -> None:
+    """Make room for '' in ENUMs, and for floats with one digit more; raise `UserError` for timestamps after 2038."""
     for table in export.tables.values():
         columns = table.definition.columns
         enums = [column for column in columns if _lacks_empty(table, column)]
-        if enums and has_empty_string(table):
-            changes += _add_empty(table, enums)
+        if enums and may_have_empty_string(table):
+            _add_empty(export, table, enums)
         floats = [column for column in columns if column.type in ("FLOAT", "DOUBLE") and len(column.arguments) == 3]
         if floats:
-            changes += _widen_floats(table, floats)
+            _widen_floats(export, table, floats)
         timestamps = [column.name for column in columns if column.type == "TIMESTAMP"]
         if timestamps and table.may_have_late_year:
             _refuse_late(table, timestamps)
-    return changes
 
 
 def _lacks_empty(table: Table, column: Column) -> bool:
@@ -35,31 +29,25 @@ def _lacks_empty(table: Table, column: Column) -> bool:
     return column.type == "ENUM" and all(member == "," or member[1:-1].strip(" ") for member in members)
 
 
-def _add_empty(table: Table, enums: list[Column]) -> list[Change]:
-    """A server that is not strict stores '' for any value that is no member, and a strict one does not take it back.
-
-    https://dev.mysql.com/doc/refman/9.7/en/enum.html#enum-indexes
-    """
+def _add_empty(export: Export, table: Table, enums: list[Column]) -> None:
+    """A server that is not strict stores '' for any value that is no member, and a strict one does not take it back."""
     found: set[str] = set()
     for _, block in read_values(table, [column.name for column in enums]):
         found.update(name for name, literals in block.items() if b"''" in literals)
     reason = "rows hold it, as a server that is not strict stores what is no member"
-    changes = []
     for column in enums:
         if column.name in found:
             table.definition.tokens.texts[column.arguments[-1]] += ",''"
-            changes.append(Change("enum member", table.column_where(column.name), "", "''", reason))
-    return changes
+            export.note("enum member", table.column_where(column.name), "", "''", reason)
 
 
-def _widen_floats(table: Table, floats: list[Column]) -> list[Change]:
+def _widen_floats(export: Export, table: Table, floats: list[Column]) -> None:
     """float(10,2) keeps 99999999.99 as 100000000.00, writes it so, and does not take it back."""
     largest = {column.name: 0.0 for column in floats}
     for _, block in read_values(table, list(largest)):
         for name, literals in block.items():
             values = (abs(float(literal)) for literal in literals if literal != b"NULL")
             largest[name] = max(largest[name], max(values, default=0.0))
-    changes = []
     texts = table.definition.tokens.texts
     for column in floats:
         at, _, decimals_at = column.arguments
@@ -68,8 +56,7 @@ def _widen_floats(table: Table, floats: list[Column]) -> list[Change]:
             texts[at] = str(digits + 1)
             before, after = (f"{column.type.lower()}({number},{decimals})" for number in (digits, digits + 1))
             reason = "a value was rounded up to one digit more than MySQL takes back"
-            changes.append(Change("column type", table.column_where(column.name), before, after, reason))
-    return changes
+            export.note("column type", table.column_where(column.name), before, after, reason)
 
 
 def _refuse_late(table: Table, timestamps: list[str]) -> None:

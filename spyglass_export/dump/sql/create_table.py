@@ -2,12 +2,13 @@
 
 import re
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from spyglass_export.dump.sql.tokens import Tokens, unquoted
 
 _KEY_WORDS = {"PRIMARY", "UNIQUE", "KEY", "INDEX", "FULLTEXT", "SPATIAL", "CONSTRAINT", "FOREIGN", "CHECK"}
 _TEXT_TYPES = {"CHAR", "VARCHAR", "TINYTEXT", "TEXT", "MEDIUMTEXT", "LONGTEXT", "ENUM", "SET"}
-_ATTRIBUTES = {"AS", "BINARY", "CHARACTER", "CHARSET", "COLLATE", "DEFAULT", "GENERATED", "NOT", "ON"}
+_ATTRIBUTES = {"AS", "BINARY", "CHARACTER", "CHARSET", "COLLATE", "DEFAULT", "GENERATED", "ON"}
 NUMBER = re.compile(r"[0-9]{1,10}")  # str.isdigit() takes ² for one, too
 
 
@@ -32,42 +33,30 @@ class Column:
     default: range = range(0)
     on_update: range = range(0)  # the time that is set
     generated: range = range(0)  # from what MySQL computes it
-    is_virtual: bool = False  # none of the values that MySQL computes are kept
-    is_nullable: bool = True
-    is_key: bool = False  # says so itself
 
     @property
     def is_text(self) -> bool:
         """Whether the column has a character set."""
         return self.type in _TEXT_TYPES and self.character_set != "binary" and self.collation != "binary"
 
-    @property
-    def is_fitted(self) -> bool:
-        """Whether its length may be changed."""
-        return self.type in ("VARCHAR", "CHAR") and bool(self.length) and self.is_text
 
-
-@dataclass(slots=True)
-class Part:
-    """A column of an index: its name, and the tokens of that and of the prefix's length, where there is one."""
+class Part(NamedTuple):
+    """A column of an index: its name, and the tokens of that and of the prefix's length, or 0 where there is none."""
 
     name: str
     at: int
-    prefix_at: int = 0  # none where it is 0, as no statement begins with one
+    prefix_at: int
 
 
-@dataclass(slots=True)
-class Index:
+class Index(NamedTuple):
     """An index, or the columns of a foreign key."""
 
     name: str
     kind: str  # PRIMARY, UNIQUE, KEY, FULLTEXT, SPATIAL, FOREIGN
-    parts: list[Part]
-    expression: range = range(0)  # all that is in its parentheses, where there is an expression
+    parts: list[Part]  # without expressions
 
 
-@dataclass(slots=True)
-class ForeignKey:
+class ForeignKey(NamedTuple):
     """Columns that refer to the columns of a parent, whose schema is None where it is the table's own."""
 
     columns: list[str]
@@ -103,12 +92,8 @@ class TableDefinition:
         return self.character_set or (self.collation or "").split("_")[0] or None, self.collation
 
     def column(self, name: str) -> Column | None:
-        """The column of this name; MySQL's column names do not depend on case."""
+        """The column of this name, in any case."""
         return self.by_name.get(name.lower())
-
-    def column_at(self, index: int) -> Column | None:
-        """The column to whose definition a token belongs."""
-        return next((column for column in self.columns if index in column.at), None)
 
 
 class Cursor:
@@ -187,10 +172,7 @@ class Cursor:
 
 
 def parse_table(tokens: Tokens) -> TableDefinition:
-    """Read a ``CREATE TABLE name (...) options``.
-
-    Raises `NotUnderstoodError` for anything else, ``CREATE TABLE ... LIKE`` among it.
-    """
+    """Read a ``CREATE TABLE name (...) options``; raise `NotUnderstoodError` for anything else."""
     cursor = Cursor(tokens)
     cursor.expect("CREATE", "TABLE")
     cursor.accept("IF", "NOT", "EXISTS")
@@ -243,7 +225,6 @@ def _read_column(cursor: Cursor) -> Column:
         if word in _ATTRIBUTES:
             _read_attribute(column, cursor)
         else:
-            column.is_key = column.is_key or word in ("KEY", "UNIQUE")
             cursor.step()
     column.at = cursor.since(first)
     return column
@@ -251,9 +232,7 @@ def _read_column(cursor: Cursor) -> Column:
 
 def _read_attribute(column: Column, cursor: Cursor) -> None:
     first = cursor.at
-    if cursor.accept("NOT", "NULL"):
-        column.is_nullable = False
-    elif cursor.accept("DEFAULT"):
+    if cursor.accept("DEFAULT"):
         column.default = _read_default(cursor)
     elif cursor.accept("CHARACTER", "SET") or cursor.accept("CHARSET"):
         column.character_set = cursor.plain()
@@ -269,8 +248,7 @@ def _read_attribute(column: Column, cursor: Cursor) -> None:
     elif cursor.accept("GENERATED", "ALWAYS", "AS", "(") or cursor.accept("AS", "("):
         cursor.at -= 1
         cursor.parentheses()
-        column.is_virtual = not (cursor.accept("STORED") or cursor.accept("PERSISTENT"))
-        cursor.accept("VIRTUAL")
+        cursor.accept("VIRTUAL") or cursor.accept("STORED") or cursor.accept("PERSISTENT")
         column.generated = cursor.since(first)
     else:
         cursor.step()
@@ -301,32 +279,29 @@ def _read_key(table: TableDefinition, cursor: Cursor) -> None:
         name = cursor.name()
     if cursor.accept("USING"):
         cursor.take()
-    index = _read_index(cursor, name or kind, kind)
-    table.indexes.append(index)
+    parts = _read_parts(cursor)
+    table.indexes.append(Index(name or kind, kind, parts))
     if kind == "FOREIGN":
         cursor.expect("REFERENCES")
         schema, parent = cursor.qualified_name()
-        columns = [part.name for part in index.parts]
-        parent_columns = [part.name for part in _read_index(cursor, "", "").parts]
-        table.foreign_keys.append(ForeignKey(columns, schema, parent, parent_columns))
+        parent_columns = [part.name for part in _read_parts(cursor)]
+        table.foreign_keys.append(ForeignKey([part.name for part in parts], schema, parent, parent_columns))
 
 
-def _read_index(cursor: Cursor, name: str, kind: str) -> Index:
+def _read_parts(cursor: Cursor) -> list[Part]:
     cursor.expect("(")
-    first = cursor.at
     parts: list[Part] = []
-    has_expression = False
     while not cursor.accept(")"):
         if cursor.word() == "(":
             cursor.parentheses()
-            has_expression = True
         else:
-            parts.append(Part(cursor.name(), cursor.at - 1))
-            if cursor.accept("("):
-                parts[-1].prefix_at = cursor.at
+            at, name = cursor.at, cursor.name()
+            has_prefix = cursor.accept("(")
+            parts.append(Part(name, at, cursor.at if has_prefix else 0))
+            if has_prefix:
                 if not NUMBER.fullmatch(cursor.word()):
                     raise NotUnderstoodError
                 cursor.expect(cursor.word(), ")")
         cursor.accept("ASC") or cursor.accept("DESC")
         cursor.accept(",")
-    return Index(name, kind, parts, cursor.since(first) if has_expression else range(0))
+    return parts

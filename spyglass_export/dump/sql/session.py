@@ -57,25 +57,18 @@ class SessionSettings:
     def for_program(self) -> str:
         """The statements that a view, trigger or routine needs before it."""
         collation = known_collation(self.collation_connection or "")
-        if collation.startswith(f"{self.names}_"):
-            names = f"SET NAMES {self.names} COLLATE {collation};\n"
-        else:
-            names = f"SET NAMES {self.names};\n" + (f"SET COLLATION_CONNECTION={collation};\n" if collation else "")
+        collation = f"SET COLLATION_CONNECTION={collation};\n" if collation else ""
         modes = "DEFAULT"
         if self.sql_mode is not None:
-            modes = ",".join(mode for mode in self.sql_mode.upper().split(",") if mode in _MYSQL_MODES)
-            modes = f"'{modes}'"
-        time_zone = self.time_zone or "SYSTEM"
-        return f"{names}SET TIME_ZONE='{time_zone}';\nSET SQL_MODE={modes};\nSET FOREIGN_KEY_CHECKS=0;\n"
+            known = (mode for mode in self.sql_mode.upper().split(",") if mode in _MYSQL_MODES)
+            modes = f"'{','.join(known)}'"
+        time_zone = f"SET TIME_ZONE='{self.time_zone or 'SYSTEM'}';\n"
+        return f"SET NAMES {self.names};\n{collation}{time_zone}SET SQL_MODE={modes};\nSET FOREIGN_KEY_CHECKS=0;\n"
 
     @property
     def names(self) -> str:
         """The character set that the statements are written in, utf8mb4 where the dump says nothing."""
         return "utf8mb3" if self.character_set_client == "utf8" else self.character_set_client or "utf8mb4"
-
-    def characters(self, text: bytes) -> int:
-        """How many characters these bytes are, or, in character sets that are rarely met, at most are."""
-        return len(self.decode(text)) if self.names in ("utf8mb4", "utf8mb3", "latin1") else len(text)
 
     def decode(self, text: bytes) -> str:
         """Text of the dump; what is none in its character set stays as it is, in surrogates."""
@@ -103,35 +96,22 @@ def known_collation(name: str) -> str:
     return name
 
 
-class Variable(NamedTuple):
-    """A variable that a value is read from."""
-
-    name: str
-    is_system: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Expression:
-    """A value that is computed, which nothing here needs."""
-
-
-Value = str | Variable | Expression | None  # None for DEFAULT
-
-
 class Assignment(NamedTuple):
-    """One assignment of a ``SET`` statement; ``scope`` is ``USER`` for ``@variable``, ``NAMES``, or a system's."""
+    """One assignment of a ``SET`` statement; ``scope`` is ``USER`` for ``@variable``, ``NAMES``, or a system's.
+
+    ``source`` says what ``value`` is: a ``LITERAL``, a ``USER`` or ``SYSTEM`` variable, or '', for a ``DEFAULT`` or an
+    ``EXPRESSION``.
+    """
 
     scope: str
     name: str
-    value: Value
+    source: str
+    value: str
 
 
 @lru_cache(maxsize=256)  # mysqldump writes the same twenty for every table
 def parse_set(statement: str) -> tuple[Assignment, ...]:
-    """Read a ``SET`` statement; empty for one that sets no variables, such as ``SET PASSWORD``.
-
-    Raises `NotUnderstoodError` for what is no list of assignments.
-    """
+    """Read a ``SET`` statement; empty for ``SET PASSWORD`` and its like. Raises `NotUnderstoodError` for any other."""
     tokens = Tokens(statement)
     if [mark[:2] for mark in tokens.marks] != ["/*", "*/"] * (len(tokens.marks) // 2):
         raise NotUnderstoodError
@@ -147,9 +127,9 @@ def parse_set(statement: str) -> tuple[Assignment, ...]:
 
 def _parse_assignment(cursor: Cursor) -> list[Assignment]:
     if cursor.accept("NAMES"):
-        names = [Assignment("NAMES", "", cursor.plain())]
+        names = [Assignment("NAMES", "", "LITERAL", cursor.plain())]
         if cursor.accept("COLLATE"):
-            names.append(Assignment("SESSION", "collation_connection", cursor.plain()))
+            names.append(Assignment("SESSION", "collation_connection", "LITERAL", cursor.plain()))
         if cursor.word() not in ("", ","):
             raise NotUnderstoodError
         return names
@@ -166,22 +146,20 @@ def _parse_assignment(cursor: Cursor) -> list[Assignment]:
         if cursor.word() in ("SET", ":"):  # of the next statement, where a semicolon is lost
             raise NotUnderstoodError
         cursor.step()
-    return [Assignment(scope, name, _value(cursor.tokens.texts[first : cursor.at]))]
+    return [Assignment(scope, name, *_value(cursor.tokens.texts[first : cursor.at]))]
 
 
-def _value(texts: list[str]) -> Value:
+def _value(texts: list[str]) -> tuple[str, str]:
     match texts:
         case [] | ["=" | ")", *_] | ["@"]:
             raise NotUnderstoodError
         case ["@", name]:
-            return Variable(unquoted(name).lower(), is_system=False)
+            return "USER", unquoted(name).lower()
         case ["@", "@", name] | ["@", "@", _, ".", name]:
-            return Variable(unquoted(name).lower(), is_system=True)
-        case [word] if word.upper() == "DEFAULT":
-            return None
+            return "SYSTEM", unquoted(name).lower()
         case [word]:
-            return word.strip("'\"")
-    return Expression()
+            return ("DEFAULT", "") if word.upper() == "DEFAULT" else ("LITERAL", word.strip("'\""))
+    return "EXPRESSION", ""
 
 
 @dataclass(slots=True)
@@ -196,48 +174,47 @@ class Session:
     def apply(self, statement: str) -> bool:
         """Follow a ``SET`` statement; false where it sets anything that has to be listed as left out.
 
-        Raises `UnsafeSettingError` for character sets and modes in which strings end by other rules, and
-        `NotUnderstoodError` for what is no list of assignments.
+        Raises `UnsafeSettingError` where strings end by other rules, and `NotUnderstoodError` as `parse_set` does.
         """
         understood = [self._assign(assignment) for assignment in parse_set(statement)]
         return bool(understood) and all(understood)
 
     def _assign(self, assignment: Assignment) -> bool:
-        name, value = assignment.name, assignment.value
+        name = assignment.name
         if assignment.scope == "USER":
-            return self._save(name, value)
+            return self._save(assignment)
         if assignment.scope == "NAMES":
-            name, self._names = "character_set_client", str(value)
+            name, self._names = "character_set_client", assignment.value
             self._set("collation_connection", None)
         elif assignment.scope not in _SESSION_SCOPES:
             return False
         self.to_set.discard(name)
         if name in _FOLLOWED:
-            if isinstance(value, Expression):
+            if assignment.source == "EXPRESSION":
                 raise NotUnderstoodError
-            self._set(name, self._restored(name, value) if isinstance(value, Variable) else value)
+            self._set(name, self._read(name, assignment))
             return True
         return name in _WITHOUT_MEANING
 
-    def _save(self, name: str, value: Value) -> bool:
+    def _save(self, assignment: Assignment) -> bool:
         """Follow a user variable; false for one that saves nothing, or what is left out."""
-        if not isinstance(value, Variable):
-            self._saved[name] = value if isinstance(value, str) else None
-            return False
-        if value.is_system:
-            self.to_set.add(value.name)
-        self._saved[name] = self._in_force(value.name) if value.is_system else self._saved.get(value.name)
-        return value.name != "sql_log_bin"
+        if assignment.source == "SYSTEM":
+            self.to_set.add(assignment.value)
+        self._saved[assignment.name] = self._read(assignment.name, assignment)
+        return assignment.source in ("SYSTEM", "USER") and assignment.value != "sql_log_bin"
 
     def _in_force(self, name: str) -> str | None:
         return getattr(self.settings, name) if name in _FOLLOWED else None
 
-    def _restored(self, name: str, saved: Variable) -> str | None:
-        """What a variable is restored to; where it was saved nowhere, as that line was lost, what mysqldump saves."""
-        if saved.is_system:
-            return self._in_force(saved.name)
-        if saved.name in self._saved:
-            return self._saved[saved.name]
+    def _read(self, name: str, assignment: Assignment) -> str | None:
+        """What a variable gets; from one that was saved nowhere, as that line was lost, what mysqldump saves."""
+        value = assignment.value
+        if assignment.source == "SYSTEM":
+            return self._in_force(value)
+        if assignment.source != "USER":
+            return value if assignment.source == "LITERAL" else None
+        if value in self._saved:
+            return self._saved[value]
         return self._names if name == "character_set_client" else self._in_force(name)
 
     def _set(self, name: str, value: str | None) -> None:

@@ -59,7 +59,6 @@ CHANGING_ROWS = _whole(
     r"(?:ALTER|REPAIR|OPTIMIZE) TABLE\b.*",
     r"(?:CREATE|DROP) (?:\w+ )?INDEX\b.*",
 )
-SEQUENCE = _whole(r"CREATE (?:OR REPLACE )?(?:TEMPORARY )?SEQUENCE\b.*")  # of MariaDB
 # Anywhere in what is kept, this reaches beyond the paper's databases. Words in capitals, each after a space.
 _REACHING_OUT = re.compile(
     r" (?:"
@@ -83,11 +82,3 @@ def reaches_out(tokens: Tokens) -> str:
     """The words that reach beyond the paper's databases, or ''; what stands in strings does not count."""
     found = _REACHING_OUT.search(" " + " ".join(tokens.outside_strings))
     return found.group().strip(" ;") if found else ""
-
-
-def has_client_command(tokens: Tokens) -> bool:
-    r"""Whether there is a backslash outside of strings and names, as in ``\! rm -rf``.
-
-    The ``mysql`` client takes what follows it for a command of its own, some versions even in comments.
-    """
-    return "\\" in tokens.texts or any("\\" in space for space in tokens.spaces)

@@ -61,10 +61,9 @@ class Tokens:
         return [mark for mark in _MARKS.findall("".join(self.spaces)) if mark]
 
     @property
-    def ends_in_line_comment(self) -> bool:
-        """Whether a comment at the end would take in what is put after it."""
-        parts = [found.group() for found in _IN_SPACE.finditer(self.spaces[-1])]
-        return bool(parts) and parts[-1].startswith(("--", "#"))
+    def has_client_command(self) -> bool:
+        r"""Whether there is a backslash outside of strings and names, as in ``\! rm -rf``, also in comments."""
+        return "\\" in self.texts or any("\\" in space for space in self.spaces)
 
     def sql(self) -> str:
         """The statement, without versioned comments that hold nothing any more."""

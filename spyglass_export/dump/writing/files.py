@@ -6,7 +6,7 @@ from pathlib import Path
 
 from spyglass_export.dump.reading.contents import Export, Rows, Table
 from spyglass_export.dump.sql.session import SessionSettings
-from spyglass_export.dump.sql.tokens import Tokens, quoted
+from spyglass_export.dump.sql.tokens import quoted
 from spyglass_export.dump.writing.copying import Copier, Range
 from spyglass_export.errors import UserError
 
@@ -39,20 +39,19 @@ def schema_text(export: Export) -> bytes:
 def programs_text(export: Export) -> bytes:
     """What is made after the rows are there; empty where there is nothing."""
     parts = []
-    for program in export.programs:
-        if program.schema is not None:
-            parts.append(_use(program.schema))
+    for program in export.programs.values():
+        parts.append(_use(program.id.schema))
         parts.append(program.settings.for_program().encode())
         body = program.tokens.sql().strip()
-        if Tokens(body).ends_in_line_comment:
-            body += "\n"  # or the comment would take the delimiter in
+        if re.search("--|#", program.tokens.spaces[-1]):
+            body += "\n"  # or a comment would take the delimiter in
         text = program.settings.encode(body)
         delimiter = b";"
         while delimiter in text:
             delimiter += b";"
         statement = b"%b%b\n" % (text, delimiter)
         parts.append(statement if delimiter == b";" else b"DELIMITER %b\n%bDELIMITER ;\n" % (delimiter, statement))
-    if any(program.kind == "FUNCTION" for program in export.programs):
+    if any(kind == "FUNCTION" for kind, _ in export.programs):
         parts = [_TRUST, *parts, b"SET GLOBAL LOG_BIN_TRUST_FUNCTION_CREATORS=@OLD_TRUST;\n"]
     return b"".join(parts)
 

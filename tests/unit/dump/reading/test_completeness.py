@@ -112,12 +112,12 @@ def essence(cleaned: Cleaned) -> tuple[list[str], dict[str, bytes], str]:
         (
             "USE `one`;",
             "USE `one`",
-            "nothing tells that all is there, as no '-- MySQL dump' comes before 'USE `one`",
+            "nothing else tells whether all is there: 'USE `one`",
         ),
         (
             "`two`; USE",
             "`two` USE",
-            "this stands outside of a dump, which ends with '-- Dump completed': 'CREATE",
+            "nothing else tells whether all is there: 'CREATE",
         ),
     ],
 )

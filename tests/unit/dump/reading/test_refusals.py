@@ -11,27 +11,27 @@ ROWS = "INSERT INTO `t` VALUES (1),(2);\n"
 
 
 @pytest.mark.parametrize(
-    ("beginning", "who"),
+    "beginning",
     [
-        ("-- phpMyAdmin SQL Dump\n-- version 5.2.1\n", "phpMyAdmin wrote this"),
-        ("-- --------\n-- Host: x\n-- HeidiSQL Version: 12.6.0.6765\n", "HeidiSQL wrote this"),
-        ("-- Dump created by MySQL pump utility, version: 8.0.32\n", "mysqlpump wrote this"),
-        ("/*!40101 SET NAMES binary*/;\n/*!40014 SET FOREIGN_KEY_CHECKS=0*/;\n", "mydumper wrote this"),
-        ("", "nothing tells that all is there, as no '-- MySQL dump' comes before 'CREATE TABLE"),
+        "-- phpMyAdmin SQL Dump\n-- version 5.2.1\n",
+        "-- --------\n-- Host: x\n-- HeidiSQL Version: 12.6.0.6765\n",
+        "-- Dump created by MySQL pump utility, version: 8.0.32\n",
+        "/*!40101 SET NAMES binary*/;\n/*!40014 SET FOREIGN_KEY_CHECKS=0*/;\n",
+        "",
     ],
 )
-def test_what_no_dump_program_framed_is_refused_with_what_to_do(clean: Clean, beginning: str, who: str) -> None:
-    with pytest.raises(UserError) as error:
+def test_what_no_dump_program_framed_is_refused_with_what_to_do(clean: Clean, beginning: str) -> None:
+    with pytest.raises(UserError, match="stands outside of what '-- MySQL dump' begins") as error:
         clean(beginning + USE + T + ROWS, whole=False)
 
-    assert who in error.value.what and "\n" not in error.value.what
+    assert "CREATE TABLE" in error.value.what and "\n" not in error.value.what
     assert error.value.hint == "dump again with mysqldump or mariadb-dump, without --compact and --skip-comments"
 
 
 @pytest.mark.parametrize("statement", [T.replace("`t`", "`u`"), ROWS, "GRANT ALL ON *.* TO x;\n"])
 def test_what_stands_outside_of_a_dump_is_refused(clean: Clean, statement: str) -> None:
     for text in (USE + statement + HEADER + T + ROWS + FOOTER, USE + HEADER + T + ROWS + FOOTER + statement):
-        with pytest.raises(UserError, match=r"outside of a dump|nothing tells"):
+        with pytest.raises(UserError, match="stands outside of"):
             clean(text, whole=False)
 
 

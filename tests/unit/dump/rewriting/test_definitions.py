@@ -106,10 +106,10 @@ def test_a_column_that_ignores_case_in_a_table_that_does_not(clean: Clean) -> No
 @pytest.mark.parametrize(
     ("columns", "what"),
     [
-        ("`a` int DEFAULT 1 WITHOUT SYSTEM VERSIONING", "`d`.`t`, column `a`: MySQL knows no tables with a history"),
-        ("`s` date,\n  `e` date,\n  PERIOD FOR `p` (`s`, `e`)", "`d`.`t`, column `PERIOD`: MySQL knows no periods"),
-        ("`a` varchar(9) DEFAULT sys_guid()", "`d`.`t`.`a`: MySQL knows no function sys_guid()"),
-        ("`a` int DEFAULT nextval(`d`.`s`)", "`d`.`t`, column `a`: MySQL knows no sequences"),
+        ("`a` int DEFAULT 1 WITHOUT SYSTEM VERSIONING", "`d`.`t`.`a`: MySQL knows no system versioning"),
+        ("`s` date,\n  `e` date,\n  PERIOD FOR `p` (`s`, `e`)", "`d`.`t`.`PERIOD`: MySQL knows no period for"),
+        ("`a` varchar(9) DEFAULT sys_guid()", "`d`.`t`.`a`: MySQL knows no sys_guid"),
+        ("`a` int DEFAULT nextval(`d`.`s`)", "`d`.`t`.`a`: MySQL knows no nextval"),
     ],
 )
 def test_what_mysql_has_nothing_like_is_refused(clean: Clean, columns: str, what: str) -> None:

@@ -59,11 +59,6 @@ def test_a_definer_in_a_versioned_comment(clean: Clean) -> None:
     assert function.format("") in clean(TABLE + function.format(" /*!50017 DEFINER=current_user()*/")).after
 
 
-def test_sequences_are_refused(clean: Clean) -> None:
-    with pytest.raises(UserError, match=r"line 4: MySQL knows no sequences: CREATE SEQUENCE `s`"):
-        clean(TABLE + "CREATE SEQUENCE `s` start with 1;\n")
-
-
 def test_views_come_after_those_that_they_are_made_of(clean: Clean) -> None:
     """mysqldump has other views stand in for them until all are there, which need not be made."""
     stand_ins = "".join(f"/*!50001 CREATE VIEW `{name}` AS SELECT 1 AS `k` */;\n" for name in "abc")

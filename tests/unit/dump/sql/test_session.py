@@ -3,18 +3,18 @@
 import pytest
 
 from spyglass_export.dump.sql.create_table import NotUnderstoodError
-from spyglass_export.dump.sql.session import Expression, Session, UnsafeSettingError, Variable, parse_set
+from spyglass_export.dump.sql.session import Session, UnsafeSettingError, parse_set
 
 
 def test_an_assignment_is_a_literal_a_variable_or_an_expression() -> None:
     assignments = parse_set("SET @a = @@SESSION.time_zone, time_zone = '+00:00', @@GLOBAL.x := @b, sql_mode=1+(2)")
 
-    assert [(one.scope, one.name, one.value) for one in assignments] == [
-        ("USER", "a", Variable("time_zone", is_system=True)),
-        ("SESSION", "time_zone", "+00:00"),
-        ("GLOBAL", "x", Variable("b", is_system=False)),
-        ("SESSION", "sql_mode", Expression()),
-    ]
+    assert assignments == (
+        ("USER", "a", "SYSTEM", "time_zone"),
+        ("SESSION", "time_zone", "LITERAL", "+00:00"),
+        ("GLOBAL", "x", "USER", "b"),
+        ("SESSION", "sql_mode", "EXPRESSION", ""),
+    )
 
 
 def test_what_is_saved_is_restored() -> None:

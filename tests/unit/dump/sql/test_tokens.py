@@ -11,7 +11,7 @@ def test_words_are_in_capitals_and_names_and_strings_as_they_are() -> None:
     tokens = Tokens("create /* not */ table `größe` (a int default 'b''c') -- end")
 
     assert tokens.words == ("CREATE", "TABLE", "`größe`", "(", "A", "INT", "DEFAULT", "'b''c'", ")", "")
-    assert tokens.ends_in_line_comment
+    assert tokens.spaces[-1] == " -- end"
 
 
 @given(st.text(st.sampled_from("aß `'\"\\;()=,.-#/*!0\n\t@"), max_size=40))
