@@ -2,12 +2,11 @@
 
 import re
 from collections.abc import Callable, Sequence
-from itertools import pairwise
 from typing import ClassVar
 
 from spyglass_export.dump.reading.completeness import Completeness
 from spyglass_export.dump.reading.contents import Export, Program, Rows, Table, column_names
-from spyglass_export.dump.reading.refusals import no_statement_here, refuse_message, two_definitions
+from spyglass_export.dump.reading.refusals import refuse_message, two_definitions
 from spyglass_export.dump.reading.sources import COPY_AGAIN, Hashed, Source
 from spyglass_export.dump.reading.statements import (
     DUMP_FOOTER,
@@ -30,11 +29,9 @@ _SET = re.compile(r"SET .*", re.S | re.I)
 # At the beginning of a line within another statement: that one has lost its end.
 _ANOTHER = re.compile(
     r"\n(?:(?:INSERT|REPLACE|CREATE|DROP|LOCK|UNLOCK|USE|SET)\s"
-    r"|/\*!\d+ (?!(?:DEFINER|SQL|VIEW|TRIGGER|PROCEDURE|FUNCTION|EVENT)\b)|-- )",
+    r"|/\*!\d+ (?!(?:DEFINER|SQL|VIEW|TRIGGER|PROCEDURE|FUNCTION|EVENT|PARTITION)\b)|-- )",
     re.I | re.A,
 )
-# Of what follows a table's definition.
-_BEGINNINGS = {"ALTER", "CREATE", "DROP", "INSERT", "LOCK", "REPLACE", "UNLOCK", "USE"}
 _DELIMITERS = re.compile(rb";|;;\d*|//")  # that dump programs use
 # Without them, what follows would be read by the server's own, which nobody knows.
 _SETTINGS_OF_ROWS = {"character_set_client", "time_zone"}
@@ -234,8 +231,14 @@ class _SourceReader:
         raise self.refusal(statement)
 
     def refusal(self, statement: Statement) -> UserError:
-        text, is_inside = self.decode(statement.text), self.completeness.is_inside
-        return no_statement_here(self.source, statement.start, text, is_inside=is_inside)
+        refuse_message(self.source, statement.start)
+        first = repr(printable(self.decode(statement.text))[:60])
+        if self.completeness.is_inside:
+            return self.error(statement.start, f"this is nothing that mysqldump writes: {first}")
+        what = "this stands outside of what '-- MySQL dump' begins and '-- Dump completed' ends"
+        what = f"{what}, and nothing else tells whether all is there: {first}"
+        hint = "dump again with mysqldump or mariadb-dump, without --compact and --skip-comments"
+        return self.error(statement.start, what, hint)
 
     def note(self, kind: str, text: str, reason: str) -> None:
         self.export.note(kind, self.source.name, printable(text), "", reason)
@@ -249,9 +252,6 @@ class _SourceReader:
         if not self.session.apply(text.strip()):
             shown = text if parse_set(text.strip()) else f"{' '.join(found[0].split()[:2])} ..."
             self.leave_out("source server", shown, shown)
-
-    def leave_out_option(self, statement: Statement, text: str, found: re.Match[str]) -> None:
-        self.leave_out("character set", text, text)
 
     def leave_out_of_server(self, statement: Statement, text: str, found: re.Match[str]) -> None:
         what = " ".join(found[0].split()[:2]).upper()  # no more: there may be a password in it
@@ -285,17 +285,11 @@ class _SourceReader:
             if table := self.export.tables.get(self.id_of(*split_name(identifier), statement.start)):
                 table.is_dropped = True
 
-    def pass_over(self, statement: Statement, text: str, found: re.Match[str]) -> None:
-        """Of an empty database, nothing need be dropped."""
-
     def create_table(self, statement: Statement, text: str, found: re.Match[str]) -> None:
         self.may_wait = False
         tokens = Tokens(text + ";")
         definition = parse_table(tokens)
-        options = tokens.words[definition.options_at :]
-        if any(word in _BEGINNINGS or (word == "SET" and before != "CHARACTER") for before, word in pairwise(options)):
-            raise NotUnderstoodError
-        if tokens.has_client_command or forms.reaches_out(tokens):
+        if tokens.has_client_command or forms.reaches_out(tokens) or _ANOTHER.search(text):
             raise NotUnderstoodError
         table_id = self.id_of(definition.schema, definition.name, statement.start)
         self.require_place(table_id.name, statement.start)
@@ -342,19 +336,15 @@ class _SourceReader:
         *_HANDLERS_OUTSIDE,
         (forms.CREATE_TABLE, create_table),
         (forms.DROP_TABLE, drop_table),
-        (forms.ALTER_DATABASE, leave_out_option),
+        (forms.ALTER_DATABASE, lambda self, statement, text, found: self.leave_out("character set", text, text)),
         (forms.DROP_DATABASE, drop_database),
         (forms.SERVERS_OWN, leave_out_of_server),
         (forms.PROGRAM, keep_program),
-        (forms.DROP_PROGRAM, pass_over),
+        (forms.DROP_PROGRAM, lambda *_: None),  # of an empty database, nothing need be dropped
         (forms.CHANGING_ROWS, refuse_change),
     ]
 
 
-def _meaning(tokens: Tokens) -> tuple[str, ...]:
+def _meaning(tokens: Tokens) -> str:
     """The definition without what may differ between two dumps of one table: its next AUTO_INCREMENT value."""
-    words = tokens.words
-    for at in range(len(words) - 2):
-        if words[at] == "AUTO_INCREMENT" and words[at + 1] == "=":
-            return words[:at] + words[at + 3 :]
-    return words
+    return re.sub(" AUTO_INCREMENT = [0-9]+ ", " ", " ".join(tokens.words))

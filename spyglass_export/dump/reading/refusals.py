@@ -3,7 +3,7 @@
 import re
 
 from spyglass_export.dump.reading.contents import Table
-from spyglass_export.dump.reading.sources import COPY_AGAIN, Source
+from spyglass_export.dump.reading.sources import Source
 from spyglass_export.dump.sql.tokens import printable
 from spyglass_export.errors import UserError
 
@@ -25,19 +25,6 @@ def refuse_message(source: Source, offset: int) -> None:
         what = f"{source.place(offset)}: this is a message of a program, not of the dump"
         failed = re.search(r"error|couldn't|unknown|denied", line, re.I)
         raise UserError(f"{what}: {printable(message['line'])[:120]!r}", _FAILED if failed else _WARNED)
-
-
-def no_statement_here(source: Source, offset: int, text: str, *, is_inside: bool) -> UserError:
-    """The error for a statement that is not of a dump; ``is_inside`` of one it was found, or outside."""
-    refuse_message(source, offset)
-    where, first = source.place(offset), printable(text)[:60]
-    if is_inside:
-        return UserError(f"{where}: this is nothing that mysqldump writes: {first!r}", COPY_AGAIN)
-    return UserError(
-        f"{where}: this stands outside of what '-- MySQL dump' begins and '-- Dump completed' ends, and nothing else"
-        f" tells whether all is there: {first!r}",
-        "dump again with mysqldump or mariadb-dump, without --compact and --skip-comments",
-    )
 
 
 def two_definitions(table: Table, place: str, text: str) -> UserError:

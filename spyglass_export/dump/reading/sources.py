@@ -22,12 +22,9 @@ COPY_AGAIN = "copy the file again from the machine that wrote the export, or dum
 def disk_error(error: OSError, place: Path) -> UserError:
     """What the operating system said, as a sentence; ``place`` is where something was to be written."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return UserError(
-            f"the disk of {place} is full", "free some space: the export is copied once, as large as it is"
-        )
-    return UserError(
-        f"{error.filename or place}: {error.strerror or error}", "check that the file is there, and its permissions"
-    )
+        return UserError(f"the disk of {place} is full", "free as much space as the export takes: it is copied once")
+    what = f"{error.filename or place}: {error.strerror or error}"
+    return UserError(what, "check that the file is there, and its permissions")
 
 
 @dataclass(frozen=True, slots=True)
