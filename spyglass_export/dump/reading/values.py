@@ -3,7 +3,6 @@
 import re
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
-from typing import NamedTuple
 
 from spyglass_export.dump.reading.contents import Rows, Table, column_names
 from spyglass_export.dump.reading.rows import SINGLE, has_odd_quotes
@@ -95,7 +94,8 @@ def _read_piece(
 ) -> Iterator[Block]:
     left = rows.end - rows.start
     buffer = b""
-    form: _Form | None = None  # of the rows of the statement that was begun
+    row: re.Pattern[bytes] | None = None  # as the statement that was begun has them
+    longest = 2 * _KEPT * (len(table.definition.columns) + 1)  # that no row is, once its large values are cut
     with rows.source.path.open("rb", buffering=0) as stream:
         stream.seek(rows.start)
         while left or buffer:
@@ -106,8 +106,8 @@ def _read_piece(
                     raise export_changed()
                 left -= len(part)
                 buffer = _shortened(buffer + part) if len(buffer) > _LARGE else buffer + part
-            if form is None or buffer.startswith(b";"):
-                form = None
+            if row is None or buffer.startswith(b";"):
+                row = None
                 buffer = buffer.lstrip(b"; \t\r\n")
                 if not buffer or (left and len(buffer) < _HEAD_ROOM):
                     continue
@@ -115,27 +115,20 @@ def _read_piece(
                 if head is None:
                     raise _no_values(table, rows)
                 buffer = buffer[head.end() :]
-                form = _form(table, rows, names, head)
+                row, in_order = _form(table, rows, names, head)
             if longer_than and len(table.column_lists) == 1:
                 buffer = buffer[_rows_without_longer(buffer, longer_than()) :]
-            found = form.row.findall(buffer)
+            found = row.findall(buffer)
             buffer = found.pop()[-1].lstrip() if found and found[-1][-1] else b""
             if found:
-                yield dict(zip(form.names, zip(*found, strict=True), strict=False))
-            is_row = left and len(buffer) <= form.longest
+                yield dict(zip(in_order, zip(*found, strict=True), strict=False))
+            is_row = left and len(buffer) <= longest
             if buffer and not is_row and not buffer.startswith(b";"):
                 raise _no_values(table, rows)
 
 
-class _Form(NamedTuple):
+def _form(table: Table, rows: Rows, names: Sequence[str], head: re.Match[bytes]) -> tuple[re.Pattern[bytes], list[str]]:
     """How a statement writes its rows: a pattern of one, and the names of the wanted columns in their order."""
-
-    row: re.Pattern[bytes]
-    names: list[str]
-    longest: int  # bytes that no row has, once its large values are cut
-
-
-def _form(table: Table, rows: Rows, names: Sequence[str], head: re.Match[bytes]) -> _Form:
     columns = None if head["columns"] is None else column_names(rows.settings.decode(head["columns"]))
     order = columns if columns is not None else [column.name.lower() for column in table.definition.columns]
     at = {name: place for place, name in enumerate(order)}
@@ -144,7 +137,7 @@ def _form(table: Table, rows: Rows, names: Sequence[str], head: re.Match[bytes])
     is_shared = len(table.column_lists) == 1 and table.size < _LARGE
     next_head = _ANY_HEAD if is_shared else re.escape(head.group())
     row = _row_pattern(next_head, len(order), tuple(place for place, _ in places))
-    return _Form(row, [name for _, name in places], 2 * _KEPT * (len(order) + 1))
+    return row, [name for _, name in places]
 
 
 def _no_values(table: Table, rows: Rows) -> UserError:

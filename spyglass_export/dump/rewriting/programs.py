@@ -10,8 +10,6 @@ from spyglass_export.dump.sql.table_id import TableId
 from spyglass_export.dump.sql.tokens import printable, quoted, unquoted
 from spyglass_export.errors import UserError
 
-_KINDS = ("VIEW", "TRIGGER", "PROCEDURE", "FUNCTION", "EVENT")
-
 
 def rewrite_programs(export: Export) -> None:
     """Take out definers, stop events, put views after what they are made of; raise `UserError` where that is not."""
@@ -45,7 +43,7 @@ def _key(schema: str, name: str) -> TableId:
 def _rewrite(export: Export, program: Program) -> None:
     rewrite_collate(export, program.tokens, program.where)
     cursor = Cursor(program.tokens)
-    while cursor.word() and cursor.word() not in _KINDS:  # after that, a definer is another name
+    while cursor.word() not in ("", program.kind):  # after that, a definer is another name
         first = cursor.at
         if cursor.accept("DEFINER", "="):
             cursor.take()

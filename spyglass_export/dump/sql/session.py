@@ -113,7 +113,8 @@ class Assignment(NamedTuple):
 def parse_set(statement: str) -> tuple[Assignment, ...]:
     """Read a ``SET`` statement; empty for ``SET PASSWORD`` and its like. Raises `NotUnderstoodError` for any other."""
     tokens = Tokens(statement)
-    if [mark[:2] for mark in tokens.marks] != ["/*", "*/"] * (len(tokens.marks) // 2):
+    spaces = "".join(tokens.spaces)
+    if spaces.count("/*") != spaces.count("*/"):
         raise NotUnderstoodError
     cursor = Cursor(tokens)
     cursor.expect("SET")

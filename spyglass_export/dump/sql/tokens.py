@@ -19,7 +19,6 @@ _TOKEN = re.compile(
     re.S | re.A,
 )
 _TYPES = {"`": types.Name.Quoted, "'": types.String, '"': types.String}
-_MARKS = re.compile(rf"{_COMMENT}|({_MARK})", re.S | re.A)
 _IN_SPACE = re.compile(rf"({_COMMENT}|{_MARK})|{_SPACE}", re.S | re.A)
 _EMPTY_MARKS = re.compile(rf"({_COMMENT})|(?:{_SPACE})?/\*!\d*\s*\*/", re.S | re.A)
 _CONTROL = re.compile(r"[\0-\x1f\x7f-\x9f\ud800-\udfff\u2028\u2029\u202a-\u202e\u2066-\u2069]")
@@ -54,11 +53,6 @@ class Tokens:
     def outside_strings(self) -> list[str]:
         """The words, with '' in the place of each string."""
         return ["''" if kind is types.String else word for kind, word in zip(self.types, self.words, strict=True)]
-
-    @property
-    def marks(self) -> list[str]:
-        """The beginnings and ends of versioned comments."""
-        return [mark for mark in _MARKS.findall("".join(self.spaces)) if mark]
 
     @property
     def has_client_command(self) -> bool:
