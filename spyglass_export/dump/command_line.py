@@ -14,9 +14,6 @@ from spyglass_export.dump.reading.export import Progress
 from spyglass_export.dump.reading.sources import disk_error
 from spyglass_export.errors import UserError
 
-_GZIP_MAGIC = b"\x1f\x8b"
-_CHUNK = 1 << 18
-
 
 def clean_sql(source: str, output: str | None = None, progress: Progress | None = None) -> CleanDump:
     """`clean_to_file` for the command line: ``-`` is standard input or output, as is an ``output`` of None.
@@ -50,9 +47,9 @@ def _as_file(source: str, scratch: Path) -> Path:
         return path
     copy = scratch / ("standard input" if source == "-" else path.name)
     with nullcontext(_standard(sys.stdin)) if source == "-" else path.open("rb") as stream, copy.open("w+b") as file:
-        shutil.copyfileobj(stream, file, _CHUNK)
+        shutil.copyfileobj(stream, file)
         file.seek(0)
-        is_compressed = file.read(2) == _GZIP_MAGIC
+        is_compressed = file.read(2) == b"\x1f\x8b"
     return copy.rename(copy.with_name(f"{copy.name}.gz")) if is_compressed else copy
 
 
@@ -65,7 +62,7 @@ def _standard(stream: TextIO | None) -> BinaryIO:
 def _send(result: Path, stream: BinaryIO) -> None:
     try:
         with result.open("rb") as file:
-            shutil.copyfileobj(file, stream, _CHUNK)
+            shutil.copyfileobj(file, stream)
         stream.flush()
     except OSError as error:
         if error.errno not in (errno.EPIPE, errno.EINVAL):  # Windows says EINVAL

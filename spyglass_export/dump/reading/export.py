@@ -6,7 +6,6 @@ from typing import ClassVar
 
 from spyglass_export.dump.reading.completeness import Completeness
 from spyglass_export.dump.reading.contents import Export, Program, Rows, Table, column_names
-from spyglass_export.dump.reading.refusals import refuse_message, two_definitions
 from spyglass_export.dump.reading.sources import COPY_AGAIN, Hashed, Source
 from spyglass_export.dump.reading.statements import (
     DUMP_FOOTER,
@@ -36,6 +35,13 @@ _DELIMITERS = re.compile(rb";|;;\d*|//")  # that dump programs use
 # Without them, what follows would be read by the server's own, which nobody knows.
 _SETTINGS_OF_ROWS = {"character_set_client", "time_zone"}
 _OF_SOURCE = "only makes sense on the source server, or while the source was read"
+# Of programs that write to the same file.
+_MESSAGE = re.compile(
+    r"\s*(?P<line>(?:(?:mysqldump|mariadb-dump|mysql|docker)\b[^\n:]*: |Warning: A partial|Enter password)[^\n]*)"
+)
+_SHOWN = 100  # characters of a definition
+_FAILED = "the dump failed there: mend what the message says, and dump again"
+_WARNED = "take this line out of the file; dump with `2> messages.txt` to keep it out next time"
 _TOLD_EVERY = 1 << 20  # bytes
 OnRows = Callable[[Table, Rows], None]
 OnText = Callable[[str, bytes], None]
@@ -107,7 +113,7 @@ class _SourceReader:
                         done = end
                 self.completeness.end()
             except DamagedDumpError as error:
-                refuse_message(self.source, error.offset)
+                _refuse_message(self.source, error.offset)
                 near = f" (after the rows of {printable(self.decode(table))})" if table else ""
                 raise self.error(error.offset, f"the dump {error.what}{near}") from error
             except UnsafeSettingError as error:
@@ -231,7 +237,7 @@ class _SourceReader:
         raise self.refusal(statement)
 
     def refusal(self, statement: Statement) -> UserError:
-        refuse_message(self.source, statement.start)
+        _refuse_message(self.source, statement.start)
         first = repr(printable(self.decode(statement.text))[:60])
         if self.completeness.is_inside:
             return self.error(statement.start, f"this is nothing that mysqldump writes: {first}")
@@ -300,7 +306,7 @@ class _SourceReader:
         new = Table(table_id, len(self.export.tables) + 1, at, definition, self.session.settings)
         table = self.export.tables.setdefault(table_id, new)
         if table is not new and _meaning(table.definition.tokens) != _meaning(tokens):
-            raise two_definitions(table, new.place, text)
+            raise _two_definitions(table, new.place, text)
         table.is_dropped = False
 
     def keep_program(self, statement: Statement, text: str, found: re.Match[str]) -> None:
@@ -348,3 +354,27 @@ class _SourceReader:
 def _meaning(tokens: Tokens) -> str:
     """The definition without what may differ between two dumps of one table: its next AUTO_INCREMENT value."""
     return re.sub(" AUTO_INCREMENT = [0-9]+ ", " ", " ".join(tokens.words))
+
+
+def _refuse_message(source: Source, offset: int) -> None:
+    """Raise `UserError` where a message of a program stands: it may have a quote in it that nothing closes."""
+    with source.path.open("rb") as file:
+        file.seek(offset)
+        line = file.readline(1 << 12).decode("utf-8", "replace")
+    if message := _MESSAGE.match(line):
+        what = f"{source.place(offset)}: this is a message of a program, not of the dump"
+        failed = re.search(r"error|couldn't|unknown|denied", line, re.I)
+        raise UserError(f"{what}: {printable(message['line'])[:120]!r}", _FAILED if failed else _WARNED)
+
+
+def _two_definitions(table: Table, place: str, text: str) -> UserError:
+    """The error for a table with two definitions: the first lines that differ."""
+    sides = [[line.strip(" \t\r,;") for line in sql.split("\n")] for sql in (table.definition.tokens.sql(), text)]
+    first, second = (
+        printable(next((line for line in one if line not in other), "nothing more"))[:_SHOWN]
+        for one, other in (sides, sides[::-1])
+    )
+    return UserError(
+        f"{table.where} is defined in two ways: {table.place} has {first}, {place} has {second}",
+        "two exports are mixed here; keep the files of one",
+    )

@@ -54,21 +54,15 @@ def _rewrite(export: Export, program: Program) -> None:
             export.note("definer", program.where, before, "", "the account exists on the source server only")
         else:
             cursor.take()
-    if program.kind == "EVENT":
-        _stop_event(export, program, cursor)
+    # An event of the lab, such as one that deletes old rows, is there to be read and not to be run.
+    while program.kind == "EVENT" and cursor.word() not in ("ENABLE", "DISABLE", "COMMENT", "DO", ""):
+        cursor.step()
+    if program.kind == "EVENT" and cursor.word() not in ("DISABLE", ""):
+        texts = program.tokens.texts
+        texts[cursor.at] = "DISABLE" if cursor.word() == "ENABLE" else f"DISABLE {texts[cursor.at]}"
+        export.note("event", program.where, "ENABLE", "DISABLE", "it would change rows that were exported")
     summary = printable(program.tokens.sql())[:200]
     export.note("kept for the end", program.where, summary, "after.sql", "executed after all rows are there")
-
-
-def _stop_event(export: Export, program: Program, cursor: Cursor) -> None:
-    """An event of the lab, such as one that deletes old rows, is there to be read and not to be run."""
-    while cursor.word() not in ("ENABLE", "DISABLE", "COMMENT", "DO", ""):
-        cursor.step()
-    word = cursor.word()
-    if word not in ("", "DISABLE"):
-        texts = program.tokens.texts
-        texts[cursor.at] = "DISABLE" if word == "ENABLE" else f"DISABLE {texts[cursor.at]}"
-        export.note("event", program.where, "ENABLE", "DISABLE", "it would change rows that were exported")
 
 
 def _made_of(view: Program) -> Iterator[TableId]:
