@@ -21,10 +21,7 @@ _PAIRS = {
 
 
 class Completeness:
-    """What is open at one place of a dump: a table's lock, its disabled keys, a transaction.
-
-    Between the first and the last line of a dump program it closes nothing that it did not open, names tables in
-    comments before it writes them, and has all rows of one database.
+    """What is open at one place of a dump, and announced: locks, disabled keys, transactions, tables, the database.
 
     Each method takes the offset, in bytes, of what it is told, and raises `DamagedDumpError` for what cannot be.
     """

@@ -117,10 +117,8 @@ class _SourceReader:
                 near = f" (after the rows of {printable(self.decode(table))})" if table else ""
                 raise self.error(error.offset, f"the dump {error.what}{near}") from error
             except UnsafeSettingError as error:
-                raise UserError(
-                    f"{self.source.name}: a dump in {error} cannot be read safely",
-                    "dump again with --default-character-set=utf8mb4 and no --compatible",
-                ) from error
+                what = f"{self.source.name}: a dump in {error} cannot be read safely"
+                raise UserError(what, "dump again with --default-character-set=utf8mb4, no --compatible") from error
         self.tell_text(None)
         self.export.digests[self.source.path] = stream.digest.hexdigest()
         if progress:

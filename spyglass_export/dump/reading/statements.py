@@ -172,25 +172,21 @@ class _Reader:
             return self.take(Kind.OTHER, plain.end() - self.at)
         token = _tokens_until(self.delimiter)
         wanted = HEADER_ROOM
-        position = self.at
         while True:
-            found = token.search(self.buffer, position)
-            if found and found.lastgroup == "end":
-                return self.take(Kind.OTHER, found.end() - self.at)
-            if found and found.lastgroup != "open":
-                position = found.end()
-                continue
+            opened = b""
+            for found in token.finditer(self.buffer, self.at):
+                if found.lastgroup == "end":
+                    return self.take(Kind.OTHER, found.end() - self.at)
+                if found.lastgroup == "open":
+                    opened = found.group()
+                    break
             if self.at_end and not self.fill(wanted):
-                opened = found.group() if found else b""
                 what = {b"'": "a string", b'"': "a string", b"`": "a name"}.get(opened, "a statement")
                 raise DamagedDumpError(f"ends within {what}", self.offset)
-            position -= self.at
             wanted *= 2
             if wanted > LONGEST_STATEMENT:
                 raise DamagedDumpError("has a statement here that does not end within 4 MB", self.offset)
             self.fill(wanted)
-            # A token, or the delimiter, may have been cut by the end of the buffer.
-            position = self.at + max(0, position)
 
     def rows(self, head: re.Match[bytes]) -> Iterator[Statement]:
         """Rows of one table, up to the first statement that begins otherwise, in pieces of about ``PIECE`` at most."""

@@ -65,11 +65,8 @@ def may_have_empty_string(table: Table) -> bool:
 
 
 def may_be_unusual(table: Table) -> bool:
-    """Whether rows may have more than ASCII and white space: a quick look, with false alarms; it cannot see into hex.
-
-    Any two texts without compare alike in all collations that ignore case.
-    """
-    return any(
+    """Whether rows may have text of more than ASCII and white space: a quick look, with false alarms."""
+    return any(rows.settings.names == "binary" for rows in table.rows) or any(  # which may have text in hex
         part.translate(None, _USUAL) or (b"\\" in part and _ESCAPED_CONTROL.search(part)) for part in _parts(table)
     )
 

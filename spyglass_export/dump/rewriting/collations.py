@@ -72,11 +72,6 @@ def _loses_letters(definition: TableDefinition, column: Column) -> bool:
     return column.is_text and not is_the_same and target_collation(definition, column) == DEFAULT_COLLATION
 
 
-def _are_usual(table: Table) -> bool:
-    is_in_hex = any(rows.settings.names == "binary" for rows in table.rows)
-    return not is_in_hex and not may_be_unusual(table)
-
-
 def keep_apart(export: Export, groups: Groups) -> None:
     """Give ``utf8mb4_bin`` to columns whose keys may collide, and to those tied to them; widen text that grows.
 
@@ -117,10 +112,10 @@ def _keys_collide(table: Table, index: Index, columns: list[Column]) -> bool:
     """Whether two different keys of the rows are or may be one, where ``columns`` of theirs are not told apart."""
     definition = table.definition
     if any(column.generated and not rows_hold(table, column) for column in columns):
-        return not _are_usual(table)
+        return may_be_unusual(table)
     # Where nothing is said, the source may have told capitals apart: each key is looked at.
     is_told = all(definition.collation_of(column) != (None, None) for column in columns)
-    if is_told and _are_usual(table):
+    if is_told and not may_be_unusual(table):
         return False
     parts = [definition.column(part.name) for part in index.parts]
     forms = [_FORMS[target_collation(definition, one)] if one and one.is_text else str for one in parts]

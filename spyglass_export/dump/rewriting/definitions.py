@@ -16,7 +16,6 @@ EXACT_COLLATION = "utf8mb4_0900_bin"  # for which spaces at the end count too; s
 DEFAULT_COLLATION = "utf8mb4_0900_ai_ci"  # of utf8mb4 in MySQL 8 and newer
 _CHARACTER_SET_REASON = "everything is utf8mb4, the server's default"
 _SOURCE_ONLY = "only makes sense on the source server"
-_UNKNOWN = "MySQL does not know it"
 # Of MariaDB's compressed, encrypted and Aria tables; of FEDERATED, with an account in it; and of MERGE.
 _DROPPED_OPTIONS = dict.fromkeys(
     (
@@ -122,7 +121,7 @@ def rewrite_table(export: Export, table: Table) -> None:
             _rewrite_collation(export, table, column, collation)
         if column.type in _MARIADB_TYPES:
             at = range(column.type_at, column.type_at + 1)
-            _replace(export, table, column, "column type", at, _MARIADB_TYPES[column.type], _UNKNOWN)
+            _replace(export, table, column, "column type", at, _MARIADB_TYPES[column.type], "MySQL does not know it")
         if column.default:
             _rewrite_default(export, table, column)
         if column.on_update:
