@@ -3,6 +3,7 @@
 import asyncio
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import rattler
@@ -32,8 +33,11 @@ class Channels:
     def __init__(self, addresses: Sequence[str], cache: Path, ca_bundle: Path | None) -> None:
         if ca_bundle:
             os.environ["SSL_CERT_FILE"] = str(ca_bundle)  # where py-rattler looks
-        self._cache = cache
-        self._gateway = self._open(in_shards=True)
+        # py-rattler 0.28 takes "not modified" for a failure where a channel has its list in pieces.
+        for index in cache.glob("*.shards-cache-*"):
+            with suppress(OSError):  # another check reads it
+                index.unlink()
+        self._gateway = rattler.Gateway(cache_dir=cache, client=rattler.Client.default_client(max_retries=1))
         self.addresses: list[str] = []
         self.lost: list[str] = []
         self.unreachable: dict[str, str] = {}
@@ -45,29 +49,14 @@ class Channels:
                 self.unreachable[shown] = why
                 continue
             try:
-                self.names |= self._names(address)
+                found = asyncio.run(self._gateway.names([rattler.Channel(address)], PLATFORMS))
+                self.names |= {name.normalized for name in found}
                 self.addresses.append(address)
             except GatewayError as error:
                 if "404" in str(error):
                     self.lost.append(shown)
                 else:
                     self.unreachable[shown] = str(error).splitlines()[0]
-
-    def _open(self, *, in_shards: bool) -> rattler.Gateway:
-        client = rattler.Client.default_client(max_retries=1)
-        config = rattler.SourceConfig(sharded_enabled=in_shards)
-        return rattler.Gateway(cache_dir=self._cache, default_config=config, client=client)
-
-    def _names(self, address: str) -> set[str]:
-        try:
-            found = asyncio.run(self._gateway.names([rattler.Channel(address)], PLATFORMS))
-        except GatewayError as error:
-            # py-rattler 0.28 takes "not modified" for a failure where a channel has its list in pieces.
-            if "304" not in str(error):
-                raise
-            self._gateway = self._open(in_shards=False)
-            found = asyncio.run(self._gateway.names([rattler.Channel(address)], PLATFORMS))
-        return {name.normalized for name in found}
 
     @property
     def are_all_known(self) -> bool:

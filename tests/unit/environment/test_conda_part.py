@@ -185,3 +185,5 @@ def test_a_channel_that_has_its_list_in_pieces_is_read_again_and_again(tmp_path:
             assert channels.lost == []
             assert picked(solve(channels, ["tool"], "2.35")) == ["tool=1.0=0"]
     assert any("shards" in line for line in server.asked)
+    # The whole list of conda-forge has a hundred megabytes.
+    assert "/lab/noarch/repodata.json.zst" not in server.asked
