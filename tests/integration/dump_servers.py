@@ -119,7 +119,7 @@ def start(image: str, name: str, command: str, client: str, dumper: str) -> Serv
         check=True,
     )
     grant = "create user if not exists root@'%'; grant all on *.* to root@'%' with grant option"
-    for _ in range(120):
+    for _ in range(300):
         done = subprocess.run(
             ["docker", "exec", name, client, "--socket=/tmp/server.sock", "--user=root", f"--execute={grant}"],
             capture_output=True,
@@ -127,7 +127,7 @@ def start(image: str, name: str, command: str, client: str, dumper: str) -> Serv
         )
         if done.returncode == 0:
             break
-        time.sleep(0.5)
+        time.sleep(0.2)
     ports = subprocess.run(["docker", "port", name, "3306"], capture_output=True, check=True, text=True).stdout
     return Server(name, client, dumper, int(ports.split()[0].rsplit(":", 1)[1]))
 

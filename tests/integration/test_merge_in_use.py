@@ -11,6 +11,7 @@ from typing import Any
 
 import pymysql
 import pytest
+from uv import find_uv_bin
 
 from spyglass_export.containers import reader
 from spyglass_export.containers.docker import Docker
@@ -100,10 +101,11 @@ common.Session.insert1(("after.nwb", uuid.uuid4(), "sleep"))
 @pytest.fixture(scope="module")
 def datajoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A Python with DataJoint."""
-    folder = tmp_path_factory.mktemp("datajoint")
-    subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
+    folder = tmp_path_factory.mktemp("datajoint") / "environment"
     python = folder / "bin" / "python"
-    if subprocess.run([python, "-m", "pip", "install", "--quiet", DATAJOINT], check=False).returncode:
+    subprocess.run([find_uv_bin(), "venv", "--quiet", "--python", sys.executable, folder], check=True)
+    install = [find_uv_bin(), "pip", "install", "--quiet", "--python", str(python), DATAJOINT]
+    if subprocess.run(install, check=False).returncode:
         missing(f"{DATAJOINT} cannot be installed")
     return python
 

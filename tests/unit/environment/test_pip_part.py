@@ -97,6 +97,7 @@ def test_where_none_is_configured_and_pips_usual_index_is_silent_it_is_named_onc
 ) -> None:
     for name in ("https_proxy", "HTTPS_PROXY"):
         monkeypatch.setenv(name, "http://127.0.0.1:1")
+    monkeypatch.setenv("UV_HTTP_RETRIES", "0")
     part = solve(["nothing-of-ours", "neither"], {}, [], python="3.10", glibc="2.35", pip=PipConfiguration())
     assert (part.packages, part.problems, [*part.unreachable.values()]) == ([], [], ["it does not answer"])
 
