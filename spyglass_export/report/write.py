@@ -1,8 +1,8 @@
 """`invoke report`: one page that tells co-authors what is shared; it needs no other file, no network and no script."""
 
 import re
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import date
 from itertools import groupby
@@ -107,23 +107,18 @@ def _notebooks(settings: Settings) -> Iterator[dict[str, Any]]:
             yield {"name": name, "result": result, "has_changed": has_changed, "figures": figures}
 
 
-def _kinds(changes: Iterable[Change]) -> list[dict[str, Any]]:
-    """Give changes by kind, then by reason; those that differ in names only are one line."""
-    kinds: dict[str, list[Change]] = defaultdict(list)
-    for change in changes:
-        kinds[change.kind].append(change)
-    given = []
-    for kind, members in sorted(kinds.items(), key=lambda pair: len(pair[1])):
-        alike: dict[tuple[str, str, str], list[Change]] = defaultdict(list)
-        for one in members:
-            alike[one.reason, _NAME.sub("`…`", one.before), _NAME.sub("`…`", one.after)].append(one)
-        reasons: dict[str, list[dict[str, str]]] = defaultdict(list)
-        for (reason, before, after), same in alike.items():
-            if len(same) == 1:
-                before, after = same[0].before, same[0].after
-            reasons[reason].append({"before": before, "after": after, "places": _places(same)})
-        given.append({"heading": KINDS.get(kind, kind), "count": len(members), "reasons": reasons})
-    return given
+def _kinds(changes: Sequence[Change]) -> list[dict[str, Any]]:
+    """Give changes by kind, the rarest first, then by reason; those that differ in names only are one line."""
+    alike: dict[tuple[str, str, str, str], list[Change]] = defaultdict(list)
+    for one in changes:
+        alike[one.kind, one.reason, _NAME.sub("`…`", one.before), _NAME.sub("`…`", one.after)].append(one)
+    lines: dict[str, dict[str, list[dict[str, str]]]] = defaultdict(lambda: defaultdict(list))
+    for (kind, reason, before, after), same in alike.items():
+        if len(same) == 1:
+            before, after = same[0].before, same[0].after
+        lines[kind][reason].append({"before": before, "after": after, "places": _places(same)})
+    counts = sorted(Counter(change.kind for change in changes).items(), key=lambda pair: pair[1])
+    return [{"heading": KINDS.get(kind, kind), "count": count, "reasons": lines[kind]} for kind, count in counts]
 
 
 def _places(changes: Sequence[Change]) -> str:
