@@ -85,10 +85,7 @@ def read_figures(settings: Settings, name: str) -> list[dict[str, Any]]:
     """
     file = settings.notebooks / EXECUTED / Path(name).with_suffix(".figures.json")
     try:
-        found = json.loads(file.read_text(encoding="utf-8"))
-        return [
-            {part: one[part] for part in ("cell", "verdict", "why")} | {"pictures": _pictures(one)} for one in found
-        ]
+        return [one | {"pictures": _pictures(one)} for one in json.loads(file.read_text(encoding="utf-8"))]
     except (OSError, ValueError, TypeError, KeyError):
         return []
 
@@ -101,16 +98,14 @@ def _pictures(figure: Mapping[str, str]) -> dict[str, str]:
 
 def sentence(results: Iterable[Result]) -> str:
     """Say in one line how much of what was saved came out the same: a reviewer may quote it."""
-    total: dict[str, Counter[str]] = {kind: Counter() for kind in KINDS}
-    for result in results:
-        for kind, counts in total.items():
-            counts.update(result.shown.get(kind, {}))
+    shown = [result.shown for result in results]
     parts: list[str] = []
-    for kind, counts in total.items():
+    for kind, many in KINDS.items():
+        counts: Counter[str] = sum((Counter(one.get(kind)) for one in shown), Counter())
         same, close = counts["same"], counts["close"]
         if compared := same + close + counts["differs"]:
             are = "" if parts else " are the same"
-            parts.append(f"{same} of {compared} {KINDS[kind]}{are}{f' ({close} more close)' if close else ''}")
+            parts.append(f"{same} of {compared} {many}{are}{f' ({close} more close)' if close else ''}")
     return ", ".join(parts) or NOTHING_TO_COMPARE
 
 
@@ -128,18 +123,10 @@ def fingerprint(settings: Settings, docker: Docker, db: str, hub: str) -> str:
 
 def last_test(settings: Settings, docker: Docker, db: str, hub: str) -> str:
     """Say what the last test said of the notebooks as they are now in these images, or that there was none."""
-    results = read_results(settings)
-    if not results:
-        return NOT_TESTED
-    names = find(settings)
     tested_in = fingerprint(settings, docker, db, hub)
-    tested = [
-        result
-        for name in names
-        if (result := results.get(name))
-        and result.tested_in == tested_in != ""
-        and result.sha256 == sha256(settings.notebooks / name)
-    ]
+    results = [one for one in read_results(settings).values() if one.tested_in == tested_in != ""]
+    names = find(settings) if results else []
+    tested = [one for one in results if one.name in names and one.sha256 == sha256(settings.notebooks / one.name)]
     if not tested:
         return NOT_TESTED
     passed = sum(result.status == "passed" for result in tested)
