@@ -61,15 +61,12 @@ def read_tables(schema_sql: Path) -> list[Table]:
                 part.name.lower() for index in definition.indexes if index.kind == "PRIMARY" for part in index.parts
             }
             table = TableId(definition.schema or schema, definition.name)
-            references = tuple(
-                Reference(
-                    TableId(key.parent_schema or table.schema, key.parent),
-                    tuple(key.columns),
-                    {column.lower() for column in key.columns} <= primary,
-                )
-                for key in definition.foreign_keys
-            )
-            found.append(Table(table, *_tier(table), references))
+            references = []
+            for key in definition.foreign_keys:
+                parent = TableId(key.parent_schema or table.schema, key.parent)
+                is_primary = primary.issuperset(map(str.lower, key.columns))
+                references.append(Reference(parent, tuple(key.columns), is_primary))
+            found.append(Table(table, *_tier(table), tuple(references)))
     return found
 
 
