@@ -1,8 +1,11 @@
 """Carry out a plan: ask for rights, make tables, insert in one transaction, verify, commit; or leave nothing behind."""
 
+import json
 import re
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import reduce
+from operator import xor
 from pathlib import Path
 
 import pymysql
@@ -189,8 +192,10 @@ def _insert_table(table: TablePlan, record: Record) -> None:
         between = table.alone(piece.after, piece.last)
         for statement in table.statements(piece):
             target.run(statement)
-        record.add(table, piece.texts[2])
-        if table.ask_theirs(facts, table.key, piece.texts[1], between) != [(piece.rows, piece.digest)]:
+        record.add(table, piece.texts[1])
+        noted = json.loads(f"[{piece.texts[1]}]")
+        keys, digest = ",".join(key for key, _ in noted), reduce(xor, (int(digest, 16) for _, digest in noted))
+        if table.ask_theirs(facts, table.key, keys, between) != [(len(noted), digest)]:
             raise UserError(
                 f"rows of {table.theirs.id} came out other than they went in: all were taken back",
                 "nothing was inserted; a trigger of that table may change what is written to it",

@@ -20,7 +20,7 @@ _temporary = count()
 
 @dataclass(frozen=True)
 class Piece:
-    """What is to be inserted of a part of the list: a condition for it, number of rows, folded digest, and texts.
+    """What is to be inserted of a part of the list: a condition for it, and texts.
 
     The texts are those of all rows with commas between; ``is_cut`` where one was too long.
     """
@@ -28,8 +28,6 @@ class Piece:
     after: int
     last: int
     where: str
-    rows: int
-    digest: int
     texts: list[str]
     is_cut: bool
 
@@ -49,6 +47,7 @@ class Rows:
     columns: dict[str, tuple[Column, Column]]
     total: int = 0
     listed: str = ""
+    has_marks: bool = False
     maps: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -79,11 +78,14 @@ class Rows:
 
     def source(self) -> str:
         """What follows FROM: our rows with their numbers, and what is changed in them."""
+        return f"{self.listed} AS w STRAIGHT_JOIN {self.ours.id.sql} AS t ON {self.on_key('w')}{self._changes()}"
+
+    def _changes(self) -> str:
         joins = (
             f" LEFT JOIN {table} AS m_{number} ON m_{number}.old = t.{quoted(name)}"
             for number, (name, table) in enumerate(self.maps.items())
         )
-        return f"{self.listed} AS w STRAIGHT_JOIN {self.ours.id.sql} AS t ON {self.on_key('w')}{''.join(joins)}"
+        return "".join(joins)
 
     def on_key(self, keys: str, table: str = "t") -> str:
         """The condition that joins a table of keys with ours."""
@@ -95,7 +97,9 @@ class Rows:
 
     def mark(self, why: str, where: str = "TRUE", joins: str = "") -> int:
         """Say why rows are not to be inserted, unless it is said already; the number of those where it was not."""
-        return self.paper.run(f"UPDATE {self.source()}{joins} SET w.why = '{why}' WHERE w.why IS NULL AND ({where})")
+        marked = self.paper.run(f"UPDATE {self.source()}{joins} SET w.why = '{why}' WHERE w.why IS NULL AND ({where})")
+        self.has_marks = self.has_marks or marked > 0
+        return marked
 
     def marked(self) -> dict[str, int]:
         """The number of rows with each reason."""
@@ -128,10 +132,10 @@ class Rows:
         """The digest of a row on our side or theirs."""
         return f"SHA2({self.canonical(list(self.columns), theirs=theirs)}, 256)"
 
-    def pieces(self, *texts: str, digest: str = "0", size: str = "0", skip_alone: bool = False) -> Iterator[Piece]:
+    def pieces(self, *texts: str, size: str = "0", skip_alone: bool = False) -> Iterator[Piece]:
         """What is to be inserted, in pieces whose texts, and of ``size`` the sum, are no longer than a statement."""
         listed = ", ".join(f"COALESCE(GROUP_CONCAT({text}), '')" for text in texts)
-        what = f"COUNT(*), COALESCE(SUM({size}), 0), {digest}, {listed}"
+        what = f"COUNT(*), COALESCE(SUM({size}), 0), {listed}"
         parts = [(start, min(start + self._step, self.total)) for start in range(0, self.total, self._step)]
         pieces = (
             piece for part in parts if not skip_alone or not self.alone(*part) for piece in self._cut(*part, what)
@@ -144,26 +148,30 @@ class Rows:
 
     def _cut(self, after: int, last: int, what: str) -> Iterator[Piece]:
         where = f"w.n > {after} AND w.n <= {last}"
-        [(rows, length, digest, *texts)] = self.ask(what, where)
+        if self.has_marks or not (between := self._between(after, last)):
+            [(rows, length, *texts)] = self.ask(what, where)
+        else:  # nothing of the list is needed, and the join with it takes as long as reading the rows
+            [(rows, length, *texts)] = self.paper.rows(
+                f"SELECT {what} FROM {self.ours.id.sql} AS t{self._changes()} WHERE {between}"
+            )
         is_cut = length >= self._limit or any(len(text.encode()) >= self._limit - 8 for text in texts)
         if is_cut and rows > 1:
             middle = (after + last) // 2
             yield from self._cut(after, middle, what)
             yield from self._cut(middle, last, what)
         elif rows:
-            yield Piece(after, last, where, rows, int(digest), texts, is_cut)
+            yield Piece(after, last, where, texts, is_cut)
 
     def to_insert(self) -> Iterator[Piece]:
-        """Pieces with the rows, their keys, and what `merge.json` says of each."""
+        """Pieces with the rows, and what `merge.json` says of each: its key and digest."""
         row = self.row_of(list(self.columns))
         row = f"CONCAT('(', {row}, ')')" if len(self.columns) == 1 else row
         huge = [name for name, (ours, _) in self.columns.items() if ours.kind in values.HUGE]
         size = " + ".join(["0", *(f"COALESCE(OCTET_LENGTH(t.{quoted(name)}), 0) * 2" for name in huge)])
         if huge:  # HEX() of more than a packet is NULL
             row = f"IF({size} < {self._limit}, {row}, '')"
-        key, digest = self.row_of(self.key), self.digest()
-        noted = f"JSON_ARRAY({key}, LEFT({digest}, 16))"
-        return self.pieces(row, key, noted, digest=values.fold_digests(digest), size=size)
+        noted = f"CONCAT('[', JSON_QUOTE({self.row_of(self.key)}), ',\"', LEFT({self.digest()}, 16), '\"]')"
+        return self.pieces(row, noted, size=size)
 
     def statements(self, piece: Piece) -> Iterator[bytes]:
         """What inserts a piece: one INSERT, or for a row that is too long for one its values bit by bit first."""
@@ -203,16 +211,21 @@ class Rows:
         """
         pairs = [self.columns[name] for name in self.key if name not in self.maps and name in self.columns]
         is_order_theirs = len(pairs) == len(self.key) and self.theirs.key == self.key
-        if not is_order_theirs or any(
-            ours.kind in ("enum", "set") or ours.collation != theirs.collation for ours, theirs in pairs
-        ):
+        if not is_order_theirs or any(ours.collation != theirs.collation for ours, theirs in pairs):
             return ""
-        literals = ", ".join(values.literal(column, f"k{number}") for number, (column, _) in enumerate(pairs))
+        between = self._between(after, last)
+        return "" if not between or self.ask_theirs("1", (), "", f"{between} LIMIT 1") else between
+
+    def _between(self, after: int, last: int) -> str:
+        """The condition for keys as those of a part of the list; '' where their order is not that of their values."""
+        columns = [self.ours.columns[name] for name in self.key]
+        if any(column.kind in ("enum", "set") for column in columns):
+            return ""
+        literals = ", ".join(values.literal(column, f"k{number}") for number, column in enumerate(columns))
         bounds = self.paper.rows(f"SELECT {literals} FROM {self.listed} WHERE n IN ({after + 1}, {last}) ORDER BY n")
         ends = []
         for sign, bound in ((">", bounds[0]), ("<", bounds[-1])):
             ends.append("TRUE")
             for name, value in reversed(list(zip(map(quoted, self.key), bound, strict=True))):
                 ends[-1] = f"(t.{name} {sign} {value} OR (t.{name} = {value} AND {ends[-1]}))"
-        between = " AND ".join(ends)
-        return "" if self.ask_theirs("1", (), "", f"{between} LIMIT 1") else between
+        return " AND ".join(ends)
