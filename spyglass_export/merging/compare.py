@@ -34,10 +34,6 @@ def compare(paper: Server, target: Server, say: Callable[[str], None] = lambda t
                 is_new=name in plan.definitions, whole=whole, notes=notes,
                 in_circle=len(group) > 1 or any(key.parent == name for key in ours[name].references),
             )  # fmt: skip
-            if table.key:
-                table.list_rows()
-            else:
-                table.total = int(paper.one(f"SELECT COUNT(*) FROM {ours[name].id.sql}"))
             if not table.total:
                 table.whole, table.notes = "", []  # whether rows would fit says nothing where there are none
             elif table.key and whole:
@@ -172,38 +168,39 @@ def _find_there(table: TablePlan, unique: str) -> None:
     names, is_key = table.theirs.uniques[unique], unique == "PRIMARY"
     if table.is_new or not set(names) <= set(table.columns):
         return
-    facts = f"{table.canonical(names)}, {table.digest()}, w.n, {table.row_of(names)}"
+    facts = f"{table.canonical(names)}, {table.digest()}, {table.row_of(names)}, {table.own_key()}"
     their_facts = f"{table.canonical(names, theirs=True)}, {table.digest(theirs=True)}"
     for piece in table.pieces(table.row_of(names), skip_alone=is_key):
         found = dict(table.ask_theirs(their_facts, names, piece.texts[0]))
         ours = table.ask(facts, piece.where) if found else []
         # Where these are left, what differs to the last byte is equal to them in their collation.
         strange = set(found).difference(canonical for canonical, *_ in ours)
-        same, taken = ["NULL"], ["NULL"]
-        for canonical, digest, number, key in ours:
+        same, taken = [], []
+        for canonical, digest, key, own_key in ours:
             if is_key and found.get(canonical) == digest:
-                same.append(str(number))
+                same.append(own_key)
             elif canonical in found or (strange and table.ask_theirs("1", names, key)):
-                taken.append(str(number))
+                taken.append(own_key)
                 if len(table.conflicts) >= MOST_LISTED:
                     continue
                 if is_key:
-                    _tell_difference(table, number, key)
+                    _tell_difference(table, own_key, key)
                 else:
                     why = f"another row of yours has this for the unique key {unique}"
-                    table.add(number, why, ", ".join(names), key, key)
-        for why, rows in (("same", same), ("conflict", taken)):
-            table.mark(why, f"w.n IN ({','.join(rows)})")
+                    table.add(own_key, why, ", ".join(names), key, key)
+        for why, keys in (("same", same), ("conflict", taken)):
+            if keys:
+                table.mark(why, table.at(keys))
 
 
-def _tell_difference(table: TablePlan, number: int, key: str) -> None:
+def _tell_difference(table: TablePlan, own_key: str, key: str) -> None:
     ours, theirs = (", ".join(table.canonical([name], theirs=side) for name in table.columns) for side in (False, True))
-    [lefts] = table.ask(ours, f"w.n = {number}")
+    [lefts] = table.ask(ours, table.at([own_key]))
     [rights, *_] = table.ask_theirs(theirs, table.theirs.key, key)
     for pair, left, right in zip(table.columns.values(), lefts, rights, strict=True):
         if left != right:
             mark = "SHA-256 " if any(map(values.is_long, pair)) else ""
-            table.add(number, "differs from yours", pair[0].name, f"{mark}{left}", f"{mark}{right}")
+            table.add(own_key, "differs from yours", pair[0].name, f"{mark}{left}", f"{mark}{right}")
 
 
 def _leave_out_children(done: dict[TableId, TablePlan], group: list[TablePlan]) -> None:
@@ -219,7 +216,7 @@ def _leave_out_children(done: dict[TableId, TablePlan], group: list[TablePlan]) 
                 lost = table.temporary()  # a temporary table can be named once in a statement, and this may be its own
                 table.paper.run(
                     f"CREATE TEMPORARY TABLE {lost} (PRIMARY KEY ({parent.keys}))"
-                    f" SELECT {parent.keys} FROM {parent.listed} WHERE why <> 'same'"
+                    f" SELECT {parent.keys} FROM {parent.marks} WHERE why <> 'same'"
                 )
                 joins = f" JOIN {parent.ours.id.sql} AS p ON {reference.joins()}"
                 joins += f" JOIN {lost} AS x ON {parent.on_key('x', 'p')}"

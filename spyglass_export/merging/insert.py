@@ -188,18 +188,25 @@ def _insert_table(table: TablePlan, record: Record) -> None:
     if is_unchecked:
         target.run("SET SESSION foreign_key_checks = 0")
     facts = f"COUNT(*), {values.fold_digests(table.digest(theirs=True))}"
+    inserted = 0
     for piece in table.to_insert():
-        between = table.alone(piece.after, piece.last)
+        between = table.alone(piece.first, piece.last)
         for statement in table.statements(piece):
             target.run(statement)
         record.add(table, piece.texts[1])
         noted = json.loads(f"[{piece.texts[1]}]")
+        inserted += len(noted)
         keys, digest = ",".join(key for key, _ in noted), reduce(xor, (int(digest, 16) for _, digest in noted))
         if table.ask_theirs(facts, table.key, keys, between) != [(len(noted), digest)]:
             raise UserError(
                 f"rows of {table.theirs.id} came out other than they went in: all were taken back",
                 "nothing was inserted; a trigger of that table may change what is written to it",
             )
+    if inserted != table.new:
+        raise UserError(
+            f"{inserted:,} rows of {table.ours.id} went in where {table.new:,} were planned: all were taken back",
+            "nothing was inserted; run `invoke merge` again, when nobody writes to the paper's database",
+        )
     if is_unchecked:
         target.run("SET SESSION foreign_key_checks = 1")
 

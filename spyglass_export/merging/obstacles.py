@@ -26,13 +26,12 @@ def find_misfits(table: TablePlan) -> None:
             _refuse(table, name, condition, "is longer than your server's max_allowed_packet")
         is_other = (declared := values.declared(theirs)) != values.declared(ours)
         if is_other or name in table.maps:
-            where = "w.why IS NULL" + f" AND {value} <> t.{quoted(name)}" * (not is_other)
-            stored = table.temporary()
-            table.paper.run(f"CREATE TEMPORARY TABLE {stored} (n BIGINT PRIMARY KEY, v {declared})")
-            table.paper.run(f"INSERT IGNORE INTO {stored} SELECT w.n, {value} FROM {table.source()} WHERE {where}")
+            where = "TRUE" if is_other else f"{value} <> t.{quoted(name)}"
+            stored = table.keep(f"v {declared}")
+            table.fill(stored, "v", value, where)
             is_long = values.is_long(ours)
             pair = values.canonical(ours, value, is_long=is_long), values.canonical(theirs, "s.v", is_long=is_long)
-            condition, joins = f"{pair[0]} <> {pair[1]}", f" JOIN {stored} AS s ON s.n = w.n"
+            condition, joins = f"{pair[0]} <> {pair[1]}", f" JOIN {stored} AS s ON {table.on_key('s')}"
             why = f"does not fit into your {declared}" + "; make the column wider" * (name in table.maps)
             _refuse(table, name, condition, why, joins)
 
@@ -41,9 +40,9 @@ def _refuse(table: TablePlan, name: str, where: str, why: str, joins: str = "") 
     ours, _ = table.columns[name]
     is_cut = values.is_text(ours) or ours.kind in values.BYTES
     shown = values.literal(ours, f"LEFT({table.value(name)}, 60)" if is_cut else table.value(name))
-    found = table.ask(f"w.n, {shown}", where, joins=joins, tail=f" LIMIT {MOST_LISTED}")
-    for number, value in found:
-        table.add(number, why, ours.name, value)
+    found = table.ask(f"{table.own_key()}, {shown}", where, joins=joins, tail=f" LIMIT {MOST_LISTED}")
+    for key, value in found:
+        table.add(key, why, ours.name, value)
     if found:
         table.mark("conflict", where, joins)
 
@@ -69,7 +68,7 @@ def find_orphans(table: TablePlan, in_paper: dict[TableId, Table], theirs: dict[
             continue
         for piece, keys in pieces:
             for key in keys:
-                table.add(None, f"refers to a row of {name} that neither the paper nor your database has", columns, key)
+                table.add("", f"refers to a row of {name} that neither the paper nor your database has", columns, key)
             table.mark("conflict", f"{piece} AND {values.columns_sql(reference.columns)} IN ({','.join(keys)})")
 
 
@@ -119,12 +118,12 @@ def find_collisions(table: TablePlan) -> None:
             f" AS g ON {equal}"
         )
         try:
-            found = table.ask("w.n", joins=joins, tail=f" LIMIT {MOST_LISTED}")
+            found = table.ask(table.own_key(), joins=joins, tail=f" LIMIT {MOST_LISTED}")
         except pymysql.OperationalError as error:
             if error.args[0] not in _UNKNOWN:
                 raise
             continue  # the paper's server does not know it; theirs will tell when rows are inserted
-        for (number,) in found:
-            table.add(number, f"is the same as another row of the paper for your key {unique}", ", ".join(columns))
+        for (key,) in found:
+            table.add(key, f"is the same as another row of the paper for your key {unique}", ", ".join(columns))
         if found:
             table.mark("conflict", joins=joins)

@@ -5,8 +5,6 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from spyglass_export.dump.sql.table_id import TableId
-from spyglass_export.dump.sql.tokens import quoted
-from spyglass_export.merging import values
 from spyglass_export.merging.rows import Rows
 from spyglass_export.merging.server import Server
 
@@ -44,13 +42,13 @@ class TablePlan(Rows):
     renumbered: dict[int, int] = field(default_factory=dict)
     unchecked: list[str] = field(default_factory=list)
 
-    def add(self, number: int | None, why: str, column: str = "", ours: object = "", theirs: object = "") -> None:
-        """Keep the conflict of a row with a number in the list, as long as there are few."""
+    def add(self, own_key: str, why: str, column: str = "", ours: object = "", theirs: object = "") -> None:
+        """Keep the conflict of a row in the list, as long as there are few; without a key it is one of many rows."""
         if len(self.conflicts) < MOST_LISTED:
             key = {}
-            if number is not None:
-                shown = [values.literal(self.ours.columns[name], f"t.{quoted(name)}") for name in self.key]
-                [row] = self.paper.rows(f"SELECT {', '.join(shown)} FROM {self.source()} WHERE w.n = {number}")
+            if own_key:
+                shown = ", ".join(map(self.own_literal, self.key))
+                [row] = self.paper.rows(f"SELECT {shown} FROM {self.ours.id.sql} AS t WHERE {self.at([own_key])}")
                 key = dict(zip(self.key, map(str, row), strict=True))
             self.conflicts.append(Conflict(key, why, column, str(ours)[:80], str(theirs)[:80]))
 

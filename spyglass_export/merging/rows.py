@@ -13,20 +13,20 @@ from spyglass_export.dump.sql.tokens import quoted
 from spyglass_export.merging import values
 from spyglass_export.merging.server import PIECE, Column, Server, Table
 
-# Of a part of the list: a server looks up many keys of several columns slowly, and a small part is more often alone.
+# Of a piece: a server looks up many keys of several columns slowly, and a small part is more often alone.
 _MOST_ROWS, _MOST_COMPOSED = 20_000, 5_000
 _temporary = count()
 
 
 @dataclass(frozen=True)
 class Piece:
-    """What is to be inserted of a part of the list: a condition for it, and texts.
+    """Rows that follow one another by their keys: a condition for them, and texts of those that are to be inserted.
 
-    The texts are those of all rows with commas between; ``is_cut`` where one was too long.
+    ``first`` and ``last`` are keys, as SQL; the texts have commas between rows; ``is_cut`` where one was too long.
     """
 
-    after: int
-    last: int
+    first: tuple[str, ...]
+    last: tuple[str, ...]
     where: str
     texts: list[str]
     is_cut: bool
@@ -36,8 +36,8 @@ class Piece:
 class Rows:
     """A table of the paper and its counterpart; ``columns`` are stored on both sides, ours and theirs.
 
-    ``listed`` is a temporary table of the paper's session with a number n for each row, its key (k0, k1, ...), and
-    why it is not to be inserted. ``maps`` are such tables with the numbers of a column that change, old to new.
+    ``marks`` is a temporary table of the paper's session with the keys (k0, k1, ...) of rows that are not to be
+    inserted, and why. ``maps`` are such tables with the numbers of a column that change, old to new.
     """
 
     paper: Server
@@ -45,66 +45,82 @@ class Rows:
     ours: Table
     theirs: Table
     columns: dict[str, tuple[Column, Column]]
-    total: int = 0
-    listed: str = ""
+    marks: str = ""
     has_marks: bool = False
     maps: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.key = self.ours.key
         self.keys = ", ".join(f"k{number}" for number in range(len(self.key)))
+        self.total = int(self.paper.one(f"SELECT COUNT(*) FROM {self.ours.id.sql}"))
         self._limit = min(PIECE, self.target.max_packet - 100_000)
         most = _MOST_ROWS if len(self.key) == 1 else _MOST_COMPOSED
         self._step = max(1, min(most, self._limit // (2 * self.ours.row_length + 1)))
-
-    def list_rows(self) -> None:
-        """Number all rows, in the order of their keys."""
-        names = [quoted(name) for name in self.key]
-        keys = ", ".join(f"{name} AS k{number}" for number, name in enumerate(names))
-        self.listed = self.temporary()
-        self.paper.run(
-            f"CREATE TEMPORARY TABLE {self.listed} (n BIGINT AUTO_INCREMENT PRIMARY KEY, why VARCHAR(9))"
-            f" SELECT {keys} FROM {self.ours.id.sql} WHERE FALSE"
-        )
-        self.total = self.paper.run(
-            f"INSERT INTO {self.listed} ({self.keys}) SELECT {keys} FROM {self.ours.id.sql} ORDER BY {', '.join(names)}"
-        )
+        if self.key:
+            self.marks = self.keep("why VARCHAR(9)")
 
     def temporary(self) -> str:
         """A new temporary table of the paper's session, as SQL."""
         return f"{quoted(self.ours.id.schema)}.{quoted(f'~merge {next(_temporary)}')}"
 
+    def keep(self, column: str) -> str:
+        """Make a temporary table for a column beside our keys."""
+        table, keys = self.temporary(), ", ".join(f"t.{quoted(name)} AS k{n}" for n, name in enumerate(self.key))
+        self.paper.run(
+            f"CREATE TEMPORARY TABLE {table} (PRIMARY KEY ({self.keys}), {column})"
+            f" SELECT {keys} FROM {self.ours.id.sql} AS t WHERE FALSE"
+        )
+        return table
+
     # The paper's side.
 
     def source(self) -> str:
-        """What follows FROM: our rows with their numbers, and what is changed in them."""
-        return f"{self.listed} AS w STRAIGHT_JOIN {self.ours.id.sql} AS t ON {self.on_key('w')}{self._changes()}"
-
-    def _changes(self) -> str:
+        """What follows FROM: our rows, and what is changed in them."""
         joins = (
             f" LEFT JOIN {table} AS m_{number} ON m_{number}.old = t.{quoted(name)}"
             for number, (name, table) in enumerate(self.maps.items())
         )
-        return "".join(joins)
+        return f"{self.ours.id.sql} AS t{''.join(joins)}"
 
     def on_key(self, keys: str, table: str = "t") -> str:
         """The condition that joins a table of keys with ours."""
         return " AND ".join(f"{table}.{quoted(name)} = {keys}.k{number}" for number, name in enumerate(self.key))
 
+    def at(self, keys: Sequence[str]) -> str:
+        """The condition for our rows with some keys, which come as `own_key` gives them."""
+        return f"{values.columns_sql(self.key)} IN ({','.join(keys)})"
+
     def ask(self, what: str, where: str = "TRUE", *, joins: str = "", tail: str = "") -> list[tuple[Any, ...]]:
         """Select from our rows those that are still to be inserted."""
-        return self.paper.rows(f"SELECT {what} FROM {self.source()}{joins} WHERE w.why IS NULL AND ({where}){tail}")
+        if self.has_marks:  # the join takes as long as reading the rows
+            joins, where = f"{joins} LEFT JOIN {self.marks} AS w ON {self.on_key('w')}", f"w.why IS NULL AND ({where})"
+        return self.paper.rows(f"SELECT {what} FROM {self.source()}{joins} WHERE {where}{tail}")
+
+    def fill(self, table: str, column: str, value: str, where: str, joins: str = "") -> int:
+        """Put a value for some of our rows into a table that `keep` made, where none is there yet; the number put."""
+        keys = ", ".join(f"t.{quoted(name)}" for name in self.key)
+        return self.paper.run(
+            f"INSERT IGNORE INTO {table} ({self.keys}, {column})"
+            f" SELECT {keys}, {value} FROM {self.source()}{joins} WHERE {where}"
+        )
 
     def mark(self, why: str, where: str = "TRUE", joins: str = "") -> int:
         """Say why rows are not to be inserted, unless it is said already; the number of those where it was not."""
-        marked = self.paper.run(f"UPDATE {self.source()}{joins} SET w.why = '{why}' WHERE w.why IS NULL AND ({where})")
+        marked = self.fill(self.marks, "why", f"'{why}'", where, joins)
         self.has_marks = self.has_marks or marked > 0
         return marked
 
     def marked(self) -> dict[str, int]:
         """The number of rows with each reason."""
-        counted = f"SELECT why, COUNT(*) FROM {self.listed} WHERE why IS NOT NULL GROUP BY why"
-        return dict(self.paper.rows(counted)) if self.listed else {}
+        return dict(self.paper.rows(f"SELECT why, COUNT(*) FROM {self.marks} GROUP BY why")) if self.has_marks else {}
+
+    def own_literal(self, name: str) -> str:
+        """A value of a column as SQL, as it is in the paper."""
+        return values.literal(self.ours.columns[name], f"t.{quoted(name)}")
+
+    def own_key(self) -> str:
+        """Our key as one SQL row, as it is in the paper."""
+        return values.tuple_of([self.own_literal(name) for name in self.key])
 
     def value(self, name: str) -> str:
         """A column of ours as SQL, its number changed where it is renumbered."""
@@ -135,32 +151,51 @@ class Rows:
     def pieces(self, *texts: str, size: str = "0", skip_alone: bool = False) -> Iterator[Piece]:
         """What is to be inserted, in pieces whose texts, and of ``size`` the sum, are no longer than a statement."""
         listed = ", ".join(f"COALESCE(GROUP_CONCAT({text}), '')" for text in texts)
-        what = f"COUNT(*), COALESCE(SUM({size}), 0), {listed}"
-        parts = [(start, min(start + self._step, self.total)) for start in range(0, self.total, self._step)]
-        pieces = (
-            piece for part in parts if not skip_alone or not self.alone(*part) for piece in self._cut(*part, what)
-        )
+        pieces = self._cut(self._step, f"COUNT(*), COALESCE(SUM({size}), 0), {listed}", skip_alone=skip_alone)
         with ThreadPoolExecutor(1) as worker:  # the next is read while one is worked on
             coming = worker.submit(next, pieces, None)
             while piece := coming.result():
                 coming = worker.submit(next, pieces, None)
                 yield piece
 
-    def _cut(self, after: int, last: int, what: str) -> Iterator[Piece]:
-        where = f"w.n > {after} AND w.n <= {last}"
-        if self.has_marks or not (between := self._between(after, last)):
-            [(rows, length, *texts)] = self.ask(what, where)
-        else:  # nothing of the list is needed, and the join with it takes as long as reading the rows
-            [(rows, length, *texts)] = self.paper.rows(
-                f"SELECT {what} FROM {self.ours.id.sql} AS t{self._changes()} WHERE {between}"
+    def _cut(self, step: int, what: str, within: str = "TRUE", *, skip_alone: bool = False) -> Iterator[Piece]:
+        up, down = (", ".join(f"{self._ordered(name)}{way}" for name in self.key) for way in ("", " DESC"))
+        bound = ", ".join(
+            self._ordered(name) if self._is_numbered(name) else self.own_literal(name) for name in self.key
+        )
+        beyond = "TRUE"
+        while True:
+            ask = f"(SELECT {bound} FROM {self.ours.id.sql} AS t WHERE {within} AND {beyond} ORDER BY"
+            bounds = self.paper.rows(
+                f"{ask} {up} LIMIT 1) UNION ALL {ask} {up} LIMIT {step - 1}, 1) UNION ALL {ask} {down} LIMIT 1)"
             )
-        is_cut = length >= self._limit or any(len(text.encode()) >= self._limit - 8 for text in texts)
-        if is_cut and rows > 1:
-            middle = (after + last) // 2
-            yield from self._cut(after, middle, what)
-            yield from self._cut(middle, last, what)
-        elif rows:
-            yield Piece(after, last, where, texts, is_cut)
+            if not bounds:
+                return
+            first, last, *_ = bounds
+            beyond = self._order(">", last)
+            if skip_alone and self.alone(first, last):
+                continue
+            where = f"{self._order('>=', first)} AND {self._order('<=', last)}"
+            [(rows, length, *found)] = self.ask(what, where)
+            is_cut = length >= self._limit or any(len(text.encode()) >= self._limit - 8 for text in found)
+            if is_cut and rows > 1:
+                yield from self._cut((rows + 1) // 2, what, where)
+            elif rows:
+                yield Piece(first, last, where, found, is_cut)
+
+    def _is_numbered(self, name: str) -> bool:
+        return self.ours.columns[name].kind in ("enum", "set")
+
+    def _ordered(self, name: str) -> str:
+        """A column of the key as a server orders it, which for some kinds is by their numbers."""
+        return f"t.{quoted(name)}{' + 0' * self._is_numbered(name)}"
+
+    def _order(self, sign: str, bound: Sequence[str]) -> str:
+        """The condition for keys on one side of a key."""
+        condition = str("=" in sign).upper()
+        for name, value in reversed(list(zip(map(self._ordered, self.key), bound, strict=True))):
+            condition = f"({name} {sign[0]} {value} OR ({name} = {value} AND {condition}))"
+        return condition
 
     def to_insert(self) -> Iterator[Piece]:
         """Pieces with the rows, and what `merge.json` says of each: its key and digest."""
@@ -204,28 +239,15 @@ class Rows:
         where = where or f"{values.columns_sql(names)} IN ({keys})"
         return self.target.rows(f"SELECT {what} FROM {self.theirs.id.sql} AS t WHERE {where}")
 
-    def alone(self, after: int, last: int) -> str:
-        """The condition for rows with keys as those of a part of the list, where they have none yet; else ''.
+    def alone(self, first: Sequence[str], last: Sequence[str]) -> str:
+        """The condition for rows with keys from one to another, where they have none yet; else ''.
 
         It is much faster than a list of keys.
         """
         pairs = [self.columns[name] for name in self.key if name not in self.maps and name in self.columns]
         is_order_theirs = len(pairs) == len(self.key) and self.theirs.key == self.key
+        is_order_theirs = is_order_theirs and not any(map(self._is_numbered, self.key))
         if not is_order_theirs or any(ours.collation != theirs.collation for ours, theirs in pairs):
             return ""
-        between = self._between(after, last)
-        return "" if not between or self.ask_theirs("1", (), "", f"{between} LIMIT 1") else between
-
-    def _between(self, after: int, last: int) -> str:
-        """The condition for keys as those of a part of the list; '' where their order is not that of their values."""
-        columns = [self.ours.columns[name] for name in self.key]
-        if any(column.kind in ("enum", "set") for column in columns):
-            return ""
-        literals = ", ".join(values.literal(column, f"k{number}") for number, column in enumerate(columns))
-        bounds = self.paper.rows(f"SELECT {literals} FROM {self.listed} WHERE n IN ({after + 1}, {last}) ORDER BY n")
-        ends = []
-        for sign, bound in ((">", bounds[0]), ("<", bounds[-1])):
-            ends.append("TRUE")
-            for name, value in reversed(list(zip(map(quoted, self.key), bound, strict=True))):
-                ends[-1] = f"(t.{name} {sign} {value} OR (t.{name} = {value} AND {ends[-1]}))"
-        return " AND ".join(ends)
+        between = f"{self._order('>=', first)} AND {self._order('<=', last)}"
+        return "" if self.ask_theirs("1", (), "", f"{between} LIMIT 1") else between

@@ -174,6 +174,38 @@ def test_all_values_of_a_paper_come_into_an_empty_server(
     assert lab.schemas() == []
 
 
+def test_rows_go_piece_by_piece_in_the_order_of_any_key(
+    paper: dump_servers.Server, lab: dump_servers.Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("spyglass_export.merging.rows._MOST_ROWS", 2)
+    monkeypatch.setattr("spyglass_export.merging.rows._MOST_COMPOSED", 2)
+    keys = {
+        "int": "-3, -1, 0, 2, 9", "bigint unsigned": "0, 7, 18446744073709551615", "bit(5)": "0, 3, 16, 31",
+        "float": "-0.1, 0, 0.1, 0.3, 3.40282e38", "double": "-0.1, 0, 0.1, 0.30000000000000004, 1e300",
+        "decimal(10,3)": "-0.001, 0, 1.5, 9.999", "year": "1901, 1999, 2000, 2155",
+        "date": "'0000-00-00', '1999-12-31', '2020-02-30'", "time(1)": "'-12:00:00.5', '00:00:00', '838:59:58'",
+        "datetime(3)": "'1000-01-01', '2020-01-01 00:00:00.001', '2020-01-01 00:00:00.002'",
+        "timestamp": "'1971-01-01', '2020-01-01', '2020-01-02'", "enum('z', 'y', 'b', 'a')": "'a', 'b', 'y', 'z'",
+        "set('z', 'a')": "'', 'z', 'a', 'z,a'", "binary(2)": "'', 'a', x'00ff', x'ff00'",
+        "varbinary(9)": "'', 'a', 'a ', x'ff'", "varchar(9)": "'', 'a', 'b', 'ab', 'é', 'ж', '😀', '\\\\', '\\''",
+        "varchar(9) CHARACTER SET latin1": "'', 'a', 'b', 'Ä', 'z'",
+        "varchar(9) COLLATE utf8mb4_bin": "'', 'a', 'A', 'b', 'ab', 'Ab'",
+    }  # fmt: skip
+    paper.empty()
+    run(paper, "CREATE DATABASE s")
+    for number, (type_, listed) in enumerate(keys.items()):
+        rows_sql = ", ".join(f"({key})" for key in listed.split(", "))
+        composed = ", ".join(f"({first}, {key})" for first in (1, 2) for key in listed.split(", "))
+        run(paper, f"CREATE TABLE s.t{number} (k {type_} PRIMARY KEY)", f"INSERT INTO s.t{number} VALUES {rows_sql}")
+        run(paper, f"CREATE TABLE s.c{number} (n int, k {type_}, PRIMARY KEY (k, n))")
+        run(paper, f"INSERT INTO s.c{number} VALUES {composed}")
+
+    merged(paper, lab, tmp_path)
+
+    assert lab.rows() == paper.rows()
+    assert merged(paper, lab, tmp_path).nothing_to_do
+
+
 def test_numbers_follow_into_tables_of_an_older_spyglass(
     paper: dump_servers.Server, lab: dump_servers.Server, tmp_path: Path
 ) -> None:
