@@ -190,7 +190,7 @@ def _insert_table(table: TablePlan, record: Record) -> None:
     facts = f"COUNT(*), {values.fold_digests(table.digest(theirs=True))}"
     inserted = 0
     for piece in table.to_insert():
-        between = table.alone(piece.first, piece.last)
+        between = piece.where if table.is_alone(piece.where) else ""
         for statement in table.statements(piece):
             target.run(statement)
         record.add(table, piece.texts[1])

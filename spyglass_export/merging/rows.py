@@ -22,11 +22,9 @@ _temporary = count()
 class Piece:
     """Rows that follow one another by their keys: a condition for them, and texts of those that are to be inserted.
 
-    ``first`` and ``last`` are keys, as SQL; the texts have commas between rows; ``is_cut`` where one was too long.
+    The texts have commas between rows; ``is_cut`` where one was too long.
     """
 
-    first: tuple[str, ...]
-    last: tuple[str, ...]
     where: str
     texts: list[str]
     is_cut: bool
@@ -173,15 +171,15 @@ class Rows:
                 return
             first, last, *_ = bounds
             beyond = self._order(">", last)
-            if skip_alone and self.alone(first, last):
-                continue
             where = f"{self._order('>=', first)} AND {self._order('<=', last)}"
+            if skip_alone and self.is_alone(where):
+                continue
             [(rows, length, *found)] = self.ask(what, where)
             is_cut = length >= self._limit or any(len(text.encode()) >= self._limit - 8 for text in found)
             if is_cut and rows > 1:
                 yield from self._cut((rows + 1) // 2, what, where)
             elif rows:
-                yield Piece(first, last, where, found, is_cut)
+                yield Piece(where, found, is_cut)
 
     def _is_numbered(self, name: str) -> bool:
         return self.ours.columns[name].kind in ("enum", "set")
@@ -239,15 +237,11 @@ class Rows:
         where = where or f"{values.columns_sql(names)} IN ({keys})"
         return self.target.rows(f"SELECT {what} FROM {self.theirs.id.sql} AS t WHERE {where}")
 
-    def alone(self, first: Sequence[str], last: Sequence[str]) -> str:
-        """The condition for rows with keys from one to another, where they have none yet; else ''.
-
-        It is much faster than a list of keys.
-        """
+    def is_alone(self, where: str) -> bool:
+        """Whether they have no row among the keys of a piece yet: its condition is much faster than a list of keys."""
         pairs = [self.columns[name] for name in self.key if name not in self.maps and name in self.columns]
         is_order_theirs = len(pairs) == len(self.key) and self.theirs.key == self.key
         is_order_theirs = is_order_theirs and not any(map(self._is_numbered, self.key))
         if not is_order_theirs or any(ours.collation != theirs.collation for ours, theirs in pairs):
-            return ""
-        between = f"{self._order('>=', first)} AND {self._order('<=', last)}"
-        return "" if self.ask_theirs("1", (), "", f"{between} LIMIT 1") else between
+            return False
+        return not self.ask_theirs("1", (), "", f"{where} LIMIT 1")
