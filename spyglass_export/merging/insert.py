@@ -56,9 +56,9 @@ def finish_earlier(target: Server, folder: Path) -> str:
 
 def _was_committed(target: Server, path: Path) -> bool:
     for _, piece in records.read_rows(path):
-        table, columns = TableId(piece["schema"], piece["table"]).sql, values.columns_sql(piece["key"])
+        table, first = TableId(piece["schema"], piece["table"]).sql, values.among(piece["key"], piece["rows"][0][0], ())
         with suppress(pymysql.ProgrammingError):  # there is no such table
-            return bool(target.rows(f"SELECT 1 FROM {table} AS t WHERE {columns} IN ({piece['rows'][0][0]})"))
+            return bool(target.rows(f"SELECT 1 FROM {table} AS t WHERE {first}"))
         return False
     return True
 
@@ -218,9 +218,10 @@ def _check_references(table: TablePlan) -> None:
             continue
         orphaned = "".join(f" AND t.{quoted(name)} IS NOT NULL" for name in reference.columns)
         for piece in table.pieces(table.row_of(table.key)):
+            at = values.among(table.key, piece.texts[0], map(table.theirs.columns.__getitem__, table.key))
             if table.target.rows(
                 f"SELECT 1 FROM {table.theirs.id.sql} AS t LEFT JOIN {reference.parent.sql} AS p ON {reference.joins()}"
-                f" WHERE {values.columns_sql(table.key)} IN ({piece.texts[0]}){orphaned}"
+                f" WHERE {at}{orphaned}"
                 f" AND p.{quoted(reference.parent_columns[0])} IS NULL LIMIT 1 LOCK IN SHARE MODE"
             ):
                 raise UserError(

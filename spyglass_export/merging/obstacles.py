@@ -28,7 +28,7 @@ def find_misfits(table: TablePlan) -> None:
         if is_other or name in table.maps:
             where = "TRUE" if is_other else f"{value} <> t.{quoted(name)}"
             stored = table.keep(f"v {declared}")
-            table.fill(stored, "v", value, where)
+            table.fill(stored, "v", value, table.waiting(where))
             is_long = values.is_long(ours)
             pair = values.canonical(ours, value, is_long=is_long), values.canonical(theirs, "s.v", is_long=is_long)
             condition, joins = f"{pair[0]} <> {pair[1]}", f" JOIN {stored} AS s ON {table.on_key('s')}"
@@ -69,7 +69,8 @@ def find_orphans(table: TablePlan, in_paper: dict[TableId, Table], theirs: dict[
         for piece, keys in pieces:
             for key in keys:
                 table.add("", f"refers to a row of {name} that neither the paper nor your database has", columns, key)
-            table.mark("conflict", f"{piece} AND {values.columns_sql(reference.columns)} IN ({','.join(keys)})")
+            ours = map(table.ours.columns.__getitem__, reference.columns)
+            table.mark("conflict", f"{piece} AND {values.among(reference.columns, ','.join(keys), ours)}")
 
 
 def _lost(
@@ -86,9 +87,10 @@ def _lost(
 def _not_in(table: TablePlan, reference: ForeignKey, keys: list[str]) -> list[str]:
     """Those of some values that a table of theirs does not have."""
     columns = ", ".join(f"t.{quoted(name)}" for name in reference.parent_columns)
+    theirs = map(table.theirs.columns.__getitem__, reference.columns)
     there = keys and table.target.one(
         f"SELECT COUNT(DISTINCT {columns}) FROM {reference.parent.sql} AS t"
-        f" WHERE {values.columns_sql(reference.parent_columns)} IN ({','.join(keys)})"
+        f" WHERE {values.among(reference.parent_columns, ','.join(keys), theirs)}"
     )
     if not there or there >= len(keys):
         return [] if there else keys

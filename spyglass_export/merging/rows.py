@@ -86,25 +86,26 @@ class Rows:
 
     def at(self, keys: Sequence[str]) -> str:
         """The condition for our rows with some keys, which come as `own_key` gives them."""
-        return f"{values.columns_sql(self.key)} IN ({','.join(keys)})"
+        return values.among(self.key, ",".join(keys), map(self.ours.columns.__getitem__, self.key))
+
+    def waiting(self, where: str, joins: str = "") -> str:
+        """What follows FROM for those of our rows that are still to be inserted."""
+        if self.has_marks:  # the join takes as long as reading the rows
+            joins, where = f"{joins} LEFT JOIN {self.marks} AS w ON {self.on_key('w')}", f"w.why IS NULL AND ({where})"
+        return f"{self.source()}{joins} WHERE {where}"
 
     def ask(self, what: str, where: str = "TRUE", *, joins: str = "", tail: str = "") -> list[tuple[Any, ...]]:
         """Select from our rows those that are still to be inserted."""
-        if self.has_marks:  # the join takes as long as reading the rows
-            joins, where = f"{joins} LEFT JOIN {self.marks} AS w ON {self.on_key('w')}", f"w.why IS NULL AND ({where})"
-        return self.paper.rows(f"SELECT {what} FROM {self.source()}{joins} WHERE {where}{tail}")
+        return self.paper.rows(f"SELECT {what} FROM {self.waiting(where, joins)}{tail}")
 
-    def fill(self, table: str, column: str, value: str, where: str, joins: str = "") -> int:
+    def fill(self, table: str, column: str, value: str, rows: str) -> int:
         """Put a value for some of our rows into a table that `keep` made, where none is there yet; the number put."""
         keys = ", ".join(f"t.{quoted(name)}" for name in self.key)
-        return self.paper.run(
-            f"INSERT IGNORE INTO {table} ({self.keys}, {column})"
-            f" SELECT {keys}, {value} FROM {self.source()}{joins} WHERE {where}"
-        )
+        return self.paper.run(f"INSERT IGNORE INTO {table} ({self.keys}, {column}) SELECT {keys}, {value} FROM {rows}")
 
     def mark(self, why: str, where: str = "TRUE", joins: str = "") -> int:
         """Say why rows are not to be inserted, unless it is said already; the number of those where it was not."""
-        marked = self.fill(self.marks, "why", f"'{why}'", where, joins)
+        marked = self.fill(self.marks, "why", f"'{why}'", f"{self.source()}{joins} WHERE {where}")
         self.has_marks = self.has_marks or marked > 0
         return marked
 
@@ -234,7 +235,7 @@ class Rows:
 
     def ask_theirs(self, what: str, names: Sequence[str], keys: str, where: str = "") -> list[tuple[Any, ...]]:
         """Select from their table the rows with some values, which come as SQL, or where a condition is known."""
-        where = where or f"{values.columns_sql(names)} IN ({keys})"
+        where = where or values.among(names, keys, map(self.theirs.columns.__getitem__, names))
         return self.target.rows(f"SELECT {what} FROM {self.theirs.id.sql} AS t WHERE {where}")
 
     def is_alone(self, where: str) -> bool:

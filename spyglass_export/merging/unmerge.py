@@ -72,6 +72,7 @@ def _remove_piece(
         values.canonical(table.columns[column], f"t.{quoted(column)}", is_long=is_long)
         for column, is_long in zip(piece["columns"], piece["long"], strict=True)
     )
+    columns = [table.columns[column] for column in key]
     own = " AND ".join(f"c.{quoted(column)} = t.{quoted(column)}" for column in key)
     used = [
         f"EXISTS(SELECT 1 FROM {child.sql} AS c WHERE {reference.joins('c', 't')}"
@@ -85,7 +86,7 @@ def _remove_piece(
         noted = dict(piece["rows"][start : start + _BATCH])
         going = []
         for row, there, *is_used in target.rows(
-            f"SELECT {facts} FROM {table.id.sql} AS t WHERE {values.columns_sql(key)} IN ({','.join(noted)})"
+            f"SELECT {facts} FROM {table.id.sql} AS t WHERE {values.among(key, ','.join(noted), columns)}"
         ):
             users = [f"stay: used by {child}" for (child, _), one in zip(children, is_used, strict=True) if one]
             if there != noted.get(row):
@@ -95,5 +96,5 @@ def _remove_piece(
             else:
                 going.append(row)
         if going:
-            where = f"{values.columns_sql(key, alias='')} IN ({','.join(going)})"
+            where = values.among(key, ",".join(going), columns, alias="")
             gone[name, "go"] += target.run(f"DELETE FROM {table.id.sql} WHERE {where}")

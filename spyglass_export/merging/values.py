@@ -3,7 +3,8 @@
 Every function gives an expression; ``value`` is the SQL of the column itself.
 """
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Sequence
 
 from spyglass_export.dump.sql.tokens import quoted
 from spyglass_export.merging.server import Column, Table
@@ -17,6 +18,8 @@ _LONG_TEXTS = {"tinytext", "text", "mediumtext", "longtext", "json"}
 _TEXTS = {"char", "varchar", *_LONG_TEXTS}
 # Of these, one value can be longer than a statement may be.
 HUGE = {"mediumblob", "longblob", "mediumtext", "longtext", "json", *_SPACES}
+# A text as QUOTE() writes it, with a character beyond ASCII.
+_OTHER_LETTERS = re.compile(r"'(?:[^'\\\x80-\U0010ffff]|\\.)*[\x80-\U0010ffff](?:[^'\\]|\\.)*'", re.DOTALL)
 
 
 def is_text(column: Column) -> bool:
@@ -78,10 +81,14 @@ def row_of(names: Sequence[str], table: Table) -> str:
     return tuple_of([literal(table.columns[name], f"t.{quoted(name)}") for name in names])
 
 
-def columns_sql(names: Sequence[str], alias: str = "t.") -> str:
-    """Several columns as SQL for the left side of IN."""
+def among(names: Sequence[str], keys: str, columns: Iterable[Column], alias: str = "t.") -> str:
+    """The condition that columns have the values of one of some rows; ``keys`` are those as SQL."""
+    charsets = {column.charset for column in columns} - {None, "utf8mb4"}
+    if len(names) > 1 and charsets and not keys.isascii():
+        # MariaDB finds none of several rows whose letters are of another character set than the column's.
+        keys = _OTHER_LETTERS.sub(rf"CONVERT(\g<0> USING {charsets.pop()})", keys)
     listed = ", ".join(f"{alias}{quoted(name)}" for name in names)
-    return listed if len(names) == 1 else f"({listed})"
+    return f"{listed} IN ({keys})" if len(names) == 1 else f"({listed}) IN ({keys})"
 
 
 def differs(ours: Column, theirs: Column) -> str | None:

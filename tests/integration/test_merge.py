@@ -188,7 +188,7 @@ def test_rows_go_piece_by_piece_in_the_order_of_any_key(
         "timestamp": "'1971-01-01', '2020-01-01', '2020-01-02'", "enum('z', 'y', 'b', 'a')": "'a', 'b', 'y', 'z'",
         "set('z', 'a')": "'', 'z', 'a', 'z,a'", "binary(2)": "'', 'a', x'00ff', x'ff00'",
         "varbinary(9)": "'', 'a', 'a ', x'ff'", "varchar(9)": "'', 'a', 'b', 'ab', 'é', 'ж', '😀', '\\\\', '\\''",
-        "varchar(9) CHARACTER SET latin1": "'', 'a', 'b', 'z'",
+        "varchar(9) CHARACTER SET latin1": "'', 'a', 'b', 'Ä', 'z'",
         "varchar(9) COLLATE utf8mb4_bin": "'', 'a', 'A', 'b', 'ab', 'Ab'",
     }  # fmt: skip
     paper.empty()
@@ -204,6 +204,8 @@ def test_rows_go_piece_by_piece_in_the_order_of_any_key(
 
     assert lab.rows() == paper.rows()
     assert merged(paper, lab, tmp_path).nothing_to_do
+    unmerged(lab, tmp_path / "merge.json")
+    assert lab.schemas() == []
 
 
 def test_numbers_follow_into_tables_of_an_older_spyglass(
