@@ -4,10 +4,11 @@ A dump program names database, table and condition before the rows of each call,
 so the lines that begin in these ways are its own.
 """
 
+import io
 import mmap
 import re
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -76,7 +77,8 @@ class Outline:
 
     def take(self, file: str, text: bytes) -> None:
         """Note what stands before, between or after the rows of a file, in order."""
-        for line in _LINE.finditer(b"\n" + text):
+        content = b"\n" + text
+        for line in _lines(content, [(0, content)]):
             self.note(file, line)
 
     def note(self, file: str, line: re.Match[bytes]) -> None:
@@ -104,26 +106,32 @@ def read_outline(paths: Sequence[Path]) -> Outline:
     outline = Outline()
     with tempfile.TemporaryDirectory(prefix="spyglass-export-") as scratch:
         for path in paths:
-            for line in _lines(open_source(path, path.name, Path(scratch)).path):
-                outline.note(path.name, line)
+            plain = open_source(path, path.name, Path(scratch)).path
+            with plain.open("rb", buffering=0) as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+                for line in _lines(content, _blocks(file)):
+                    outline.note(path.name, line)
     return outline
 
 
-def _lines(path: Path) -> Iterator[re.Match[bytes]]:
-    """The lines that say something; of the rows between them, no more than a block is held in memory."""
+def _blocks(file: io.FileIO) -> Iterator[tuple[int, memoryview]]:
+    """The blocks of a file in which a line may say something, with their places."""
+    room = memoryview(bytearray(_BLOCK + _LONGEST))
+    start = 0
+    while block := room[: file.readinto(room)]:
+        if stringzilla.find(block, b"\n") >= 0 and any(stringzilla.find(block, one) >= 0 for one in _BEGINNINGS):
+            yield start, block
+        start = file.seek(start + _BLOCK)
+
+
+def _lines(content: bytes | mmap.mmap, blocks: Iterable[tuple[int, bytes | memoryview]]) -> Iterator[re.Match[bytes]]:
+    """The lines that say something, of those that begin in these blocks."""
     end = 0
-    room = bytearray(_BLOCK + _LONGEST)
-    with path.open("rb", buffering=0) as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-        for start in range(0, len(content), _BLOCK):
-            file.seek(start)
-            block = memoryview(room)[: file.readinto(room)]
-            if stringzilla.find(block, b"\n") < 0 or all(stringzilla.find(block, one) < 0 for one in _BEGINNINGS):
-                continue
-            for found in _BEGINNING.finditer(block):
-                at = start + found.start()
-                if at >= end and (line := _LINE.match(content, at)):
-                    end = line.end()
-                    yield line
+    for start, block in blocks:
+        for found in _BEGINNING.finditer(block):
+            at = start + found.start()
+            if at >= end and (line := _LINE.match(content, at)):
+                end = line.end()
+                yield line
 
 
 def _note_keys(outline: Outline, table: Name, body: bytes) -> None:
