@@ -32,9 +32,10 @@ class Completeness:
         self._open: dict[str, tuple[str, int]] = {}  # what is open: of which table, and since where
         self._announced: str | None = None
 
-    def comment(self, text: bytes, decode: Callable[[bytes], str], offset: int) -> None:
-        """Follow a comment, whose names are ``decode``d."""
+    def comment(self, text: bytes, decode: Callable[[bytes], str], offset: int) -> bool:
+        """Follow a comment or white space; names are ``decode``d. True where a dump begins or ends."""
         self.refuse_nul_bytes(text, offset)
+        was_inside = self.is_inside
         if DUMP_HEADER.match(text):
             self.is_inside = True
         elif text.startswith(DUMP_FOOTER):
@@ -44,6 +45,7 @@ class Completeness:
             self.database = decode(found[1])
         elif found := _ANNOUNCED.match(text):
             self._announced = split_name(decode(found["table"]))[1] if found["table"] else None
+        return self.is_inside is not was_inside
 
     def refuse_nul_bytes(self, text: bytes, offset: int) -> None:
         """Refuse what no dump program writes between its first and last line."""

@@ -77,7 +77,7 @@ class Export:
     """All that an export holds; ``schemas`` have the ``CREATE DATABASE`` statements that differ."""
 
     schemas: dict[str, list[str]] = field(default_factory=dict)
-    case_sensitive: set[str] = field(default_factory=set)  # the schemas that compare case by case, once rewritten
+    collations: dict[str, str] = field(default_factory=dict)  # of schemas that compare case by case, once rewritten
     tables: dict[TableId, Table] = field(default_factory=dict)
     programs: dict[tuple[str, TableId], Program] = field(default_factory=dict)  # by kind and name
     changes: dict[Change, None] = field(default_factory=dict)  # in order, each once

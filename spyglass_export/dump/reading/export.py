@@ -7,14 +7,7 @@ from typing import ClassVar
 from spyglass_export.dump.reading.completeness import Completeness
 from spyglass_export.dump.reading.contents import Export, Program, Rows, Table, column_names
 from spyglass_export.dump.reading.sources import COPY_AGAIN, Hashed, Source
-from spyglass_export.dump.reading.statements import (
-    DUMP_FOOTER,
-    DUMP_HEADER,
-    DamagedDumpError,
-    Kind,
-    Statement,
-    read_statements,
-)
+from spyglass_export.dump.reading.statements import DamagedDumpError, Kind, Statement, read_statements
 from spyglass_export.dump.sql import statement_forms as forms
 from spyglass_export.dump.sql.create_table import NotUnderstoodError, parse_table
 from spyglass_export.dump.sql.session import Session, UnsafeSettingError, parse_set
@@ -37,7 +30,7 @@ _SETTINGS_OF_ROWS = {"character_set_client", "time_zone"}
 _OF_SOURCE = "only makes sense on the source server, or while the source was read"
 # Of programs that write to the same file.
 _MESSAGE = re.compile(
-    r"\s*(?P<line>(?:(?:mysqldump|mariadb-dump|mysql|docker)\b[^\n:]*: |Warning: A partial|Enter password)[^\n]*)"
+    r"\s*((?:(?:mysqldump|mariadb-dump|mysql|docker)\b[^\n:]*: |Warning: A partial|Enter password)[^\n]*)"
 )
 _SHOWN = 100  # characters of a definition
 _FAILED = "the dump failed there: mend what the message says, and dump again"
@@ -49,10 +42,7 @@ Progress = Callable[[int], None]
 
 
 def read_export(
-    sources: Sequence[Source],
-    progress: Progress | None = None,
-    on_rows: OnRows | None = None,
-    on_text: OnText | None = None,
+    sources: Sequence[Source], progress: Progress | None, on_rows: OnRows | None = None, on_text: OnText | None = None
 ) -> Export:
     """Read the files of one export; raise `UserError` with file and line for what cannot be a whole dump.
 
@@ -150,11 +140,9 @@ class _SourceReader:
                 self.follow(statement)
             except NotUnderstoodError as error:
                 raise self.refusal(statement) from error
-        elif statement.kind is Kind.BLANK and not statement.text.isspace():
-            self.completeness.comment(statement.text, self.decode, statement.start)
-            if DUMP_HEADER.match(statement.text) or statement.text.startswith(DUMP_FOOTER):
-                self.open_schema = None
-                self.rows_of = None  # the next may be of another database
+        elif statement.kind is Kind.BLANK and self.completeness.comment(statement.text, self.decode, statement.start):
+            self.open_schema = None
+            self.rows_of = None  # the next may be of another database
 
     def id_of(self, schema: str | None, name: str, offset: int) -> TableId:
         """The table by its schema; refuses one whose USE is lost, as it would go into another database than its own."""
@@ -362,7 +350,7 @@ def _refuse_message(source: Source, offset: int) -> None:
     if message := _MESSAGE.match(line):
         what = f"{source.place(offset)}: this is a message of a program, not of the dump"
         failed = re.search(r"error|couldn't|unknown|denied", line, re.I)
-        raise UserError(f"{what}: {printable(message['line'])[:120]!r}", _FAILED if failed else _WARNED)
+        raise UserError(f"{what}: {printable(message[1])[:120]!r}", _FAILED if failed else _WARNED)
 
 
 def _two_definitions(table: Table, place: str, text: str) -> UserError:

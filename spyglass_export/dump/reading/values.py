@@ -10,6 +10,7 @@ from spyglass_export.dump.reading.sources import COPY_AGAIN, export_changed
 from spyglass_export.dump.reading.statements import ROWS_HEAD
 from spyglass_export.errors import UserError
 
+Least = Callable[[], int] | None
 Block = dict[str, tuple[bytes, ...]]  # a column's literals, as they stand in the dump, by its name
 
 _READ = 1 << 19
@@ -31,9 +32,7 @@ _ESCAPE = re.compile(rb"\\(.)|''", re.S)
 _ESCAPED = {b"0": b"\0", b"b": b"\b", b"n": b"\n", b"r": b"\r", b"t": b"\t", b"Z": b"\x1a", b"%": b"\\%", b"_": b"\\_"}
 
 
-def read_values(
-    table: Table, names: Sequence[str], longer_than: Callable[[], int] | None = None
-) -> Iterator[tuple[Rows, Block]]:
+def read_values(table: Table, names: Sequence[str], longer_than: Least = None) -> Iterator[tuple[Rows, Block]]:
     """Yield the literals of the columns ``names`` in blocks of rows; a column that an INSERT leaves out is missing.
 
     Rows may be left out in which no string is longer, in bytes, than ``longer_than`` says at that time.
@@ -86,9 +85,7 @@ def _rows_without_longer(buffer: bytes, length: int) -> int:
     return end + 1
 
 
-def _read_piece(
-    table: Table, rows: Rows, names: Sequence[str], longer_than: Callable[[], int] | None
-) -> Iterator[Block]:
+def _read_piece(table: Table, rows: Rows, names: Sequence[str], longer_than: Least) -> Iterator[Block]:
     left = rows.end - rows.start
     buffer = b""
     row: re.Pattern[bytes] | None = None  # as the statement that was begun has them

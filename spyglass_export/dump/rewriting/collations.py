@@ -59,11 +59,7 @@ def is_known(text: str) -> bool:
 
 
 # What gives one form to all texts that are equal in a collation.
-_FORMS: dict[str, Callable[[str], str]] = {
-    DEFAULT_COLLATION: fold,
-    BINARY_COLLATION: lambda text: text.rstrip(" "),
-    EXACT_COLLATION: str,
-}
+_FORMS: dict[str, Callable[[str], str]] = {DEFAULT_COLLATION: fold, BINARY_COLLATION: lambda text: text.rstrip(" ")}
 
 
 def _loses_letters(definition: TableDefinition, column: Column) -> bool:
@@ -79,7 +75,7 @@ def keep_apart(export: Export, groups: Groups) -> None:
     another character set.
     """
     for table in export.tables.values():
-        if table.id.schema in export.case_sensitive:
+        if table.id.schema in export.collations:
             _tell_from_database(export, table)
         _keep_keys_apart(export, table, groups)
         columns = [column for column in table.definition.columns if column.is_text]
@@ -93,7 +89,7 @@ def _tell_from_database(export: Export, table: Table) -> None:
     """In a database that compares case by case, a lab's utf8_bin, a table that does not has to say so."""
     definition = table.definition
     if not definition.character_set and not definition.collation:
-        definition.collation = BINARY_COLLATION
+        definition.collation = export.collations[table.id.schema]
     if new_collation(definition.character_set, definition.collation) == DEFAULT_COLLATION:
         definition.tokens.texts[definition.options_at - 1] += f" COLLATE={DEFAULT_COLLATION}"
         reason = "its database compares case by case"
@@ -118,7 +114,7 @@ def _keys_collide(table: Table, index: Index, columns: list[Column]) -> bool:
     if is_told and not may_be_unusual(table):
         return False
     parts = [definition.column(part.name) for part in index.parts]
-    forms = [_FORMS[target_collation(definition, one)] if one and one.is_text else str for one in parts]
+    forms = [_FORMS.get(target_collation(definition, one), str) if one and one.is_text else str for one in parts]
     at_risk = [at for at, form in enumerate(forms) if form is fold]
 
     def form_of(key: tuple[str, ...]) -> int:

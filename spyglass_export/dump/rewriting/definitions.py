@@ -154,7 +154,7 @@ def rows_hold(table: Table, column: Column) -> bool:
 
 
 def rewrite_options(export: Export, tokens: Tokens, start: int, where: str) -> str:
-    """Take out what goes of a table's options, its partitions', or a database's; the default collation from now on."""
+    """Take out what goes of the options of a table, its partitions, or a database; its collation where not MySQL's."""
     found: list[range] = []
     said: dict[str, str] = {}
     cursor = Cursor(tokens, start)
@@ -183,8 +183,8 @@ def rewrite_options(export: Export, tokens: Tokens, start: int, where: str) -> s
         else:
             cursor.take()
     collation = new_collation(said.get("CHARSET"), said.get("COLLATE"))
-    after = "" if collation == DEFAULT_COLLATION else f"COLLATE={collation}"
-    _replace_collation(export, tokens, found, after, where)
+    collation = "" if collation == DEFAULT_COLLATION else collation
+    _replace_collation(export, tokens, found, collation and f"COLLATE={collation}", where)
     return collation
 
 

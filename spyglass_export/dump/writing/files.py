@@ -21,8 +21,8 @@ def schema_text(export: Export) -> bytes:
     """The databases and tables, to be created in any order of parents and children."""
     parts = []
     for schema in export.schemas:
-        collation = " COLLATE utf8mb4_bin" if schema in export.case_sensitive else ""
-        parts.append(_in_utf8(f"CREATE DATABASE IF NOT EXISTS {quoted(schema)}{collation};\n"))
+        collate = f" COLLATE {export.collations[schema]}" if schema in export.collations else ""
+        parts.append(_in_utf8(f"CREATE DATABASE IF NOT EXISTS {quoted(schema)}{collate};\n"))
     # MySQL 8.4 refuses foreign keys to columns without a unique key, which older servers let pass.
     parts.append(b"/*!80400 SET SESSION restrict_fk_on_non_standard_key=OFF */;\n")
     settings: SessionSettings | None = None
@@ -82,10 +82,7 @@ class RowsWriter:
             self._copier.append(self._last._replace(after=line_end))
 
     def finish(self) -> None:
-        """Wait for all rows.
-
-        Raises `UserError` where a file has not the rows that were read, such as when something else writes there.
-        """
+        """Wait for all rows; raise `UserError` where a file has others, such as when something else writes there."""
         self._give(b"\n")
         self._copier.finish()
         for target, written in self._copier.files.items():
