@@ -36,11 +36,6 @@ class Table:
     is_dropped: bool = False  # by a DROP TABLE with no CREATE TABLE after it
 
     @property
-    def where(self) -> str:
-        """The table as SQL names it, for a person."""
-        return printable(self.id.sql)
-
-    @property
     def place(self) -> str:
         """File and line of its definition, for an error."""
         source, offset = self.defined_at
@@ -53,7 +48,7 @@ class Table:
 
     def column_where(self, name: str) -> str:
         """One of its columns or indexes, for a person."""
-        return f"{self.where}.{printable(quoted(name))}"
+        return f"{self.id.where}.{printable(quoted(name))}"
 
 
 @dataclass(slots=True)
@@ -65,11 +60,6 @@ class Program:
     tokens: Tokens
     kind: str  # in capitals, such as VIEW
     place: str
-
-    @property
-    def where(self) -> str:
-        """The program as SQL names it, for a person."""
-        return printable(self.id.sql)
 
 
 @dataclass(slots=True)

@@ -32,7 +32,6 @@ _OF_SOURCE = "only makes sense on the source server, or while the source was rea
 _MESSAGE = re.compile(
     r"\s*((?:(?:mysqldump|mariadb-dump|mysql|docker)\b[^\n:]*: |Warning: A partial|Enter password)[^\n]*)"
 )
-_SHOWN = 100  # characters of a definition
 _FAILED = "the dump failed there: mend what the message says, and dump again"
 _WARNED = "take this line out of the file; dump with `2> messages.txt` to keep it out next time"
 _TOLD_EVERY = 1 << 20  # bytes
@@ -58,7 +57,7 @@ def read_export(
             waiting.append(source)
     for key, table in list(export.tables.items()):
         if table.is_dropped and table.rows:
-            raise UserError(f"{table.place}: {table.where} is dropped after its rows", COPY_AGAIN)
+            raise UserError(f"{table.place}: {table.id.where} is dropped after its rows", COPY_AGAIN)
         if table.is_dropped:
             del export.tables[key]  # such as what stands in for a view until all tables are there
     if not export.tables:
@@ -357,10 +356,10 @@ def _two_definitions(table: Table, place: str, text: str) -> UserError:
     """The error for a table with two definitions: the first lines that differ."""
     sides = [[line.strip(" \t\r,;") for line in sql.split("\n")] for sql in (table.definition.tokens.sql(), text)]
     first, second = (
-        printable(next((line for line in one if line not in other), "nothing more"))[:_SHOWN]
+        printable(next((line for line in one if line not in other), "nothing more"))[:100]
         for one, other in (sides, sides[::-1])
     )
     return UserError(
-        f"{table.where} is defined in two ways: {table.place} has {first}, {place} has {second}",
+        f"{table.id.where} is defined in two ways: {table.place} has {first}, {place} has {second}",
         "two exports are mixed here; keep the files of one",
     )

@@ -42,8 +42,7 @@ _PLAIN = re.compile(rb"[^'\"`/#;*-]*(?:(?:'[^'\\]*'|`[^`]*`|/\*!|\*/(?!\*))[^'\"
 class Kind(Enum):
     """What a span of a dump holds."""
 
-    BLANK = auto()  # white space, comments, the byte-order mark, MariaDB's sandbox line
-    DELIMITER = auto()  # the mysql client's DELIMITER command
+    BLANK = auto()  # white space, comments, DELIMITER, the byte-order mark, MariaDB's sandbox line
     ROWS = auto()  # INSERT or REPLACE ... VALUES of one table: one or more, or a piece of a long one
     OTHER = auto()  # any other statement
 
@@ -116,7 +115,7 @@ class _Reader:
             if head:
                 yield from self.rows(head)
             else:
-                yield self.blank() or self.delimiter_command() or self.other()
+                yield self.blank() or self.other()
         if self.dump_start is not None:
             raise DamagedDumpError("has no '-- Dump completed' after this", self.dump_start)
 
@@ -126,7 +125,10 @@ class _Reader:
         return Statement(kind, start, start + length, text, self.delimiter)
 
     def blank(self) -> Statement | None:
-        """White space, or one comment."""
+        """White space, one comment, or the mysql client's DELIMITER command."""
+        if command := _DELIMITER.match(self.buffer, self.at):
+            self.delimiter = command[1]
+            return self.take(Kind.BLANK, command.end() - self.at)
         if space := _SPACE.match(self.buffer, self.at):
             return self.take(Kind.BLANK, space.end() - self.at)
         opening = _COMMENT_START.match(self.buffer, self.at)
@@ -158,12 +160,6 @@ class _Reader:
             self.dump_start = None
         elif comment.startswith(b"-- M") and any(line.startswith(comment) for line in _FIRST_LINES):
             raise DamagedDumpError("ends within the first line of a dump", self.offset)
-
-    def delimiter_command(self) -> Statement | None:
-        if command := _DELIMITER.match(self.buffer, self.at):
-            self.delimiter = command[1]
-            return self.take(Kind.DELIMITER, command.end() - self.at)
-        return None
 
     def other(self) -> Statement:
         """A statement that is held whole."""

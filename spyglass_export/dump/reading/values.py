@@ -135,7 +135,7 @@ def _form(table: Table, rows: Rows, names: Sequence[str], head: re.Match[bytes])
 
 
 def _no_values(table: Table, rows: Rows) -> UserError:
-    what = f"{rows.source.place(rows.start)}: rows of {table.where} are no plain list of values"
+    what = f"{rows.source.place(rows.start)}: rows of {table.id.where} are no plain list of values"
     return UserError(what, COPY_AGAIN)
 
 

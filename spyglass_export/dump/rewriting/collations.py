@@ -93,7 +93,7 @@ def _tell_from_database(export: Export, table: Table) -> None:
     if new_collation(definition.character_set, definition.collation) == DEFAULT_COLLATION:
         definition.tokens.texts[definition.options_at - 1] += f" COLLATE={DEFAULT_COLLATION}"
         reason = "its database compares case by case"
-        export.note("collation", table.where, "", f"COLLATE {DEFAULT_COLLATION}", reason)
+        export.note("collation", table.id.where, "", f"COLLATE {DEFAULT_COLLATION}", reason)
 
 
 def _keep_keys_apart(export: Export, table: Table, groups: Groups) -> None:

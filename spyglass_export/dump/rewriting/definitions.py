@@ -112,7 +112,7 @@ def rewrite_table(export: Export, table: Table) -> None:
     in case stay apart, and ``binary`` stays. What MySQL does not know but MariaDB writes is said in MySQL's words.
     """
     definition = table.definition
-    rewrite_options(export, definition.tokens, definition.options_at, table.where)
+    rewrite_options(export, definition.tokens, definition.options_at, table.id.where)
     collation = new_collation(definition.character_set, definition.collation)
     if definition.engine not in _KEPT_ENGINES:
         definition.engine = "INNODB"
@@ -131,7 +131,7 @@ def rewrite_table(export: Export, table: Table) -> None:
             reason = "the rows hold its values, which MySQL refuses"  # as MariaDB writes them
             export.note("generated column", table.column_where(column.name), before, "", reason)
     _refuse_unknown(table)
-    rewrite_collate(export, definition.tokens, table.where, depth=2)
+    rewrite_collate(export, definition.tokens, table.id.where, depth=2)
 
 
 def _refuse_unknown(table: Table) -> None:
@@ -142,7 +142,7 @@ def _refuse_unknown(table: Table) -> None:
         if pair in _MARIADB_ONLY and definition.tokens.texts[at]:
             column = next((column for column in definition.columns if at in column.at), None)
             raise UserError(
-                f"{table.column_where(column.name) if column else table.where}: MySQL knows no"
+                f"{table.column_where(column.name) if column else table.id.where}: MySQL knows no"
                 f" {' '.join(pair).lower().strip(' (')}",
                 "take that out of the table's definition in the source, and export again",
             )
@@ -264,5 +264,5 @@ def rename_constraints(export: Export) -> None:
                 new = name.removesuffix(number)[: _LONGEST_NAME - len(end)] + end
                 texts[at] = quoted(new)
                 reason = f"MySQL takes {_LONGEST_NAME} characters, and each name once in a schema"
-                export.note("constraint name", table.where, printable(name), printable(new), reason)
+                export.note("constraint name", table.id.where, printable(name), printable(new), reason)
             taken.add((table.id.schema, kind, new.lower()))

@@ -29,7 +29,6 @@ _SIZES = {
     "TINYTEXT": 9, "TINYBLOB": 9, "TEXT": 10, "BLOB": 10, "MEDIUMTEXT": 11, "MEDIUMBLOB": 11, "LONGTEXT": 12,
     "LONGBLOB": 12, "JSON": 12,
 }  # fmt: skip
-_SHOWN = 9  # columns in an error
 
 
 @dataclass(slots=True)
@@ -172,7 +171,7 @@ def _share_out(entry: _Limited, groups: Groups) -> None:
         own.setdefault(groups[column], []).append(column.length or 0)
     free = [sum(max(0, length - max(1, group.longest)) for length in lengths) for group, lengths in own.items()]
     if excess <= sum(free):
-        reason = f"the {entry.name} of {entry.table.where} holds {entry.limit} bytes"
+        reason = f"the {entry.name} of {entry.table.id.where} holds {entry.limit} bytes"
         for (group, lengths), share in zip(own.items(), free, strict=True):
             if share and entry.excess > 0:
                 length = _longest_without(lengths, -(-excess * share // sum(free)))
@@ -207,10 +206,10 @@ def _too_long(entry: _Limited, groups: Groups) -> UserError:
     own.sort(key=lambda pair: pair[1].longest, reverse=True)
     free = sum(max(0, (column.length or 0) - max(1, group.longest)) for column, group in own)
     needed = entry.limit + entry.excess - free * _BYTES_PER_CHARACTER
-    columns = ", ".join(f"{quoted(column.name)} up to {group.longest} characters" for column, group in own[:_SHOWN])
+    columns = ", ".join(f"{quoted(column.name)} up to {group.longest} characters" for column, group in own[:9])
     value = text_of(own[0][1].example).decode("utf-8", "replace") if own else ""
     return UserError(
-        f"{entry.table.where}: its {entry.name} needs {needed} bytes in utf8mb4, and MySQL takes {entry.limit}"
+        f"{entry.table.id.where}: its {entry.name} needs {needed} bytes in utf8mb4, and MySQL takes {entry.limit}"
         f" ({printable(columns)}; the longest value is {value!r})",
         "shorten these values in the source database, and export again",
     )

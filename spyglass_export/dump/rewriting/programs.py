@@ -41,7 +41,7 @@ def _key(schema: str, name: str) -> TableId:
 
 
 def _rewrite(export: Export, program: Program) -> None:
-    rewrite_collate(export, program.tokens, program.where)
+    rewrite_collate(export, program.tokens, program.id.where)
     cursor = Cursor(program.tokens)
     while cursor.word() not in ("", program.kind):  # after that, a definer is another name
         first = cursor.at
@@ -51,7 +51,7 @@ def _rewrite(export: Export, program: Program) -> None:
                 cursor.take()
             cursor.accept("(", ")")
             before = program.tokens.take_out(cursor.since(first))
-            export.note("definer", program.where, before, "", "the account exists on the source server only")
+            export.note("definer", program.id.where, before, "", "the account exists on the source server only")
         else:
             cursor.take()
     # An event of the lab, such as one that deletes old rows, is there to be read and not to be run.
@@ -60,9 +60,9 @@ def _rewrite(export: Export, program: Program) -> None:
     if program.kind == "EVENT" and cursor.word() not in ("DISABLE", ""):
         texts = program.tokens.texts
         texts[cursor.at] = "DISABLE" if cursor.word() == "ENABLE" else f"DISABLE {texts[cursor.at]}"
-        export.note("event", program.where, "ENABLE", "DISABLE", "it would change rows that were exported")
+        export.note("event", program.id.where, "ENABLE", "DISABLE", "it would change rows that were exported")
     summary = printable(program.tokens.sql())[:200]
-    export.note("kept for the end", program.where, summary, "after.sql", "executed after all rows are there")
+    export.note("kept for the end", program.id.where, summary, "after.sql", "executed after all rows are there")
 
 
 def _made_of(view: Program) -> Iterator[TableId]:
@@ -94,6 +94,6 @@ def _lacks(export: Export, view: Program, part: TableId) -> UserError:
     has_schema = part.schema in {schema.lower() for schema in export.schemas}
     missing = f"the table {part.sql}" if has_schema else f"the database {quoted(part.schema)}"
     return UserError(
-        f"{view.place}: the view {view.where} needs {printable(missing)}, which the export lacks",
+        f"{view.place}: the view {view.id.where} needs {printable(missing)}, which the export lacks",
         f"dump what it needs, too, or leave the view out: --ignore-table={printable(str(view.id))}",
     )

@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from spyglass_export.dump.sql.tokens import quoted
+from spyglass_export.dump.sql.tokens import printable, quoted
 
 
 class TableId(NamedTuple):
@@ -18,3 +18,8 @@ class TableId(NamedTuple):
     def sql(self) -> str:
         """The name as SQL has it."""
         return f"{quoted(self.schema)}.{quoted(self.name)}"
+
+    @property
+    def where(self) -> str:
+        """The name as SQL has it, for a person."""
+        return printable(self.sql)
