@@ -46,6 +46,10 @@ class Table:
         """Bytes of rows."""
         return sum(rows.end - rows.start for rows in self.rows)
 
+    def rows_hold(self, name: str) -> bool:
+        """Whether any INSERT with such a list of columns, or with none, has values for the column."""
+        return any(names is None or name.lower() in names for names in self.column_lists)
+
     def column_where(self, name: str) -> str:
         """One of its columns or indexes, for a person."""
         return f"{self.id.where}.{printable(quoted(name))}"

@@ -14,19 +14,13 @@ from itertools import repeat
 from spyglass_export.dump.reading.contents import Export, Table
 from spyglass_export.dump.reading.sources import COPY_AGAIN
 from spyglass_export.dump.reading.values import is_ascii, may_be_unusual, read_values, text_of
-from spyglass_export.dump.rewriting.definitions import (
-    BINARY_COLLATION,
-    DEFAULT_COLLATION,
-    EXACT_COLLATION,
-    counts_spaces,
-    new_collation,
-    rows_hold,
-    target_collation,
-)
 from spyglass_export.dump.rewriting.tied_columns import Groups
 from spyglass_export.dump.sql.create_table import Column, Index, TableDefinition
 from spyglass_export.errors import UserError
 
+BINARY_COLLATION = "utf8mb4_bin"
+EXACT_COLLATION = "utf8mb4_0900_bin"  # for which spaces at the end count too; since MySQL 8.0.17
+DEFAULT_COLLATION = "utf8mb4_0900_ai_ci"  # of utf8mb4 in MySQL 8 and newer
 # Bytes: https://dev.mysql.com/doc/refman/9.7/en/storage-requirements.html
 _TEXT_BYTES = {"TINYTEXT": 255, "TEXT": 65535, "MEDIUMTEXT": 16777215, "LONGTEXT": 4294967295}
 _SAME_BYTES = ("utf8mb4", "utf8mb3", "utf8", "binary", None)
@@ -34,6 +28,7 @@ _SAME_BYTES = ("utf8mb4", "utf8mb3", "utf8", "binary", None)
 _ALIKE = str.maketrans(
     {"ø": "o", "đ": "d", "ð": "d", "ł": "l", "ħ": "h", "ŧ": "t", "æ": "ae", "œ": "oe", "\u0131": "i"}
 )
+_KEEPS_CASE = re.compile(r"_bin$|_cs$|_cs_ks$|_turkish_|_tr_0900_|^(cp866|latin7)_general_ci$")
 _IGNORED = re.compile(r"[\0-\x08\x0e-\x1f\x7f-\x9f]")
 
 
@@ -56,6 +51,29 @@ def _is_plain(text: str) -> bool:
 def is_known(text: str) -> bool:
     """Whether all letters are of ASCII and cp1252, MySQL's latin1."""
     return text.encode("cp1252", "ignore").decode("cp1252") == text
+
+
+def new_collation(character_set: str | None, collation: str | None) -> str:
+    """The collation of utf8mb4 for text of this one, or of the character set's default.
+
+    It tells letters from their capitals where the source does for any of ASCII: for all (``_bin``, ``_cs``), for the I
+    of Turkish, and by an old mistake for J in cp866 and T in latin7, as all collations of MySQL 9.7 were compared.
+    """
+    if collation is None:
+        return BINARY_COLLATION if character_set in ("cp866", "latin5", "latin7") else DEFAULT_COLLATION
+    if not _KEEPS_CASE.search(collation):
+        return DEFAULT_COLLATION
+    return EXACT_COLLATION if counts_spaces(collation) else BINARY_COLLATION
+
+
+def counts_spaces(collation: str | None) -> bool:
+    """Whether spaces at the end of text count: https://dev.mysql.com/doc/refman/9.7/en/charset-binary-collations.html."""
+    return collation is not None and ("_0900_" in collation or "_nopad_" in collation)
+
+
+def target_collation(table: TableDefinition, column: Column) -> str:
+    """The collation that a text column gets."""
+    return column.kept_apart or new_collation(*table.collation_of(column))
 
 
 # What gives one form to all texts that are equal in a collation.
@@ -107,7 +125,7 @@ def _keep_keys_apart(export: Export, table: Table, groups: Groups) -> None:
 def _keys_collide(table: Table, index: Index, columns: list[Column]) -> bool:
     """Whether two different keys of the rows are or may be one, where ``columns`` of theirs are not told apart."""
     definition = table.definition
-    if any(column.generated and not rows_hold(table, column) for column in columns):
+    if any(column.generated and not table.rows_hold(column.name) for column in columns):
         return may_be_unusual(table)
     # Where nothing is said, the source may have told capitals apart: each key is looked at.
     is_told = all(definition.collation_of(column) != (None, None) for column in columns)

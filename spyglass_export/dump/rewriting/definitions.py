@@ -6,14 +6,12 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 from spyglass_export.dump.reading.contents import Export, Table
-from spyglass_export.dump.sql.create_table import Column, Cursor, TableDefinition
+from spyglass_export.dump.rewriting.collations import DEFAULT_COLLATION, new_collation, target_collation
+from spyglass_export.dump.sql.create_table import Column, Cursor
 from spyglass_export.dump.sql.session import known_collation
 from spyglass_export.dump.sql.tokens import Tokens, printable, quoted, unquoted
 from spyglass_export.errors import UserError
 
-BINARY_COLLATION = "utf8mb4_bin"
-EXACT_COLLATION = "utf8mb4_0900_bin"  # for which spaces at the end count too; since MySQL 8.0.17
-DEFAULT_COLLATION = "utf8mb4_0900_ai_ci"  # of utf8mb4 in MySQL 8 and newer
 _CHARACTER_SET_REASON = "everything is utf8mb4, the server's default"
 _SOURCE_ONLY = "only makes sense on the source server"
 # Of MariaDB's compressed, encrypted and Aria tables; of FEDERATED, with an account in it; and of MERGE.
@@ -38,7 +36,6 @@ _MARIADB_ONLY = {(function, "(") for function in _MARIADB_FUNCTIONS} | {
     ("SYSTEM", "VERSIONING"), ("PERIOD", "FOR"), ("BY", "SYSTEM_TIME"), ("NEXT", "VALUE"),
 }  # fmt: skip
 _SMALL_ROW_FORMATS = {"COMPACT", "REDUNDANT", "FIXED", "PAGE"}  # of tables that MySQL 5.6 and older made, or Aria
-_KEEPS_CASE = re.compile(r"_bin$|_cs$|_cs_ks$|_turkish_|_tr_0900_|^(cp866|latin7)_general_ci$")
 # What stands before COLLATE, and has a character set of its own: _latin1'x', CONVERT(... USING latin1), CHARSET latin1.
 _HAS_CHARACTER_SET = re.compile(r"(^| )(_\w+ ''|(CHARSET|CHARACTER SET)( =)? [^ ]+( \))?|USING [^ ]+ \))$")
 _BLOB_TYPES = {"TINYTEXT", "TEXT", "MEDIUMTEXT", "LONGTEXT", "TINYBLOB", "BLOB", "MEDIUMBLOB", "LONGBLOB", "JSON"}
@@ -46,29 +43,6 @@ _LONGEST_NAME = 64  # https://dev.mysql.com/doc/refman/9.7/en/identifier-length.
 _NUMBERED = re.compile(r"(?:_ibfk|_chk)?_[0-9]{1,6}$")
 _TIMES = ("DATETIME", "TIMESTAMP")
 _NOW = ("CURRENT_TIMESTAMP", "NOW", "LOCALTIME", "LOCALTIMESTAMP")
-
-
-def new_collation(character_set: str | None, collation: str | None) -> str:
-    """The collation of utf8mb4 for text of this one, or of the character set's default.
-
-    It tells letters from their capitals where the source does for any of ASCII: for all (``_bin``, ``_cs``), for the I
-    of Turkish, and by an old mistake for J in cp866 and T in latin7, as all collations of MySQL 9.7 were compared.
-    """
-    if collation is None:
-        return BINARY_COLLATION if character_set in ("cp866", "latin5", "latin7") else DEFAULT_COLLATION
-    if not _KEEPS_CASE.search(collation):
-        return DEFAULT_COLLATION
-    return EXACT_COLLATION if counts_spaces(collation) else BINARY_COLLATION
-
-
-def counts_spaces(collation: str | None) -> bool:
-    """Whether spaces at the end of text count: https://dev.mysql.com/doc/refman/9.7/en/charset-binary-collations.html."""
-    return collation is not None and ("_0900_" in collation or "_nopad_" in collation)
-
-
-def target_collation(table: TableDefinition, column: Column) -> str:
-    """The collation that a text column gets."""
-    return column.kept_apart or new_collation(*table.collation_of(column))
 
 
 def rewrite_collate(export: Export, tokens: Tokens, where: str, depth: int = 0) -> None:
@@ -126,7 +100,7 @@ def rewrite_table(export: Export, table: Table) -> None:
             _rewrite_default(export, table, column)
         if column.on_update:
             _rewrite_on_update(export, table, column)
-        if column.generated and rows_hold(table, column):
+        if column.generated and table.rows_hold(column.name):
             before = definition.tokens.take_out(column.generated)
             reason = "the rows hold its values, which MySQL refuses"  # as MariaDB writes them
             export.note("generated column", table.column_where(column.name), before, "", reason)
@@ -146,11 +120,6 @@ def _refuse_unknown(table: Table) -> None:
                 f" {' '.join(pair).lower().strip(' (')}",
                 "take that out of the table's definition in the source, and export again",
             )
-
-
-def rows_hold(table: Table, column: Column) -> bool:
-    """Whether any INSERT with such a list of columns, or with none, has values for the column."""
-    return any(names is None or column.name.lower() in names for names in table.column_lists)
 
 
 def rewrite_options(export: Export, tokens: Tokens, start: int, where: str) -> str:
