@@ -7,14 +7,13 @@ from functools import lru_cache
 from spyglass_export.dump.reading.contents import Rows, Table, column_names
 from spyglass_export.dump.reading.rows import SINGLE, has_odd_quotes
 from spyglass_export.dump.reading.sources import COPY_AGAIN, export_changed
-from spyglass_export.dump.reading.statements import ROWS_HEAD
+from spyglass_export.dump.reading.statements import HEADER_ROOM, ROWS_HEAD
 from spyglass_export.errors import UserError
 
 Least = Callable[[], int] | None
 Block = dict[str, tuple[bytes, ...]]  # a column's literals, as they stand in the dump, by its name
 
 _READ = 1 << 19
-_HEAD_ROOM = 1 << 17
 _LARGE = 1 << 18  # of a row that has begun
 _KEPT = 1 << 18  # of a string in a large row: a varchar or TEXT is never longer, escapes and all
 _ANY_HEAD = re.sub(rb"\?P<\w+>", b"?:", ROWS_HEAD.pattern)
@@ -93,7 +92,7 @@ def _read_piece(table: Table, rows: Rows, names: Sequence[str], longer_than: Lea
     with rows.source.path.open("rb", buffering=0) as stream:
         stream.seek(rows.start)
         while left or buffer:
-            if left and (not buffer.startswith(b";") or len(buffer) < _HEAD_ROOM):
+            if left and (not buffer.startswith(b";") or len(buffer) < HEADER_ROOM):
                 # A large row is looked at as often as it doubles.
                 part = stream.read(min(left, max(_READ, len(buffer))))
                 if not part:
@@ -103,7 +102,7 @@ def _read_piece(table: Table, rows: Rows, names: Sequence[str], longer_than: Lea
             if row is None or buffer.startswith(b";"):
                 row = None
                 buffer = buffer.lstrip(b"; \t\r\n")
-                if not buffer or (left and len(buffer) < _HEAD_ROOM):
+                if not buffer or (left and len(buffer) < HEADER_ROOM):
                     continue
                 head = ROWS_HEAD.match(buffer)
                 if head is None:

@@ -41,7 +41,6 @@ _HAS_CHARACTER_SET = re.compile(r"(^| )(_\w+ ''|(CHARSET|CHARACTER SET)( =)? [^ 
 _BLOB_TYPES = {"TINYTEXT", "TEXT", "MEDIUMTEXT", "LONGTEXT", "TINYBLOB", "BLOB", "MEDIUMBLOB", "LONGBLOB", "JSON"}
 _LONGEST_NAME = 64  # https://dev.mysql.com/doc/refman/9.7/en/identifier-length.html
 _NUMBERED = re.compile(r"(?:_ibfk|_chk)?_[0-9]{1,6}$")
-_TIMES = ("DATETIME", "TIMESTAMP")
 _NOW = ("CURRENT_TIMESTAMP", "NOW", "LOCALTIME", "LOCALTIMESTAMP")
 
 
@@ -195,7 +194,7 @@ def _digits(table: Table, arguments: range) -> str:
 
 def _is_taken(table: Table, column: Column, time: range) -> bool:
     """Whether MySQL takes a call such as ``NOW(6)`` for the column: for two types, with the column's own digits."""
-    return column.type in _TIMES and _digits(table, time[2:-1]) == _digits(table, column.arguments)
+    return column.type in ("DATETIME", "TIMESTAMP") and _digits(table, time[2:-1]) == _digits(table, column.arguments)
 
 
 def _rewrite_default(export: Export, table: Table, column: Column) -> None:

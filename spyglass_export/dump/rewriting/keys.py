@@ -1,8 +1,4 @@
-"""Fit the lengths of columns: those of today's Spyglass, and whatever MySQL's limits ask for at 4 bytes a character.
-
-No value is ever cut: a column gets at least the length of the longest value that the export holds for it, and
-columns that foreign keys tie together are fitted together.
-"""
+"""Fit lengths of columns to today's Spyglass, and to MySQL's limits at 4 bytes a character; no value is ever cut."""
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
@@ -119,17 +115,13 @@ def _limits(table: Table, groups: Groups) -> Iterator[_Limited]:
             elif column in groups:
                 entry.parts.append(column)
             else:
-                entry.fixed += _fixed_size(column)
+                entry.fixed += _SIZES.get(column.type, column.length or 1)
         if index.kind not in ("FULLTEXT", "SPATIAL"):
             yield entry
     fitted = [column for column in definition.columns if column in groups]
-    fixed = sum(_fixed_size(column) for column in definition.columns if column not in groups)
+    others = [column for column in definition.columns if column not in groups]
+    fixed = sum(_SIZES.get(column.type, column.length or 1) for column in others)
     yield _Limited(table, "row", _ROW_LIMIT, fixed + (len(definition.columns) + 7) // 8, fitted)
-
-
-def _fixed_size(column: Column) -> int:
-    """Bytes of a value in an index or a row, for types whose length is never changed."""
-    return _SIZES.get(column.type, column.length or 1)
 
 
 def _measure(table: Table, columns: list[Column], groups: Groups, enough: dict[Group, int]) -> None:
