@@ -15,6 +15,8 @@ from spyglass_export.merging.server import PIECE, Column, Server, Table
 
 # Of a piece: a server looks up many keys of several columns slowly, and a small part is more often alone.
 _MOST_ROWS, _MOST_COMPOSED = 20_000, 5_000
+# A server that has not counted the rows of a table lately reads all of them for each piece.
+_BY_KEY = " FORCE INDEX (PRIMARY)"
 _temporary = count()
 
 
@@ -72,13 +74,13 @@ class Rows:
 
     # The paper's side.
 
-    def source(self) -> str:
+    def source(self, hint: str = "") -> str:
         """What follows FROM: our rows, and what is changed in them."""
         joins = (
             f" LEFT JOIN {table} AS m_{number} ON m_{number}.old = t.{quoted(name)}"
             for number, (name, table) in enumerate(self.maps.items())
         )
-        return f"{self.ours.id.sql} AS t{''.join(joins)}"
+        return f"{self.ours.id.sql} AS t{hint}{''.join(joins)}"
 
     def on_key(self, keys: str, table: str = "t") -> str:
         """The condition that joins a table of keys with ours."""
@@ -88,11 +90,11 @@ class Rows:
         """The condition for our rows with some keys, which come as `own_key` gives them."""
         return values.among(self.key, ",".join(keys), map(self.ours.columns.__getitem__, self.key))
 
-    def waiting(self, where: str, joins: str = "") -> str:
+    def waiting(self, where: str, joins: str = "", hint: str = "") -> str:
         """What follows FROM for those of our rows that are still to be inserted."""
         if self.has_marks:  # the join takes as long as reading the rows
             joins, where = f"{joins} LEFT JOIN {self.marks} AS w ON {self.on_key('w')}", f"w.why IS NULL AND ({where})"
-        return f"{self.source()}{joins} WHERE {where}"
+        return f"{self.source(hint)}{joins} WHERE {where}"
 
     def ask(self, what: str, where: str = "TRUE", *, joins: str = "", tail: str = "") -> list[tuple[Any, ...]]:
         """Select from our rows those that are still to be inserted."""
@@ -164,7 +166,7 @@ class Rows:
         )
         beyond = "TRUE"
         while True:
-            ask = f"(SELECT {bound} FROM {self.ours.id.sql} AS t WHERE {within} AND {beyond} ORDER BY"
+            ask = f"(SELECT {bound} FROM {self.ours.id.sql} AS t{_BY_KEY} WHERE {within} AND {beyond} ORDER BY"
             bounds = self.paper.rows(
                 f"{ask} {up} LIMIT 1) UNION ALL {ask} {up} LIMIT {step - 1}, 1) UNION ALL {ask} {down} LIMIT 1)"
             )
@@ -175,7 +177,7 @@ class Rows:
             where = f"{self._order('>=', first)} AND {self._order('<=', last)}"
             if skip_alone and self.is_alone(where):
                 continue
-            [(rows, length, *found)] = self.ask(what, where)
+            [(rows, length, *found)] = self.paper.rows(f"SELECT {what} FROM {self.waiting(where, hint=_BY_KEY)}")
             is_cut = length >= self._limit or any(len(text.encode()) >= self._limit - 8 for text in found)
             if is_cut and rows > 1:
                 yield from self._cut((rows + 1) // 2, what, where)
@@ -233,16 +235,19 @@ class Rows:
 
     # Their side.
 
-    def ask_theirs(self, what: str, names: Sequence[str], keys: str, where: str = "") -> list[tuple[Any, ...]]:
-        """Select from their table the rows with some values, which come as SQL, or where a condition is known."""
+    def ask_theirs(
+        self, what: str, names: Sequence[str], keys: str, where: str = "", index: str = "PRIMARY"
+    ) -> list[tuple[Any, ...]]:
+        """Select from their table, by an index, the rows with some values, which come as SQL, or with a condition."""
         where = where or values.among(names, keys, map(self.theirs.columns.__getitem__, names))
-        return self.target.rows(f"SELECT {what} FROM {self.theirs.id.sql} AS t WHERE {where}")
+        table = f"{self.theirs.id.sql} AS t FORCE INDEX ({quoted(index)})"
+        return self.target.rows(f"SELECT {what} FROM {table} WHERE {where}")
 
     def is_alone(self, where: str) -> bool:
         """Whether they have no row among the keys of a piece yet: its condition is much faster than a list of keys."""
-        pairs = [self.columns[name] for name in self.key if name not in self.maps and name in self.columns]
-        is_order_theirs = len(pairs) == len(self.key) and self.theirs.key == self.key
-        is_order_theirs = is_order_theirs and not any(map(self._is_numbered, self.key))
-        if not is_order_theirs or any(ours.collation != theirs.collation for ours, theirs in pairs):
+        is_order_theirs = self.theirs.key == self.key and set(self.key) <= set(self.columns) - set(self.maps)
+        if not is_order_theirs or any(map(self._is_numbered, self.key)):
             return False
-        return not self.ask_theirs("1", (), "", f"{where} LIMIT 1")
+        pairs = [self.columns[name] for name in self.key]
+        is_sorted_alike = all(ours.collation == theirs.collation for ours, theirs in pairs)
+        return is_sorted_alike and not self.ask_theirs("1", (), "", f"{where} LIMIT 1")
