@@ -81,7 +81,8 @@ def _remove_piece(
         for child, reference in children
     ]
     digest = f"LEFT(SHA2(CONCAT_WS(',', {', '.join(canonical)}), 256), 16)"
-    facts = ", ".join([values.row_of(key, table), digest, *used])
+    literals = [values.literal(table.columns[column], f"t.{quoted(column)}") for column in key]
+    facts = ", ".join([values.tuple_of(literals), digest, *used])
     for start in range(0, len(piece["rows"]), _BATCH):
         noted = dict(piece["rows"][start : start + _BATCH])
         going = []

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 from spyglass_export.dump.sql.tokens import quoted
-from spyglass_export.merging.server import Column, Table
+from spyglass_export.merging.server import Column
 
 INTEGERS = {"tinyint", "smallint", "mediumint", "int", "bigint"}
 _BLOBS = {"tinyblob", "blob", "mediumblob", "longblob"}
@@ -74,11 +74,6 @@ def fold_digests(digest: str) -> str:
 def tuple_of(literals: Sequence[str]) -> str:
     """Several values as one SQL row; a single one stays itself."""
     return literals[0] if len(literals) == 1 else f"CONCAT('(', CONCAT_WS(',', {', '.join(literals)}), ')')"
-
-
-def row_of(names: Sequence[str], table: Table) -> str:
-    """Several columns as one SQL row."""
-    return tuple_of([literal(table.columns[name], f"t.{quoted(name)}") for name in names])
 
 
 def among(names: Sequence[str], keys: str, columns: Iterable[Column], alias: str = "t.") -> str:
