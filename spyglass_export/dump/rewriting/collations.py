@@ -93,25 +93,20 @@ def keep_apart(export: Export, groups: Groups) -> None:
     another character set.
     """
     for table in export.tables.values():
-        if table.id.schema in export.collations:
-            _tell_from_database(export, table)
+        definition = table.definition
+        if not definition.character_set and not definition.collation:
+            definition.collation = export.collations.get(table.id.schema)
+        # In a database that compares case by case, a lab's utf8_bin, a table that does not has to say so.
+        own = new_collation(definition.character_set, definition.collation)
+        if table.id.schema in export.collations and own == DEFAULT_COLLATION:
+            definition.tokens.texts[definition.options_at - 1] += f" COLLATE={own}"
+            export.note("collation", table.id.where, "", f"COLLATE {own}", "its database compares case by case")
         _keep_keys_apart(export, table, groups)
-        columns = [column for column in table.definition.columns if column.is_text]
-        local = [column for column in columns if table.definition.collation_of(column)[0] not in _SAME_BYTES]
+        columns = [column for column in definition.columns if column.is_text]
+        local = [column for column in columns if definition.collation_of(column)[0] not in _SAME_BYTES]
         if local:
             _refuse_bytes(table, local)
             _widen_text(export, table, [column for column in local if column.type in _TEXT_BYTES])
-
-
-def _tell_from_database(export: Export, table: Table) -> None:
-    """In a database that compares case by case, a lab's utf8_bin, a table that does not has to say so."""
-    definition = table.definition
-    if not definition.character_set and not definition.collation:
-        definition.collation = export.collations[table.id.schema]
-    if new_collation(definition.character_set, definition.collation) == DEFAULT_COLLATION:
-        definition.tokens.texts[definition.options_at - 1] += f" COLLATE={DEFAULT_COLLATION}"
-        reason = "its database compares case by case"
-        export.note("collation", table.id.where, "", f"COLLATE {DEFAULT_COLLATION}", reason)
 
 
 def _keep_keys_apart(export: Export, table: Table, groups: Groups) -> None:
