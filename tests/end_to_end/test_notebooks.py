@@ -46,7 +46,7 @@ def tested(paper: Paper) -> tuple[Paper, str]:
     (folder / "data.txt").write_text("the author's", encoding="utf-8")
     before = contents(folder)
     names = [f"{FOLDER}/{file.stem}" for file in sorted(folder.glob("*.ipynb"))]
-    printed = paper.invoke("test_notebooks", *names, "--timeout", "40", status=1)
+    printed = paper.invoke("test_notebooks", *names, "--timeout", "20", status=1)
     assert contents(folder) == before
     return paper, printed
 
@@ -85,7 +85,7 @@ def executed(paper: Paper, name: str) -> str:
     [
         ("passes", r"passed\s+[\d.]+"),
         ("fails", r"failed(\s+[\d.]+){5}\s+cell 2: ZeroDivisionError: division by zero"),
-        ("hangs", r"timed out(\s+[\d.]+){5}\s+cell 2: not done after 40 s"),
+        ("hangs", r"timed out(\s+[\d.]+){5}\s+cell 2: not done after 20 s"),
         ("prints", r"passed\s+[\d.]+"),
         ("kills", r"kernel died(\s+[\d.]+){5}\s+cell 1: ended by SIGKILL"),
         ("writes", r"passed\s+[\d.]+"),

@@ -5,6 +5,7 @@ import os
 import random
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pymysql
 import pytest
@@ -19,8 +20,8 @@ MOMENTS = [0, 0.03, 0.06, 0.1, 0.15, 0.2, 0.3, 0.6, 1.0, 1.5]
 
 def test_killed_during_first_start(example_image: str, database: MakeDatabase) -> None:
     expected = loaded_tables(example_image)
-    for moment in MOMENTS:
-        db = database(example_image)
+
+    def killed_after(moment: float, db: Database) -> None:
         db.start()
         time.sleep(moment)
         db.kill()
@@ -28,6 +29,9 @@ def test_killed_during_first_start(example_image: str, database: MakeDatabase) -
         assert db.tables() == expected, f"killed {moment} s after its first start"
         assert db.execute("ls", "/var/lib/mysql") == "data"
         db.close()
+
+    with ThreadPoolExecutor(2) as two_at_once:
+        list(two_at_once.map(killed_after, MOMENTS, [database(example_image) for _ in MOMENTS]))
 
 
 def test_half_a_copy_is_never_served(example_image: str, database: MakeDatabase) -> None:
