@@ -10,6 +10,7 @@ import pytest
 
 from spyglass_export.settings import Settings
 from tests.end_to_end.paper import Paper, make_paper
+from tests.end_to_end.registry import Registry, find_program
 from tests.missing import missing
 
 
@@ -42,6 +43,16 @@ def archived(paper: Paper) -> Iterator[Path]:
         "image", "ls", "--format", "{{.Repository}}:{{.Tag}}", "--filter", "label=spyglass-export.paper=Gu-2026"
     )
     paper.docker.succeeds("image", "rm", *(tag for tag in tags.split() if not tag.endswith(":latest")))
+
+
+@pytest.fixture(scope="session")
+def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
+    """A registry for tests that push only to see what comes of it: the layers of the base images are sent once."""
+    folder = tmp_path_factory.mktemp("registry")
+    made = Registry(find_program(folder), folder, 13603)
+    made.start()
+    yield made
+    made.stop()
 
 
 @pytest.fixture(scope="session")

@@ -18,14 +18,13 @@ from spyglass_export.containers.docker import Docker
 from spyglass_export.export.copy_files import copy_files
 from spyglass_export.settings import Settings
 from tests.end_to_end.paper import copy_project, free_ports
-from tests.end_to_end.registry import Registry, find_program
+from tests.end_to_end.registry import Registry
 from tests.end_to_end.walk import Terminal, Walk
 from tests.guides import block
 from tests.integration import dump_servers
 
 pytestmark = pytest.mark.end_to_end
 
-REGISTRY = 13603
 EXAMPLE = Path("examples/export/example")
 NOTEBOOK = (
     '{"cells": [{"cell_type": "code", "execution_count": 1, "id": "a", "metadata": {}, "outputs": [], "source":'
@@ -45,6 +44,7 @@ class World:
     lab: dump_servers.Server
     export: Path
     environment: dict[str, str]
+    registry: Registry
 
     def author(self, name: str, programs: Path) -> Terminal:
         """The terminal of an author, in a new clone; the folder of `invoke` comes before others."""
@@ -108,6 +108,7 @@ def world(
     docker_engine: Docker,
     db_base_image: str,
     hub_base_image: str,
+    registry: Registry,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[World]:
     """This checkout as a repository to clone, a lab's server with the example's rows, a registry, and `mysql`."""
@@ -134,16 +135,13 @@ def world(
     own = str(Path(sys.executable).parent)
     path = [str(programs), *(one for one in os.environ["PATH"].split(os.pathsep) if one != own)]
     environment = os.environ | {"PATH": os.pathsep.join(path), "TERM": "xterm"}
-    registry = Registry(find_program(folder), folder, REGISTRY)
-    made = World(folder, settings, repository, lab, export, environment)
+    made = World(folder, settings, repository, lab, export, environment, registry)
     try:
-        registry.start()
         yield made
     finally:
         made.forget(OF_AUTHORS_STACK)
         made.forget(OF_READERS_STACK)
         made.forget_images()
-        registry.stop()
         dump_servers.stop(lab)
 
 
@@ -225,7 +223,7 @@ def bundle(world: World, installed: Path, archive: Path) -> Path:
     walk.until("invoke run --from PATH/TO/Gu2026-archive")
     walk.terminal = terminal
     for service in ("db", "hub"):
-        terminal.environment[f"{service.upper()}_IMAGE_NAME"] = f"127.0.0.1:{REGISTRY}/lab/{service}"
+        terminal.environment[f"{service.upper()}_IMAGE_NAME"] = f"{world.registry.host}/lab/{service}"
     walk.until("invoke publish", "/lab/hub@sha256:")
     walk.to_the_end()
     return archive.parent / "Gu2026.zip"
@@ -238,7 +236,7 @@ def test_sharing(bundle: Path) -> None:
 def test_what_others_get(world: World, bundle: Path) -> None:
     terminal = Terminal(world.folder / "published" / "folder", world.environment)
 
-    shown = Walk("docs/published.md", terminal, {"IMAGE": f"127.0.0.1:{REGISTRY}/lab/hub"})
+    shown = Walk("docs/published.md", terminal, {"IMAGE": f"{world.registry.host}/lab/hub"})
 
     shown.until("docker image inspect --format '{{json .Config.Labels}}' IMAGE", "CC-BY-4.0")
     shown.to_the_end()
@@ -249,7 +247,7 @@ def test_the_administrators_guide(world: World, bundle: Path) -> None:
     """The author's stack and a reader's run, from the guide before."""
     volume = docker("volume", "ls", "--quiet", "--filter", OF_AUTHORS_STACK, "--filter", "name=_db_data_").split()[0]
     terminal = world.author("administrator", Path())
-    places = {"VOLUME": volume, "IMAGE": f"127.0.0.1:{REGISTRY}/lab/db"}
+    places = {"VOLUME": volume, "IMAGE": f"{world.registry.host}/lab/db"}
     walk = Walk("docs/administrator.md", terminal, places)
 
     walk.until("invoke bootstrap", "is ready")
@@ -287,7 +285,7 @@ def test_the_readers_guide(world: World, archive: Path, bundle: Path) -> None:
     with_repository = world.folder / "reader" / "repository"
     subprocess.run(["git", "clone", "--quiet", world.repository, with_repository], check=True)
     hub_port, db_port = free_ports(2)
-    env = block("docs/reader.md", "PAPER_ID=").replace("lab/spyglass-", f"127.0.0.1:{REGISTRY}/lab/")
+    env = block("docs/reader.md", "PAPER_ID=").replace("lab/spyglass-", f"{world.registry.host}/lab/")
     env = env.replace("-gu2026", "") + f"HUB_PORT={hub_port}\nDB_PORT={db_port}\n"
     (with_repository / ".env").write_text(env, encoding="utf-8")
     terminal.enter(with_repository)
