@@ -39,15 +39,10 @@ def settings(tmp_path: Path) -> Settings:
     for folder in ("docker/base", "export/Gu2026"):
         (tmp_path / folder).mkdir(parents=True)
     (tmp_path / "docker/with_ca_bundle.sh").touch()
-    hub, db = _free_port(), _free_port()
+    with socket.create_server(("127.0.0.1", 0)) as one, socket.create_server(("127.0.0.1", 0)) as other:
+        hub, db = one.getsockname()[1], other.getsockname()[1]
     (tmp_path / ".env").write_text(f"PAPER_ID=Gu2026\nSPYGLASS_BASE_DIR=.\nHUB_PORT={hub}\nDB_PORT={db}\n")
     return load(tmp_path, {})
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def plugins(compose: str | None = "2.26.1-4", buildx: str | None = "0.13.1+ds1") -> dict[str, Any]:
