@@ -359,7 +359,5 @@ def _two_definitions(table: Table, place: str, text: str) -> UserError:
         printable(next((line for line in one if line not in other), "nothing more"))[:100]
         for one, other in (sides, sides[::-1])
     )
-    return UserError(
-        f"{table.id.where} is defined in two ways: {table.place} has {first}, {place} has {second}",
-        "two exports are mixed here; keep the files of one",
-    )
+    what = f"{table.id.where} is defined in two ways: {table.place} has {first}, {place} has {second}"
+    return UserError(what, "two exports are mixed here; keep the files of one")

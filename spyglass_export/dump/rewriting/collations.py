@@ -15,7 +15,8 @@ from spyglass_export.dump.reading.contents import Export, Table
 from spyglass_export.dump.reading.sources import COPY_AGAIN
 from spyglass_export.dump.reading.values import is_ascii, may_be_unusual, read_values, text_of
 from spyglass_export.dump.rewriting.tied_columns import Groups
-from spyglass_export.dump.sql.create_table import Column, Index, TableDefinition
+from spyglass_export.dump.sql.create_table import Column, Cursor, Index, TableDefinition
+from spyglass_export.dump.sql.tokens import unquoted
 from spyglass_export.errors import UserError
 
 BINARY_COLLATION = "utf8mb4_bin"
@@ -24,6 +25,8 @@ DEFAULT_COLLATION = "utf8mb4_0900_ai_ci"  # of utf8mb4 in MySQL 8 and newer
 # Bytes: https://dev.mysql.com/doc/refman/9.7/en/storage-requirements.html
 _TEXT_BYTES = {"TINYTEXT": 255, "TEXT": 65535, "MEDIUMTEXT": 16777215, "LONGTEXT": 4294967295}
 _SAME_BYTES = ("utf8mb4", "utf8mb3", "utf8", "binary", None)
+_NOT_AS_ASCII = ("ucs2", "utf16", "utf16le", "utf32", "swe7")  # in which ASCII takes other bytes
+_OF_BYTES = re.compile("ASCII|BIT_LENGTH|CAST|COMPRESS|CONVERT|CRC32|HEX|(OCTET_)?LENGTH|MD5|ORD|SHA[12]?|TO_BASE64")
 # Letters with a stroke, and ligatures, are no decompositions in Unicode but weigh like these in its collation.
 _ALIKE = str.maketrans(
     {"ø": "o", "đ": "d", "ð": "d", "ł": "l", "ħ": "h", "ŧ": "t", "æ": "ae", "œ": "oe", "\u0131": "i"}
@@ -106,6 +109,7 @@ def keep_apart(export: Export, groups: Groups) -> None:
         local = [column for column in columns if definition.collation_of(column)[0] not in _SAME_BYTES]
         if local:
             _refuse_bytes(table, local)
+            _refuse_functions_of_bytes(table, {column.name.lower() for column in local})
             _widen_text(export, table, [column for column in local if column.type in _TEXT_BYTES])
 
 
@@ -176,13 +180,25 @@ def _refuse_bytes(table: Table, local: list[Column]) -> None:
     """Stop where --default-character-set=binary gave the bytes of a character set that is about to change."""
     if all(rows.settings.names != "binary" for rows in table.rows):
         return
+    odd = {column.name for column in local if table.definition.collation_of(column)[0] in _NOT_AS_ASCII}
     for rows, block in read_values(table, [column.name for column in local]):
         for name, literals in block.items():
-            if rows.settings.names == "binary" and not all(text_of(literal).isascii() for literal in literals):
-                raise UserError(
-                    f"{rows.source.name}: text of {table.column_where(name)} was dumped as bytes (SET NAMES binary)",
-                    f"dump again with --default-character-set=utf8mb4; or {COPY_AGAIN}",
-                )
+            text = b"".join(text_of(literal) for literal in literals if literal != b"NULL")
+            if rows.settings.names == "binary" and (not text.isascii() or (name in odd and text)):
+                what = f"{rows.source.name}: text of {table.column_where(name)} was dumped as bytes (SET NAMES binary)"
+                raise UserError(what, f"dump again with --default-character-set=utf8mb4; or {COPY_AGAIN}")
+
+
+def _refuse_functions_of_bytes(table: Table, local: set[str]) -> None:
+    """Stop where generated columns, checks or indexes are made of the bytes of text, which are others in utf8mb4."""
+    tokens = table.definition.tokens
+    plain = [at for column in table.definition.columns if table.rows_hold(column.name) for at in column.generated]
+    for at, word in enumerate(tokens.words):
+        if _OF_BYTES.fullmatch(word) and tokens.words[at + 1] == "(" and at not in plain and not is_ascii(table):
+            inside = {unquoted(tokens.texts[part]).lower() for part in Cursor(tokens, at + 1).parentheses()}
+            if inside & local and ("binary" in inside or word not in ("CAST", "CONVERT")):
+                what = f"{table.id.where}: {word.lower()}() is made of the bytes of text, which are others in utf8mb4"
+                raise UserError(what, "make a plain column of it in the source, or take it out, and dump again")
 
 
 def _widen_text(export: Export, table: Table, texts: list[Column]) -> None:

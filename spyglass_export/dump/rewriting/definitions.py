@@ -113,12 +113,9 @@ def _refuse_unknown(table: Table) -> None:
     words = definition.tokens.words
     for at, pair in enumerate(pairwise(words)):
         if pair in _MARIADB_ONLY and definition.tokens.texts[at]:
-            column = next((column for column in definition.columns if at in column.at), None)
-            raise UserError(
-                f"{table.column_where(column.name) if column else table.id.where}: MySQL knows no"
-                f" {' '.join(pair).lower().strip(' (')}",
-                "take that out of the table's definition in the source, and export again",
-            )
+            where = next((table.column_where(one.name) for one in definition.columns if at in one.at), table.id.where)
+            what = f"{where}: MySQL knows no {' '.join(pair).lower().strip(' (')}"
+            raise UserError(what, "take that out of the table's definition in the source, and export again")
 
 
 def rewrite_options(export: Export, tokens: Tokens, start: int, where: str) -> str:

@@ -200,11 +200,9 @@ def _too_long(entry: _Limited, groups: Groups) -> UserError:
     needed = entry.limit + entry.excess - free * _BYTES_PER_CHARACTER
     columns = ", ".join(f"{quoted(column.name)} up to {group.longest} characters" for column, group in own[:9])
     value = text_of(own[0][1].example).decode("utf-8", "replace") if own else ""
-    return UserError(
-        f"{entry.table.id.where}: its {entry.name} needs {needed} bytes in utf8mb4, and MySQL takes {entry.limit}"
-        f" ({printable(columns)}; the longest value is {value!r})",
-        "shorten these values in the source database, and export again",
-    )
+    what = f"{entry.table.id.where}: its {entry.name} needs {needed} bytes in utf8mb4, and MySQL takes {entry.limit}"
+    what += f" ({printable(columns)}; the longest value is {value!r})"
+    return UserError(what, "shorten these values in the source database, and export again")
 
 
 def _apply(table: Table, column: Column) -> None:

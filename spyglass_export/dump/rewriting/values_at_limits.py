@@ -64,7 +64,5 @@ def _refuse_late(table: Table, timestamps: list[str]) -> None:
         for name, literals in block.items():
             latest = max((text_of(literal).decode("latin-1") for literal in literals if literal != b"NULL"), default="")
             if latest > _LAST_TIMESTAMP:
-                raise UserError(
-                    f"{table.column_where(name)} holds {latest}, and MySQL's timestamps end on 2038-01-19",
-                    "make the column a datetime in the source, and dump again",
-                )
+                what = f"{table.column_where(name)} holds {latest}, and MySQL's timestamps end on 2038-01-19"
+                raise UserError(what, "make the column a datetime in the source, and dump again")

@@ -27,6 +27,12 @@ def test_bytes_that_are_ascii_or_utf8_already_are_taken(clean: Clean) -> None:
     assert b"(0x78,0xC3A9)" in cleaned.rows["t"]
 
 
+def test_ascii_is_refused_where_its_bytes_are_not_those_of_utf8(clean: Clean) -> None:
+    columns = "`v` varchar(9) CHARACTER SET utf16"
+    with pytest.raises(UserError, match="was dumped as bytes"):
+        clean("SET NAMES binary;\n" + table("(0x0078)", "CHARSET=utf8mb4", columns))
+
+
 def test_keys_written_in_hex_are_compared_too(clean: Clean) -> None:
     keys = ",".join(f"(0x{key.encode().hex()})" for key in ("Bjorn", "Björn"))
     cleaned = clean("SET NAMES binary;\n" + table(keys, "CHARSET=utf8mb3"))
@@ -154,6 +160,36 @@ def test_spaces_count_in_what_is_made_of_text(clean: Clean) -> None:
     dump = table("('x')", "CHARSET=utf8mb4", source).replace("VALUES", "(`a`) VALUES")
 
     assert columns.format(" COLLATE utf8mb4_0900_bin") in clean(dump).schema
+
+
+OF_BYTES = [
+    "`g` text GENERATED ALWAYS AS (hex(`k`)) STORED",
+    "`g` text GENERATED ALWAYS AS (concat(md5(concat(`k`)),`n`)) VIRTUAL",
+    "`g` varbinary(9) GENERATED ALWAYS AS (cast(`k` as char charset binary)) STORED",
+    "CONSTRAINT `c` CHECK ((length(`k`) < 5))",
+    "KEY `i` (`n`,(sha1(`k`)))",
+]
+
+
+@pytest.mark.parametrize("line", OF_BYTES)
+def test_what_is_made_of_the_bytes_of_text_is_refused(clean: Clean, line: str) -> None:
+    columns = f"`k` varchar(9),\n  `n` int,\n  {line}"
+    dump = table("('é',1)", "CHARSET=latin1", columns).replace("VALUES", "(`k`,`n`) VALUES")
+    with pytest.raises(UserError, match="is made of the bytes of text") as error:
+        clean(dump)
+
+    assert error.value.what.startswith("`d`.`t`: ")
+    assert line in clean(dump.replace("é", "e")).schema
+    assert line in clean(dump.replace("latin1", "utf8mb3")).schema
+
+
+@pytest.mark.parametrize(("made_of", "names"), [("`n`", "(`k`,`n`)"), ("`k`", "(`k`,`n`,`g`)")])
+def test_bytes_of_numbers_and_values_that_rows_hold_are_taken(clean: Clean, made_of: str, names: str) -> None:
+    columns = f"`k` varchar(9),\n  `n` int,\n  `g` varchar(99) GENERATED ALWAYS AS (hex({made_of})) STORED"
+    rows = "('é',1)" if names == "(`k`,`n`)" else "('é',1,'E9')"
+    cleaned = clean(table(rows, "CHARSET=latin1", columns).replace("VALUES", f"{names} VALUES"))
+
+    assert ("hex" in cleaned.schema) == (made_of == "`n`")
 
 
 def test_a_table_that_ignores_case_in_a_database_that_does_not(clean: Clean) -> None:
