@@ -9,7 +9,7 @@ gets ``utf8mb4_bin`` at once: what is alike in other scripts is more than can be
 import re
 import unicodedata
 from collections.abc import Callable, Iterator
-from itertools import repeat
+from itertools import pairwise, repeat
 
 from spyglass_export.dump.reading.contents import Export, Table
 from spyglass_export.dump.reading.sources import COPY_AGAIN
@@ -193,8 +193,8 @@ def _refuse_functions_of_bytes(table: Table, local: set[str]) -> None:
     """Stop where generated columns, checks or indexes are made of the bytes of text, which are others in utf8mb4."""
     tokens = table.definition.tokens
     plain = [at for column in table.definition.columns if table.rows_hold(column.name) for at in column.generated]
-    for at, word in enumerate(tokens.words):
-        if _OF_BYTES.fullmatch(word) and tokens.words[at + 1] == "(" and at not in plain and not is_ascii(table):
+    for at, (word, after) in enumerate(pairwise(tokens.words)):
+        if after == "(" and _OF_BYTES.fullmatch(word) and at not in plain and not is_ascii(table):
             inside = {unquoted(tokens.texts[part]).lower() for part in Cursor(tokens, at + 1).parentheses()}
             if inside & local and ("binary" in inside or word not in ("CAST", "CONVERT")):
                 what = f"{table.id.where}: {word.lower()}() is made of the bytes of text, which are others in utf8mb4"
