@@ -25,8 +25,9 @@ _ANOTHER_DUMP = re.compile(r"--(all-databases|databases|no-data|no-create-info|t
 _VERSION = re.compile(r"SPYGLASS VERSION: (\S+) --")
 _PIECE = r"""'[^']*' | "(?:[^"\\]|\\.)*" | \\[^\r\n] | [^\s'"\\;<>|&()\#]"""
 _WORD = rf"(?:{_PIECE})(?:{_PIECE}|\#)*"
+_SPACE = r"(?:[ \t]|\\\r?\n(?!\Z))"  # a script that ends in a backslash was cut
 _TOKEN = re.compile(
-    rf"""(?:[ \t]|\\\r?\n)+ | (?P<end>\r?\n|;|&&|\|\|) | \#[^\n]* | [0-9]?>>?(?:&[0-9-]|[ \t]*{_WORD})?
+    rf"""{_SPACE}+ | (?P<end>\r?\n|;|&&|\|\|) | \#[^\n]* | [0-9]?>>?(?:&[0-9-]|{_SPACE}*{_WORD})?
     | (?P<word>{_WORD}) | (?P<odd>.)""",
     re.VERBOSE | re.DOTALL,
 )
@@ -34,7 +35,7 @@ _QUOTED = re.compile(r"""'(?P<single>[^']*)'|"(?P<double>(?:[^"\\]|\\.)*)"|\\(?P
 _CONTINUED = re.compile(r"\\(?:\r?\n|([#$`\"]))")
 _EXPANDED = re.compile(r"\$[\w{(@*#?$!-]|`|\\\\")
 # Releases before 0.5.4 wrote lookup tables without a backslash: `mysqldump common_region #brain_region --where=…`
-_LOOKUP_TABLE = re.compile(r"(?<=[ \t])#(?=\w+ --where=)")
+_LOOKUP_TABLE = re.compile(rf"(?<=[ \t])#(?=\w+{_SPACE}+--\w)")
 
 
 class ScriptNotUnderstoodError(Exception):

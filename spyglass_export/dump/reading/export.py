@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import ClassVar
 
 from spyglass_export.dump.reading.completeness import Completeness
@@ -24,6 +25,8 @@ _ANOTHER = re.compile(
     r"|/\*!\d+ (?!(?:DEFINER|SQL|VIEW|TRIGGER|PROCEDURE|FUNCTION|EVENT|PARTITION)\b)|-- )",
     re.I | re.A,
 )
+# Of what follows a table's definition.
+_BEGINNINGS = {"ALTER", "CREATE", "DROP", "INSERT", "LOCK", "REPLACE", "UNLOCK", "USE"}
 _DELIMITERS = re.compile(rb";|;;\d*|//")  # that dump programs use
 # Without them, what follows would be read by the server's own, which nobody knows.
 _SETTINGS_OF_ROWS = {"character_set_client", "time_zone"}
@@ -85,6 +88,7 @@ class _SourceReader:
         self.schema: str | None = None  # that USE named
         self.rows_of: tuple[bytes, Table | None] | None = None  # the last rows' table
         self.open_schema: Statement | None = None  # CREATE DATABASE or USE with no dump after it yet
+        self.has_dump = False
 
     def read(self, progress: Progress | None) -> None:
         table = b""
@@ -112,7 +116,7 @@ class _SourceReader:
         self.export.digests[self.source.path] = stream.digest.hexdigest()
         if progress:
             progress(round((end - done) * self.source.packed))
-        if self.open_schema:
+        if self.open_schema and self.has_dump:
             raise self.error(self.open_schema.start, "the file ends after this, before any table of the schema")
 
     def tell_text(self, statement: Statement | None) -> None:
@@ -140,7 +144,7 @@ class _SourceReader:
             except NotUnderstoodError as error:
                 raise self.refusal(statement) from error
         elif statement.kind is Kind.BLANK and self.completeness.comment(statement.text, self.decode, statement.start):
-            self.open_schema = None
+            self.open_schema, self.has_dump = None, True
             self.rows_of = None  # the next may be of another database
 
     def id_of(self, schema: str | None, name: str, offset: int) -> TableId:
@@ -212,8 +216,11 @@ class _SourceReader:
         # A definition as mysqldump writes it is known by its beginning, and read word by word later.
         words = text if text.startswith("CREATE TABLE `") else forms.words_of(text)
         is_inside = self.completeness.is_inside
-        # Without a word it is nothing but a comment, such as MariaDB's ``/*M!...*/``.
-        if not words or (is_inside and self.completeness.statement(words, statement.start)):
+        if not words:  # nothing but a comment, which MariaDB's ``/*M!...*/`` is to MySQL
+            if "/*M!" in text:
+                self.note("MariaDB only", text, _OF_SOURCE)
+            return
+        if is_inside and self.completeness.statement(words, statement.start):
             return
         for form, handle in self._HANDLERS if is_inside else self._HANDLERS_OUTSIDE:
             if found := form.fullmatch(words):
@@ -280,7 +287,10 @@ class _SourceReader:
         self.may_wait = False
         tokens = Tokens(text + ";")
         definition = parse_table(tokens)
-        if tokens.has_client_command or forms.reaches_out(tokens) or _ANOTHER.search(text):
+        options = tokens.words[definition.options_at :]
+        if any(word in _BEGINNINGS or (word == "SET" and before != "CHARACTER") for before, word in pairwise(options)):
+            raise NotUnderstoodError
+        if tokens.has_client_command or forms.reaches_out(tokens):
             raise NotUnderstoodError
         table_id = self.id_of(definition.schema, definition.name, statement.start)
         self.require_place(table_id.name, statement.start)

@@ -166,7 +166,7 @@ def _row_pattern(next_head: bytes, count: int, places: tuple[int, ...]) -> re.Pa
 def text_of(literal: bytes) -> bytes:
     """The bytes that a literal stands for, in the session's character set."""
     if _HEX.fullmatch(literal):
-        return bytes.fromhex(literal[2:].decode().rjust(len(literal) // 2 * 2, "0"))
+        return bytes.fromhex(literal[2:].decode().rjust((len(literal) - 1) // 2 * 2, "0"))
     start = literal.find(b"'")
     if start < 0 or not literal.endswith(b"'"):
         return literal

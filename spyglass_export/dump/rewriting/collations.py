@@ -62,16 +62,8 @@ def new_collation(character_set: str | None, collation: str | None) -> str:
     It tells letters from their capitals where the source does for any of ASCII: for all (``_bin``, ``_cs``), for the I
     of Turkish, and by an old mistake for J in cp866 and T in latin7, as all collations of MySQL 9.7 were compared.
     """
-    if collation is None:
-        return BINARY_COLLATION if character_set in ("cp866", "latin5", "latin7") else DEFAULT_COLLATION
-    if not _KEEPS_CASE.search(collation):
-        return DEFAULT_COLLATION
-    return EXACT_COLLATION if counts_spaces(collation) else BINARY_COLLATION
-
-
-def counts_spaces(collation: str | None) -> bool:
-    """Whether spaces at the end of text count: https://dev.mysql.com/doc/refman/9.7/en/charset-binary-collations.html."""
-    return collation is not None and ("_0900_" in collation or "_nopad_" in collation)
+    keeps_case = _KEEPS_CASE.search(collation) if collation else character_set in ("cp866", "latin5", "latin7")
+    return BINARY_COLLATION if keeps_case else DEFAULT_COLLATION
 
 
 def target_collation(table: TableDefinition, column: Column) -> str:
@@ -89,9 +81,22 @@ def _loses_letters(definition: TableDefinition, column: Column) -> bool:
     return column.is_text and not is_the_same and target_collation(definition, column) == DEFAULT_COLLATION
 
 
+def _loses_spaces(definition: TableDefinition, column: Column) -> bool:
+    """Whether spaces at the end of text count, or may, and will not any more.
+
+    They count in collations of UCA 9.0.0 and newer and in MariaDB's that say so:
+    https://dev.mysql.com/doc/refman/9.7/en/charset-binary-collations.html
+    """
+    if not column.is_text or target_collation(definition, column) != BINARY_COLLATION:
+        return False
+    character_set, collation = definition.collation_of(column)
+    return "_0900_" in collation or "_nopad_" in collation if collation else character_set in ("utf8mb4", None)
+
+
 def keep_apart(export: Export, groups: Groups) -> None:
     """Give ``utf8mb4_bin`` to columns whose keys may collide, and to those tied to them; widen text that grows.
 
+    Keys that ``utf8mb4_bin`` takes for equal, as they differ in spaces at their end only, get ``utf8mb4_0900_bin``.
     To be called before collations are taken out of the definitions. Raises `UserError` for rows dumped as bytes of
     another character set.
     """
@@ -104,35 +109,42 @@ def keep_apart(export: Export, groups: Groups) -> None:
         if table.id.schema in export.collations and own == DEFAULT_COLLATION:
             definition.tokens.texts[definition.options_at - 1] += f" COLLATE={own}"
             export.note("collation", table.id.where, "", f"COLLATE {own}", "its database compares case by case")
-        _keep_keys_apart(export, table, groups)
+        for column in definition.columns:
+            if column.type in ("ENUM", "SET") and _members_collide(table, column):
+                _set_collation(export, table, [column], groups, BINARY_COLLATION)
+        _keep_keys_apart(export, table, groups, BINARY_COLLATION)
         columns = [column for column in definition.columns if column.is_text]
         local = [column for column in columns if definition.collation_of(column)[0] not in _SAME_BYTES]
         if local:
             _refuse_bytes(table, local)
             _refuse_functions_of_bytes(table, {column.name.lower() for column in local})
             _widen_text(export, table, [column for column in local if column.type in _TEXT_BYTES])
+    for table in export.tables.values():  # which columns get utf8mb4_bin is known only now
+        _keep_keys_apart(export, table, groups, EXACT_COLLATION)
 
 
-def _keep_keys_apart(export: Export, table: Table, groups: Groups) -> None:
+def _keep_keys_apart(export: Export, table: Table, groups: Groups, collation: str) -> None:
+    concerns = _loses_letters if collation == BINARY_COLLATION else _loses_spaces
     for index in table.definition.indexes:
         columns = [column for part in index.parts if (column := table.definition.column(part.name))]
-        columns = [column for column in columns if _loses_letters(table.definition, column)]
-        if index.kind in ("PRIMARY", "UNIQUE") and columns and _keys_collide(table, index, columns):
-            _set_collation(export, table, columns, groups)
+        columns = [column for column in columns if concerns(table.definition, column)]
+        if index.kind in ("PRIMARY", "UNIQUE") and columns and _keys_collide(table, index, columns, collation):
+            _set_collation(export, table, columns, groups, collation)
 
 
-def _keys_collide(table: Table, index: Index, columns: list[Column]) -> bool:
-    """Whether two different keys of the rows are or may be one, where ``columns`` of theirs are not told apart."""
+def _keys_collide(table: Table, index: Index, columns: list[Column], collation: str) -> bool:
+    """Whether two different keys of the rows are or may be one, where ``columns`` do not have this collation."""
     definition = table.definition
+    of_letters = collation == BINARY_COLLATION
     if any(column.generated and not table.rows_hold(column.name) for column in columns):
-        return may_be_unusual(table)
+        return not of_letters or may_be_unusual(table)
     # Where nothing is said, the source may have told capitals apart: each key is looked at.
     is_told = all(definition.collation_of(column) != (None, None) for column in columns)
-    if is_told and not may_be_unusual(table):
+    if of_letters and is_told and not may_be_unusual(table):
         return False
     parts = [definition.column(part.name) for part in index.parts]
     forms = [_FORMS.get(target_collation(definition, one), str) if one and one.is_text else str for one in parts]
-    at_risk = [at for at, form in enumerate(forms) if form is fold]
+    at_risk = [at for at, one in enumerate(parts) if one in columns]
 
     def form_of(key: tuple[str, ...]) -> int:
         """The same for any two keys that MySQL takes for equal."""
@@ -141,9 +153,9 @@ def _keys_collide(table: Table, index: Index, columns: list[Column]) -> bool:
     # By hashes, as there may be millions: two texts of one hash would cost no more than a collation.
     odd: dict[int, int] = {}
     for key in _keys(table, index):
-        if is_told and all(_is_plain(key[at]) for at in at_risk):
+        if is_told and all(_is_plain(key[at]) if of_letters else " " not in key[at] for at in at_risk):
             continue
-        if is_told and not all(is_known(key[at]) for at in at_risk):
+        if of_letters and is_told and not all(is_known(key[at]) for at in at_risk):
             return True
         if odd.setdefault(form_of(key), hash(key)) != hash(key):
             return True
@@ -163,17 +175,30 @@ def _keys(table: Table, index: Index) -> Iterator[tuple[str, ...]]:
                 yield tuple(rows.settings.decode(text_of(literal))[:length] for literal, length in values)
 
 
-def _set_collation(export: Export, table: Table, columns: list[Column], groups: Groups) -> None:
-    """Let the columns and all tied to them have a collation that keeps their keys apart."""
-    reason = "some of its values, or of a column tied to it, may be one key otherwise: they differ in accents only"
+def _members_collide(table: Table, column: Column) -> bool:
+    definition = table.definition
+    if not _loses_letters(definition, column):
+        return False
+    members = [definition.tokens.texts[at] for at in column.arguments if definition.tokens.texts[at] != ","]
+    texts = {table.settings.decode(text_of(table.settings.encode(member))).rstrip(" ") for member in members}
+    is_told = definition.collation_of(column) != (None, None)
+    return (is_told and not all(map(is_known, texts))) or len(set(map(fold, texts))) < len(texts)
+
+
+_REASONS = {
+    BINARY_COLLATION: "some of its values, or of a column tied to it, may be one key otherwise: they differ in accents"
+    " only",
+    EXACT_COLLATION: "two of its values, or of a column tied to it, differ in spaces at their end only",
+}
+
+
+def _set_collation(export: Export, table: Table, columns: list[Column], groups: Groups, collation: str) -> None:
+    """Let the columns and all tied to them have the collation that keeps their keys apart."""
     for column in columns:
-        tied = groups[column].columns if column in groups else {column: table}
-        has_spaces = any(counts_spaces(of.definition.collation_of(one)[1]) for one, of in tied.items())
-        collation = EXACT_COLLATION if has_spaces else BINARY_COLLATION
-        for one, of in tied.items():
-            if target_collation(of.definition, one) != collation:
+        for one, of in (groups[column].columns if column in groups else {column: table}).items():
+            if target_collation(of.definition, one) not in (collation, EXACT_COLLATION):
                 one.kept_apart = collation
-                export.note("collation", of.column_where(one.name), "", f"COLLATE {collation}", reason)
+                export.note("collation", of.column_where(one.name), "", f"COLLATE {collation}", _REASONS[collation])
 
 
 def _refuse_bytes(table: Table, local: list[Column]) -> None:
@@ -196,9 +221,16 @@ def _refuse_functions_of_bytes(table: Table, local: set[str]) -> None:
     for at, (word, after) in enumerate(pairwise(tokens.words)):
         if after == "(" and _OF_BYTES.fullmatch(word) and at not in plain and not is_ascii(table):
             inside = {unquoted(tokens.texts[part]).lower() for part in Cursor(tokens, at + 1).parentheses()}
-            if inside & local and ("binary" in inside or word not in ("CAST", "CONVERT")):
+            is_of_bytes = "binary" in inside or word not in ("CAST", "CONVERT")
+            if is_of_bytes and inside & local and not _are_ascii(table, local):
                 what = f"{table.id.where}: {word.lower()}() is made of the bytes of text, which are others in utf8mb4"
                 raise UserError(what, "make a plain column of it in the source, or take it out, and dump again")
+
+
+def _are_ascii(table: Table, names: set[str]) -> bool:
+    wanted = [column.name for column in table.definition.columns if column.name.lower() in names]
+    blocks = (block for _, block in read_values(table, wanted))
+    return all(b"".join(literals).isascii() for block in blocks for literals in block.values())
 
 
 def _widen_text(export: Export, table: Table, texts: list[Column]) -> None:

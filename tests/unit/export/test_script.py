@@ -94,6 +94,20 @@ def test_what_is_not_understood_is_said_with_its_line(tmp_path: Path, text: str,
     assert caught.value.line == line
 
 
+def test_a_script_that_was_cut_within_a_call_is_not_understood(tmp_path: Path) -> None:
+    with pytest.raises(ScriptNotUnderstoodError, match="is left open") as error:
+        script_of(tmp_path, PLAIN + "mysqldump d b \\")
+
+    assert error.value.line == PLAIN.count("\n") + 1
+
+
+def test_where_the_output_goes_may_be_on_the_next_line(tmp_path: Path) -> None:
+    assert (
+        script_of(tmp_path, PLAIN + 'mysqldump d b >> \\\n\t"out.sql"\n').calls[2:]
+        == script_of(tmp_path, PLAIN + "mysqldump d b\n").calls[2:]
+    )
+
+
 def test_the_script_of_the_dandi_table_too(tmp_path: Path) -> None:
     for name in ("_ExportSQL_a.sh", "_ExportSQL_a_dandi.sh", "other.sh"):
         (tmp_path / name).touch()

@@ -160,6 +160,16 @@ def test_rows_are_not_lost_with_the_end_of_the_definition_before_them(clean: Cle
         clean(dump.replace("InnoDB;", "InnoDB"))
 
 
+RESTORED = "/*!40101 SET character_set_client = @saved_cs_client */;"
+
+
+@pytest.mark.parametrize("after", [RESTORED, "INSERT INTO `t` VALUES (9);"])
+def test_a_statement_is_not_lost_in_the_definition_before_it(clean: Clean, after: str) -> None:
+    """Where a semicolon and a line end are missing between the two."""
+    with pytest.raises(UserError, match="this is nothing that mysqldump writes: 'CREATE TABLE `t`"):
+        clean(EXPORT.replace(f"ENGINE=InnoDB;\n{RESTORED}", f"ENGINE=InnoDB {after}", 1))
+
+
 def test_what_a_plain_mysqldump_writes_after_the_rows_belongs_to_the_database_of_its_header(clean: Clean) -> None:
     table = TABLE.format("d", "t").split("\n", 1)[1]
     view = "/*!50001 CREATE VIEW `v` AS select `a` from `t` */;\n"
@@ -174,6 +184,12 @@ def test_a_name_with_a_line_end_is_not_taken_for_its_beginning(clean: Clean) -> 
     comment = "for table `a\n-- t`"
 
     assert clean(table.replace("for table `t`", comment).replace("`t`", "`a\nt`")).rows
+
+
+def test_a_database_may_be_made_in_a_file_of_its_own(clean: Clean) -> None:
+    database = "CREATE DATABASE IF NOT EXISTS `one`; USE `one`;\n"
+
+    assert "CREATE TABLE `t`" in clean(database, TABLE.format("one", "t"), whole=False).schema
 
 
 def test_tables_of_one_name_in_dumps_of_two_databases_without_use(clean: Clean) -> None:

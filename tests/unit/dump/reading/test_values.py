@@ -2,6 +2,7 @@
 
 import pytest
 
+from spyglass_export.dump.reading.values import text_of
 from spyglass_export.errors import UserError
 from tests.unit.dump.cleaning import Clean
 
@@ -98,3 +99,8 @@ def test_quotes_before_an_accent_do_not_hide_it(clean: Clean, before: str) -> No
 def test_a_quote_that_is_written_twice_is_of_no_dump_program(clean: Clean) -> None:
     with pytest.raises(UserError, match="are no plain list of values"):
         clean(KEYED + "INSERT INTO `t` VALUES ('it''s o',NULL),('it''s ö',NULL);\n")
+
+
+@pytest.mark.parametrize(("literal", "value"), [(b"0x6162", b"ab"), (b"0x162", b"\x01b"), (b"0x", b"")])
+def test_a_value_in_hex_has_the_bytes_that_are_written(literal: bytes, value: bytes) -> None:
+    assert text_of(literal) == value

@@ -43,6 +43,8 @@ def test_keys_written_in_hex_are_compared_too(clean: Clean) -> None:
 @pytest.mark.parametrize(
     "options",
     [
+        "CHARSET=utf8mb4 COLLATE=utf8mb4_ja_0900_as_cs_ks",
+        "CHARSET=utf8mb4 COLLATE=utf8mb4_tr_0900_ai_ci",
         "CHARSET=utf8mb3 COLLATE=utf8mb3_turkish_ci",
         "CHARSET=latin5",
         "CHARSET=latin7",
@@ -86,13 +88,13 @@ SPACES = "('a'),('a ')"
 
 
 @pytest.mark.parametrize(
-    "collation",
-    ["utf8mb4_0900_bin", "utf8mb4_ja_0900_as_cs_ks", "latin1_nopad_bin", "utf8mb4_tr_0900_ai_ci"],
+    "collation", ["utf8mb4_0900_bin", "utf8mb4_0900_as_cs", "latin1_nopad_bin", "utf8mb4_tr_0900_ai_ci"]
 )
-def test_where_spaces_at_the_end_of_keys_count_they_do_so_still(clean: Clean, collation: str) -> None:
+def test_keys_that_differ_in_spaces_at_their_end_stay_apart(clean: Clean, collation: str) -> None:
     options = f"CHARSET={collation.split('_')[0]} COLLATE={collation}"
 
-    assert clean(table(SPACES, options)).schema.endswith("`k`)\n) COLLATE=utf8mb4_0900_bin;\n")
+    assert "`k` varchar(9) COLLATE utf8mb4_0900_bin NOT NULL" in clean(table(SPACES, options)).schema
+    assert clean(table("('a'),('b ')", options)).schema.endswith("`k`)\n) COLLATE=utf8mb4_bin;\n")
 
 
 def test_keys_that_differ_in_accents_and_others_in_spaces(clean: Clean) -> None:
@@ -101,6 +103,15 @@ def test_keys_that_differ_in_accents_and_others_in_spaces(clean: Clean) -> None:
 
     assert "`k` varchar(9) COLLATE utf8mb4_0900_bin NOT NULL" in cleaned.schema
     assert "COLLATE" not in clean(table(SPACES, options)).schema
+
+
+def test_spaces_count_in_prefixes_and_in_columns_that_are_tied(clean: Clean) -> None:
+    options = "CHARSET=utf8mb4 COLLATE=utf8mb4_0900_bin"
+    parent = "`k` varchar(9),\n  UNIQUE KEY `k` (`k`(2))"
+    child = f"CREATE TABLE `c` (\n  `k` varchar(9),\n  FOREIGN KEY (`k`) REFERENCES `t` (`k`)\n) {options};\n"
+    cleaned = clean(table("('a b'),('a')", options, parent) + child)
+
+    assert cleaned.schema.count("`k` varchar(9) COLLATE utf8mb4_0900_bin") == 2
 
 
 def test_names_in_another_character_set_tie_a_child_to_its_parent(clean: Clean) -> None:
@@ -153,13 +164,11 @@ def test_a_unique_key_over_what_is_made_of_text(clean: Clean, rows: str, collate
 
 
 def test_spaces_count_in_what_is_made_of_text(clean: Clean) -> None:
-    columns = (
-        "`a` varchar(9){0},\n  `g` varchar(9){0} AS (`a`),\n  UNIQUE KEY `g` (`g`),\n  UNIQUE KEY `e` ((upper(`a`)))"
-    )
-    source = columns.format(" COLLATE utf8mb4_0900_as_cs")
+    columns = "`a` varchar(9){0},\n  `g` varchar(9){1} AS (`a`),\n  UNIQUE KEY `g` (`g`)"
+    source = columns.format(*2 * [" COLLATE utf8mb4_0900_as_cs"])
     dump = table("('x')", "CHARSET=utf8mb4", source).replace("VALUES", "(`a`) VALUES")
 
-    assert columns.format(" COLLATE utf8mb4_0900_bin") in clean(dump).schema
+    assert columns.format(" COLLATE utf8mb4_bin", " COLLATE utf8mb4_0900_bin") in clean(dump).schema
 
 
 OF_BYTES = [

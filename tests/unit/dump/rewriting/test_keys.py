@@ -2,6 +2,9 @@
 
 import pytest
 
+from spyglass_export.dump.rewriting.keys import fixed_size
+from spyglass_export.dump.sql.create_table import parse_table
+from spyglass_export.dump.sql.tokens import Tokens
 from spyglass_export.errors import UserError
 from tests.unit.dump.cleaning import Clean
 
@@ -156,7 +159,7 @@ def test_rows_that_name_their_columns(clean: Clean, statement: str) -> None:
 
 def test_a_generated_column_is_not_cut_as_its_values_are_in_no_row(clean: Clean) -> None:
     computed = "`g` varchar(400) GENERATED ALWAYS AS (concat(`b`,'x')) STORED"
-    definition = create("t", "`b` varchar(300)", computed, "`c` varchar(600)", "UNIQUE KEY `k` (`c`,`g`)")
+    definition = create("t", "`b` varchar(300)", computed, "`c` varchar(600)", "KEY `k` (`c`,`g`)")
     cleaned = clean(USE + definition + f"INSERT INTO `t` (`b`,`c`) VALUES ('{'x' * 300}','y');\n")
 
     assert "`g` varchar(400)" in cleaned.schema
@@ -215,7 +218,7 @@ def test_a_prefix_that_is_too_long_is_cut_where_the_index_need_not_be_unique(cle
         ("KEY `k` USING BTREE (`b`,`A`) COMMENT 'x'", "KEY `k` USING BTREE (`b`,`A`(668)) COMMENT 'x'"),
         ("KEY `k` (`a`,`n`,`c`)", "KEY `k` (`a`(383),`n`,`c`(383))"),
         ("KEY `k` (`p`,`a`)", "KEY `k` (`p`,`a`(468))"),
-        ("KEY `k` (`a`,`t`(1000))", "KEY `k` (`a`(384),`t`(384))"),
+        ("KEY `k` (`a`,`t`(1000))", "KEY `k` (`a`(767),`t`(1))"),
     ],
 )
 def test_an_index_that_need_not_be_unique_takes_the_beginnings_of_values_that_are_too_long(
@@ -232,6 +235,17 @@ def test_an_index_that_need_not_be_unique_takes_the_beginnings_of_values_that_ar
     assert [change.where for change in cleaned.changes("index prefix")][-1] in ("`d`.`t`.`k`", "`d`.`t`.`KEY`")
 
 
+def test_columns_that_must_be_whole_are_cut_where_they_leave_no_room_for_a_beginning(clean: Clean) -> None:
+    child = create(
+        "c", "`d` varchar(400)", "`e` varchar(400)", "`f` varchar(400)", "KEY `k` (`d`,`e`,`f`)", *TIED_TWICE
+    )
+    row = f"('{'x' * 300}','{'x' * 300}','{'y' * 200}')"
+    cleaned = clean(USE + PARENT + child + insert("il", f"('{'x' * 300}')") + insert("c", row))
+
+    assert [cleaned.schema.count(f"varchar({length})") for length in (383, 400)] == [3, 1]
+    assert "KEY `k` (`d`,`e`,`f`(2))" in cleaned.schema
+
+
 @pytest.mark.parametrize(
     "key", ["KEY `k` (`a`)", "KEY `k` (`a`,`b`)", "UNIQUE KEY `k` (`b`)", "KEY `k` (`b`,`a`)", "PRIMARY KEY (`b`)"]
 )
@@ -242,9 +256,14 @@ def test_other_indexes_do_not_take_beginnings(clean: Clean, key: str) -> None:
         clean(USE + create("t", *columns) + insert("t", f"('{'x' * 780}','{'y' * 780}')"))
 
 
-@pytest.mark.parametrize("other", ["`b`", "`b`(1)"])
-def test_prefixes_that_differ_in_accents_stay_apart(clean: Clean, other: str) -> None:
-    definition = create("t", "`a` varchar(80)", "`b` varchar(80)", f"UNIQUE KEY `k` (`a`(5),{other})")
-    rows = insert("t", "('Bjorn 1','xy')", "('Björn 2','xz')")
+def test_prefixes_that_differ_in_accents_stay_apart(clean: Clean) -> None:
+    dump = USE + create("t", "`a` varchar(80)", "UNIQUE KEY `k` (`a`(5))") + insert("t", "('Bjorn 1')", "('Björn 2')")
 
-    assert ("`a` varchar(80) COLLATE utf8mb4_bin" in clean(USE + definition + rows).schema) == (other == "`b`(1)")
+    assert "`a` varchar(80) COLLATE utf8mb4_bin" in clean(dump).schema
+
+
+@pytest.mark.parametrize("number", ["3\u00b2", "9" * 5_000])
+def test_what_is_no_number_of_this_world_is_no_size(number: str) -> None:
+    table = parse_table(Tokens(f"CREATE TABLE `t` (`a` decimal({number},7))"))
+
+    assert fixed_size(table.columns[0], table.tokens.texts) == 4
