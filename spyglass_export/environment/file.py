@@ -94,7 +94,7 @@ def contradictions(lines: list[Line]) -> list[tuple[Line, Line]]:
     found = []
     pins: dict[str, tuple[str, Line]] = {}
     for line in lines:
-        if version := rules.version_and_build(line.after)[0]:
+        if ";" not in line.after and (version := rules.version_and_build(line.after)[0]):
             name = rules.plain_name(line.after) if line.part == "conda" else line.name
             other, first = pins.setdefault(name, (version, line))
             if not f"{other}.".startswith(f"{version}.") and not f"{version}.".startswith(f"{other}."):

@@ -27,7 +27,7 @@ _PYTORCH_INDEX = re.compile(
 )
 _LOCAL_SPEC = r"file:|[/~.\\]|[A-Za-z]:[\\/]"
 _SPEC = re.compile(r"(?P<channel>[^\s:\[]+::)?(?P<name>[\w.-]+)(?P<rest>.*)", re.S)
-_BUILD = re.compile(r"(?<=[^=<>!~\s])([=\s]+)([^=<>!~\s,|'\]]+)$")
+_BUILD = re.compile(r"(?<=[^=<>!~\s])[=\s]+(?P<plain>[^=<>!~\s,|'\]]+)$|build=(?P<quote>['\"]?)(?P<listed>[^'\",\]]+)")
 _REQUIREMENT = re.compile(
     r"(?P<name>[A-Za-z0-9](?:[\w.-]*[A-Za-z0-9])?)\s*(?P<extras>\[[^\]]*\])?(?=\s*(?:[<>=!~;@(]|--|$))\s*(?P<rest>.*)",
     re.S,
@@ -152,7 +152,7 @@ def spec_rulings(spec: str, around: Surroundings) -> Iterator[Ruling]:
         return
     rest, head = match["rest"], spec[: match.start("rest")]
     found = _BUILD.search(rest)
-    build = found[2] if found else ""
+    build = found["plain"] or found["listed"] if found else ""
     if twin := _twin(name):
         # A metapackage's build string is not its twin's.
         after = _with_build(rest, _cpu_build(twin, build) if is_gpu_build(build) else "")
@@ -301,4 +301,10 @@ def _target(requirement: str) -> str:
 
 def _with_build(rest: str, build: str) -> str:
     """The part of a spec after the name, asking for another build; for any build where ``build`` is empty."""
-    return _BUILD.sub(rf"\g<1>{build}" if build else "", rest)
+
+    def replaced(match: re.Match[str]) -> str:
+        if match["listed"]:
+            return f"build={match['quote']}{build or '*'}"
+        return f"{match[0].removesuffix(match['plain'])}{build}" if build else ""
+
+    return _BUILD.sub(replaced, rest)

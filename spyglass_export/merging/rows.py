@@ -160,7 +160,7 @@ class Rows:
                 yield piece
 
     def _cut(self, step: int, what: str, within: str = "TRUE", *, skip_alone: bool = False) -> Iterator[Piece]:
-        up, down = (", ".join(f"{self._ordered(name)}{way}" for name in self.key) for way in ("", " DESC"))
+        up, down = (", ".join(f"t.{quoted(name)}{way}" for name in self.key) for way in ("", " DESC"))
         bound = ", ".join(
             self._ordered(name) if self._is_numbered(name) else self.own_literal(name) for name in self.key
         )
@@ -240,8 +240,9 @@ class Rows:
     ) -> list[tuple[Any, ...]]:
         """Select from their table, by an index, the rows with some values, which come as SQL, or with a condition."""
         where = where or values.among(names, keys, map(self.theirs.columns.__getitem__, names))
-        table = f"{self.theirs.id.sql} AS t FORCE INDEX ({quoted(index)})"
-        return self.target.rows(f"SELECT {what} FROM {table} WHERE {where}")
+        # Any other index may be invisible, and is then refused.
+        hint = " FORCE INDEX (PRIMARY)" if index == "PRIMARY" else ""
+        return self.target.rows(f"SELECT {what} FROM {self.theirs.id.sql} AS t{hint} WHERE {where}")
 
     def is_alone(self, where: str) -> bool:
         """Whether they have no row among the keys of a piece yet: its condition is much faster than a list of keys."""

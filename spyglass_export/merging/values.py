@@ -5,6 +5,7 @@ Every function gives an expression; ``value`` is the SQL of the column itself.
 
 import re
 from collections.abc import Iterable, Sequence
+from itertools import cycle
 
 from spyglass_export.dump.sql.tokens import quoted
 from spyglass_export.merging.server import Column
@@ -18,8 +19,8 @@ _LONG_TEXTS = {"tinytext", "text", "mediumtext", "longtext", "json"}
 _TEXTS = {"char", "varchar", *_LONG_TEXTS}
 # Of these, one value can be longer than a statement may be.
 HUGE = {"mediumblob", "longblob", "mediumtext", "longtext", "json", *_SPACES}
-# A text as QUOTE() writes it, with a character beyond ASCII.
-_OTHER_LETTERS = re.compile(r"'(?:[^'\\\x80-\U0010ffff]|\\.)*[\x80-\U0010ffff](?:[^'\\]|\\.)*'", re.DOTALL)
+# What `literal` writes: bytes, a text, nothing, a number.
+_LITERAL = re.compile(r"x'[0-9A-Fa-f]*'|'(?:[^'\\]|\\.)*'|NULL|-?[0-9][0-9.]*", re.DOTALL)
 
 
 def is_text(column: Column) -> bool:
@@ -78,12 +79,19 @@ def tuple_of(literals: Sequence[str]) -> str:
 
 def among(names: Sequence[str], keys: str, columns: Iterable[Column], alias: str = "t.") -> str:
     """The condition that columns have the values of one of some rows; ``keys`` are those as SQL."""
-    charsets = {column.charset for column in columns} - {None, "utf8mb4"}
-    if len(names) > 1 and charsets and not keys.isascii():
-        # MariaDB finds none of several rows whose letters are of another character set than the column's.
-        keys = _OTHER_LETTERS.sub(rf"CONVERT(\g<0> USING {charsets.pop()})", keys)
     listed = ", ".join(f"{alias}{quoted(name)}" for name in names)
-    return f"{listed} IN ({keys})" if len(names) == 1 else f"({listed}) IN ({keys})"
+    if len(names) == 1:
+        return f"{listed} IN ({keys})"
+    turn = cycle(columns)
+
+    def as_stored(found: re.Match[str]) -> str:
+        column = next(turn)
+        if found[0].isascii() or column.charset in (None, "utf8mb4"):
+            return found[0]
+        return f"CONVERT({found[0]} USING {column.charset}) COLLATE {column.collation}"
+
+    # MariaDB finds none of several rows whose letters are of another character set than the column's.
+    return f"({listed}) IN ({keys if keys.isascii() else _LITERAL.sub(as_stored, keys)})"
 
 
 def differs(ours: Column, theirs: Column) -> str | None:

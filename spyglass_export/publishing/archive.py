@@ -58,6 +58,10 @@ def write_archive(settings: Settings, docker: Docker, *, incomplete: bool = Fals
         if folder.exists():
             folder.rename(before)
         incoming.rename(folder)
+    except BaseException:
+        if before.exists() and not folder.exists():
+            before.rename(folder)
+        raise
     finally:
         shutil.rmtree(incoming, ignore_errors=True)
     shutil.rmtree(before, ignore_errors=True)

@@ -106,13 +106,15 @@ def _contents(
     finder.run_script(str(root / "bundle" / "tasks.py"))
     files = [getattr(one, "__file__", "") for name, one in finder.modules.items() if name.startswith("spyglass_export")]
     copied = {name: name for name in (Path(file).relative_to(root).as_posix() for file in files if file)}
-    copied |= {f"environment/{name}": f"export_data/{name}" for name in ("environment.yml", LOCK_FILE)}
-    copied |= {name: name for name in ("LICENSE", "docs/elsewhere.md", citation.FILE)} | {"tasks.py": "bundle/tasks.py"}
+    copied |= {"environment/environment.yml": "export_data/environment.yml", "tasks.py": "bundle/tasks.py"}
+    copied |= {name: name for name in ("LICENSE", "docs/elsewhere.md")}
+    optional = {f"environment/{LOCK_FILE}": f"export_data/{LOCK_FILE}", citation.FILE: citation.FILE}
+    copied |= {name: source for name, source in optional.items() if (root / source).is_file()}
     compose = text_of(COMPOSE_FILE)
     for service, variable in IMAGE_VARIABLES.items():
         compose = re.sub(rf"(?m)(image: \${{{variable}:-).*", rf"\g<1>{references[service]}}}", compose)
     return {
-        **{name: text_of(source) for name, source in copied.items() if (root / source).is_file()},
+        **{name: text_of(source) for name, source in copied.items()},
         **fill_elsewhere(settings, images, references),
         **{f"environment/{name}": text for name, text in installed(docker, images["hub"].id).items()},
         COMPOSE_FILE: compose,

@@ -190,6 +190,7 @@ def test_rows_go_piece_by_piece_in_the_order_of_any_key(
         "varbinary(9)": "'', 'a', 'a ', x'ff'", "varchar(9)": "'', 'a', 'b', 'ab', 'é', 'ж', '😀', '\\\\', '\\''",
         "varchar(9) CHARACTER SET latin1": "'', 'a', 'b', 'Ä', 'z'",
         "varchar(9) COLLATE utf8mb4_bin": "'', 'a', 'A', 'b', 'ab', 'Ab'",
+        "varchar(9) COLLATE latin1_general_ci": "'José'", "varchar(9) COLLATE utf8mb3_unicode_ci": "'', 'Ж', 'é'",
     }  # fmt: skip
     paper.empty()
     run(paper, "CREATE DATABASE s")
@@ -199,6 +200,9 @@ def test_rows_go_piece_by_piece_in_the_order_of_any_key(
         run(paper, f"CREATE TABLE s.t{number} (k {type_} PRIMARY KEY)", f"INSERT INTO s.t{number} VALUES {rows_sql}")
         run(paper, f"CREATE TABLE s.c{number} (n int, k {type_}, PRIMARY KEY (k, n))")
         run(paper, f"INSERT INTO s.c{number} VALUES {composed}")
+    mixed = "a varchar(9) CHARACTER SET latin1, b varchar(9) CHARACTER SET utf8mb4, c varchar(9) CHARACTER SET utf8mb3"
+    run(paper, f"CREATE TABLE s.mixed ({mixed}, PRIMARY KEY (a, b, c))")
+    run(paper, "INSERT INTO s.mixed VALUES ('é', 'Ω', 'ж'), ('é', 'Ω', 'ö'), ('a', '😀', 'Ж'), ('b', 'c', 'd')")
 
     merged(paper, lab, tmp_path)
 

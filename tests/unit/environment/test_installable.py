@@ -107,6 +107,9 @@ def test_conda_specs_that_install_on_a_cpu_stay(spec: str) -> None:
         ("faiss-gpu=1.8.0=py3.9_h4c7d538_0_cuda12.1.1", "faiss-cpu=1.8.0"),
         ("pytorch 2.3.1 cuda120_py39*", "pytorch 2.3.1 *cpu*"),
         ("pyarrow=14.0.2=py39h6925388_3_cuda", "pyarrow=14.0.2=*cpu*"),
+        ("pytorch[version='2.3.1', build='*cuda*']", "pytorch[version='2.3.1', build='*cpu*']"),
+        ('pytorch[build="cuda*"]', 'pytorch[build="*cpu*"]'),
+        ("jaxlib[build=cuda12*]", "jaxlib[build=*cpu*]"),
         ("xgboost=1.7.1=cuda112py39h1111111_0", "xgboost=1.7.1=*cpu*"),
         ("libhwloc=2.11.0=cuda_h_1000", "libhwloc=2.11.0"),
     ],
@@ -295,6 +298,12 @@ def test_hashes_stay_where_all_packages_have_one_and_go_where_not() -> None:
     hashed = [f"{name}==1.0 --hash=sha256:{64 * '0'}" for name in ("six", "attrs")]
     assert pip_after(*hashed) == hashed
     assert pip_after(*hashed, "numpy==1.26.4") == ["six==1.0", "attrs==1.0", "numpy==1.26.4"]
+
+
+def test_pins_for_other_versions_of_python_do_not_contradict() -> None:
+    pins = ['numpy==1.21 ;python_version<"3.8"', 'numpy==1.24 ;python_version>"3.7"']
+
+    assert pip_after(*pins) == pins
 
 
 def test_two_pins_of_one_package_are_told_with_both_lines_and_the_override_decides() -> None:
