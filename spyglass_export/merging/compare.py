@@ -171,7 +171,7 @@ def _find_there(table: TablePlan, unique: str) -> None:
     facts = f"{table.canonical(names)}, {table.digest()}, {table.row_of(names)}, {table.own_key()}"
     their_facts = f"{table.canonical(names, theirs=True)}, {table.digest(theirs=True)}"
     for piece in table.pieces(table.row_of(names), skip_alone=is_key):
-        found = dict(table.ask_theirs(their_facts, names, piece.texts[0], index=unique))
+        found = dict(table.ask_theirs(their_facts, names, piece.texts[0], by_key=is_key))
         ours = table.ask(facts, piece.where) if found else []
         # Where these are left, what differs to the last byte is equal to them in their collation.
         strange = set(found).difference(canonical for canonical, *_ in ours)
@@ -179,7 +179,7 @@ def _find_there(table: TablePlan, unique: str) -> None:
         for canonical, digest, key, own_key in ours:
             if is_key and found.get(canonical) == digest:
                 same.append(own_key)
-            elif canonical in found or (strange and table.ask_theirs("1", names, key, index=unique)):
+            elif canonical in found or (strange and table.ask_theirs("1", names, key, by_key=is_key)):
                 taken.append(own_key)
                 if len(table.conflicts) >= MOST_LISTED:
                     continue

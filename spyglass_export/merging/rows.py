@@ -236,12 +236,11 @@ class Rows:
     # Their side.
 
     def ask_theirs(
-        self, what: str, names: Sequence[str], keys: str, where: str = "", index: str = "PRIMARY"
+        self, what: str, names: Sequence[str], keys: str, where: str = "", *, by_key: bool = True
     ) -> list[tuple[Any, ...]]:
-        """Select from their table, by an index, the rows with some values, which come as SQL, or with a condition."""
+        """Select from their table the rows with some values, which come as SQL, or with a condition."""
         where = where or values.among(names, keys, map(self.theirs.columns.__getitem__, names))
-        # Any other index may be invisible, and is then refused.
-        hint = " FORCE INDEX (PRIMARY)" if index == "PRIMARY" else ""
+        hint = _BY_KEY if by_key else ""  # any other index may be invisible, and is then refused
         return self.target.rows(f"SELECT {what} FROM {self.theirs.id.sql} AS t{hint} WHERE {where}")
 
     def is_alone(self, where: str) -> bool:

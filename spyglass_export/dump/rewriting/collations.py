@@ -126,9 +126,11 @@ def keep_apart(export: Export, groups: Groups) -> None:
 def _keep_keys_apart(export: Export, table: Table, groups: Groups, collation: str) -> None:
     concerns = _loses_letters if collation == BINARY_COLLATION else _loses_spaces
     for index in table.definition.indexes:
+        if index.kind not in ("PRIMARY", "UNIQUE"):
+            continue
         columns = [column for part in index.parts if (column := table.definition.column(part.name))]
         columns = [column for column in columns if concerns(table.definition, column)]
-        if index.kind in ("PRIMARY", "UNIQUE") and columns and _keys_collide(table, index, columns, collation):
+        if columns and _keys_collide(table, index, columns, collation):
             _set_collation(export, table, columns, groups, collation)
 
 
@@ -217,7 +219,8 @@ def _refuse_bytes(table: Table, local: list[Column]) -> None:
 def _refuse_functions_of_bytes(table: Table, local: set[str]) -> None:
     """Stop where generated columns, checks or indexes are made of the bytes of text, which are others in utf8mb4."""
     tokens = table.definition.tokens
-    plain = [at for column in table.definition.columns if table.rows_hold(column.name) for at in column.generated]
+    computed = [column for column in table.definition.columns if column.generated]
+    plain = [at for column in computed if table.rows_hold(column.name) for at in column.generated]
     for at, (word, after) in enumerate(pairwise(tokens.words)):
         if after == "(" and _OF_BYTES.fullmatch(word) and at not in plain and not is_ascii(table):
             inside = {unquoted(tokens.texts[part]).lower() for part in Cursor(tokens, at + 1).parentheses()}
