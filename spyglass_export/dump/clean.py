@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from spyglass_export.changes import Change
-from spyglass_export.dump.reading.contents import Export
 from spyglass_export.dump.reading.export import OnText, Progress, read_export
 from spyglass_export.dump.reading.sources import export_changed, open_source, refuse_twins, stamps
 from spyglass_export.dump.writing.copying import Copier
@@ -66,19 +65,28 @@ def clean_to_folder(
     read since the last call, ``on_text`` with a file's name and what stands between rows of it. Raises `UserError` for
     an export that is not whole, or that cannot be kept without loss.
     """
+    bytes(1 << 24)  # once that much was freed, glibc keeps what blocks leave, and the kernel need not clear new pages
     rows_folder = folder / "rows"
     rows_folder.mkdir(parents=True)
     with tempfile.TemporaryDirectory(dir=folder, prefix=".unpacked-") as scratch, Copier() as copier:
         sources = [open_source(path, path.name, Path(scratch)) for path in paths]
         refuse_twins(sources)
-        writer = RowsWriter(copier, lambda table: rows_folder / rows_file_name(table))
+        writer = RowsWriter(copier, rows_folder)
         export = read_export(sources, progress, writer.add, on_text)
-        _rewrite(export)
+        # Imported while rows are copied: before them, this would take as long as copying 50 MB.
+        from spyglass_export.dump.rewriting.export import rewrite_export
+
+        rewrite_export(export)
         (folder / "schema.sql").write_bytes(schema_text(export))
         if programs := programs_text(export):
             (folder / "after.sql").write_bytes(programs)
         writer.finish()
-    return _summary(export, copier)
+    tables = [
+        CleanTable(*table.id, f"rows/{rows_file_name(table)}" if table.rows else None, table.size)
+        for table in export.tables.values()
+    ]
+    written = {file.path: file.digest.hexdigest() for file in writer.files.values()}
+    return CleanDump(tables, list(export.changes), export.digests, written)
 
 
 def clean_to_file(source: Path, output: Path, progress: Progress | None = None) -> CleanDump:
@@ -89,38 +97,20 @@ def clean_to_file(source: Path, output: Path, progress: Progress | None = None) 
     partial = output.with_name(f".{output.name}.partial")
     before = stamps([source])
     try:
-        with tempfile.TemporaryDirectory(dir=output.parent, prefix=".unpacked-") as scratch, Copier() as copier:
-            export = read_export([open_source(source, source.name, Path(scratch))], progress)
-            _rewrite(export)
-            partial.write_bytes(FIRST_LINE + schema_text(export))
+        with tempfile.TemporaryDirectory(dir=output.parent, prefix=".cleaned-") as scratch, partial.open("wb") as file:
             if output.exists():
                 shutil.copymode(output, partial)
-            writer = RowsWriter(copier, lambda table: partial)
-            for table in export.tables.values():
-                for rows in table.rows:
-                    writer.add(table, rows)
-            writer.finish()
-            with partial.open("ab") as file:
-                file.write(programs_text(export) + LAST_LINE)
+            cleaned = clean_to_folder([source], Path(scratch), progress)
+            file.write(FIRST_LINE)
+            for name in ("schema.sql", "rows/*.sql", "after.sql"):
+                for part in sorted(Path(scratch).glob(name)):
+                    with part.open("rb") as stream:
+                        shutil.copyfileobj(stream, file)
+                    part.unlink()  # so that the largest table only takes its room twice
+            file.write(LAST_LINE)
         if stamps([source]) != before:
             raise export_changed()
         partial.replace(output)
     finally:
         partial.unlink(missing_ok=True)
-    return _summary(export, copier)
-
-
-def _rewrite(export: Export) -> None:
-    # Imported while rows are copied: before them, this would take as long as copying 50 MB.
-    from spyglass_export.dump.rewriting.export import rewrite_export
-
-    rewrite_export(export)
-
-
-def _summary(export: Export, copier: Copier) -> CleanDump:
-    tables = [
-        CleanTable(*table.id, f"rows/{rows_file_name(table)}" if table.rows else None, table.size)
-        for table in export.tables.values()
-    ]
-    digests = {path: written.digest.hexdigest() for path, written in copier.files.items()}
-    return CleanDump(tables, list(export.changes), export.digests, digests)
+    return cleaned

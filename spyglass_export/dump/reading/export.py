@@ -38,7 +38,7 @@ _MESSAGE = re.compile(
 _FAILED = "the dump failed there: mend what the message says, and dump again"
 _WARNED = "take this line out of the file; dump with `2> messages.txt` to keep it out next time"
 _TOLD_EVERY = 1 << 20  # bytes
-OnRows = Callable[[Table, Rows], None]
+OnRows = Callable[[Table, Rows, bytes], None]
 OnText = Callable[[str, bytes], None]
 Progress = Callable[[int], None]
 
@@ -49,7 +49,7 @@ def read_export(
     """Read the files of one export; raise `UserError` with file and line for what cannot be a whole dump.
 
     ``progress`` is called with the bytes of the users' files read since the last call, ``on_rows`` with each piece of
-    a table's rows that was read, ``on_text`` with a source's name and what stands between rows of it.
+    a table's rows that was read and its text, ``on_text`` with a source's name and what stands between rows of it.
     """
     export = Export()
     waiting = list(sources)
@@ -179,17 +179,19 @@ class _SourceReader:
         table = self.rows_of[1]
         if table is None:
             return
-        self.require_place(table.id.name, statement.start)
-        table.column_lists.add(None if statement.columns is None else column_names(self.decode(statement.columns)))
+        last = table.rows[-1] if table.rows and table.rows[-1].source is self.source else None
+        gap = statement.start - last.end if last else None
+        if gap != 0:
+            self.require_place(table.id.name, statement.start)
+            table.column_lists.add(None if statement.columns is None else column_names(self.decode(statement.columns)))
         table.may_have_late_year |= statement.may_have_late_year
         piece = Rows(self.source, self.session.settings, statement.start, statement.end)
-        last = table.rows[-1] if table.rows else None
-        if last and last.source is self.source and piece.start - last.end <= 2:  # a line end between two statements
-            piece.start, last.end = last.end, piece.end
+        if self.on_rows:
+            self.on_rows(table, piece, statement.text)
+        if last and gap in (0, 1, 2):  # none in a block that goes on, a line end between two statements
+            last.end = piece.end
         else:
             table.rows.append(piece)
-        if self.on_rows:
-            self.on_rows(table, piece)
 
     def table_of_rows(self, statement: Statement) -> Table | None:
         """The table of an INSERT; None for one of the server's own."""

@@ -10,8 +10,7 @@ from spyglass_export.dump.reading.rows import SINGLE, RowScan
 from spyglass_export.dump.reading.sources import Hashed
 
 FIRST_WINDOW = 1 << 14
-BLOCK = 1 << 17  # fits a core's cache: the passes over a block cost less than reading it
-PIECE = 1 << 22  # of rows, to be written while the next ones are read
+BLOCK = 1 << 18  # fits a core's cache: the passes over a block cost less than reading it
 LONGEST_STATEMENT = 1 << 22  # of statements that are held whole; rows are not
 LONGEST_COMMENT = 1 << 25  # mysqldump writes its whole condition into one
 HEADER_ROOM = 1 << 17  # longer than any INSERT's part before VALUES: 4,096 column names are refused by MySQL
@@ -43,15 +42,15 @@ class Kind(Enum):
     """What a span of a dump holds."""
 
     BLANK = auto()  # white space, comments, DELIMITER, the byte-order mark, MariaDB's sandbox line
-    ROWS = auto()  # INSERT or REPLACE ... VALUES of one table: one or more, or a piece of a long one
+    ROWS = auto()  # INSERT or REPLACE ... VALUES of one table: a block of one or more, or of a long one
     OTHER = auto()  # any other statement
 
 
 class Statement(NamedTuple):
     """A span of a dump, in bytes from its beginning.
 
-    ``text`` is what stands there, of rows only the part before the values with its ``table`` and ``columns``, and
-    what `RowScan` says of their years.
+    ``text`` is what stands there. Rows have the ``table`` and ``columns`` of their INSERT, and what `RowScan` says of
+    their years.
     """
 
     kind: Kind
@@ -185,27 +184,25 @@ class _Reader:
             self.fill(wanted)
 
     def rows(self, head: re.Match[bytes]) -> Iterator[Statement]:
-        """Rows of one table, up to the first statement that begins otherwise, in pieces of about ``PIECE`` at most."""
-        start = piece = self.offset
-        scan = RowScan(head.group())
+        """Rows of one table, block by block, up to the first statement that begins otherwise."""
+        first = start = self.offset
+        before, scan = head.group(), RowScan(head.group())
         self.at = head.end()
-        window = FIRST_WINDOW
-        while True:
+        window, end = FIRST_WINDOW, False
+        while not end:
             more = self.fill(window)
             block = self.buffer[self.at : self.at + window if window < BLOCK else None]
             if not block:
                 what = "ends within a string" if scan.is_open else "ends within a statement"
-                raise DamagedDumpError(what, start)
+                raise DamagedDumpError(what, first)
             looked_at, end = scan.advance(block, more=more)
             if scan.damage:
-                raise DamagedDumpError(scan.damage, start)
+                raise DamagedDumpError(scan.damage, first)
             self.at += looked_at
-            if end or self.offset - piece >= PIECE:
-                told = head["table"], head["columns"], scan.may_have_late_year
-                yield Statement(Kind.ROWS, piece, self.offset, head.group(), b";", *told)
-                piece = self.offset
-            if end:
-                return
+            if looked_at:
+                text, told = before + block[:looked_at], (head["table"], head["columns"], scan.may_have_late_year)
+                yield Statement(Kind.ROWS, start, self.offset, text, b";", *told)
+                before, start = b"", self.offset
             window = min(2 * window, BLOCK) if looked_at else 2 * window
 
 

@@ -1,20 +1,17 @@
 """Append ranges of files to others, behind the back of who goes on reading."""
 
+import os
 from collections import deque
-from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
-import xxhash
-
 from spyglass_export.dump.reading.sources import export_changed
 
-_CHUNK = 1 << 20  # fits a core's cache, where it is hashed
-_BATCH = 1 << 23  # of small tables, bytes at a time: each file costs who goes on reading Python's lock, again and again
+_CHUNK = 1 << 20
+BATCH = 1 << 22  # bytes at a time: each turn costs who goes on reading Python's lock
 
 
 class Range(NamedTuple):
@@ -28,26 +25,17 @@ class Range(NamedTuple):
     after: bytes = b""
 
 
-@dataclass(slots=True)
-class Written:
-    """What a file was given: bytes, with those that were there before, and the XXH3 of what came from here."""
-
-    size: int
-    digest: xxhash.xxh3_128 = field(default_factory=xxhash.xxh3_128)
-
-
 class Copier(AbstractContextManager["Copier"]):
-    """Appends to files, one after the other, in a thread of its own; ``files`` are all that were appended to.
+    """Appends to files, one after the other, in a thread of its own.
 
     Leaving the context ends what `finish` was not called for.
     """
 
     def __init__(self) -> None:
-        self.files: dict[Path, Written] = {}
         self._thread = ThreadPoolExecutor(max_workers=1)
         self._sent: deque[Future[None]] = deque()
         self._batch: list[Range] = []
-        self._room = 0  # bytes until the batch is sent: the first range is at once
+        self._room = BATCH
 
     def __exit__(self, *_: object) -> None:
         self._thread.shutdown(cancel_futures=True)
@@ -68,28 +56,32 @@ class Copier(AbstractContextManager["Copier"]):
     def _send(self) -> None:
         while self._sent and self._sent[0].done():
             self._sent.popleft().result()
-        self._sent.append(self._thread.submit(self._copy, self._batch))
-        self._batch, self._room = [], _BATCH
-
-    def _copy(self, batch: list[Range]) -> None:
-        for source, ranges in groupby(batch, lambda one: one.source):
-            with source.open("rb", buffering=0) as stream:
-                for one in ranges:
-                    with one.target.open("ab") as output:
-                        written = self.files.setdefault(one.target, Written(output.tell()))
-                        for text in _texts(stream, one):
-                            output.write(text)
-                            written.digest.update(text)
-                            written.size += len(text)
+        self._sent.append(self._thread.submit(_copy, self._batch))
+        self._batch, self._room = [], BATCH
 
 
-def _texts(stream: BinaryIO, one: Range) -> Iterator[bytes]:
-    yield one.before
-    at = stream.seek(one.start)
-    while at < one.end:
-        text = stream.read(min(_CHUNK, one.end - at))
+def _copy(batch: list[Range]) -> None:
+    for source, ranges in groupby(batch, lambda one: one.source):
+        with source.open("rb", buffering=0) as stream:
+            for target, parts in groupby(ranges, lambda one: one.target):
+                # What is opened to be appended to takes no ranges.
+                with target.open("r+b" if target.exists() else "wb", buffering=0) as output:
+                    output.seek(0, os.SEEK_END)
+                    for one in parts:
+                        output.write(one.before)
+                        _copy_range(stream, output, one.start, one.end)
+                        output.write(one.after)
+
+
+def _copy_range(source: BinaryIO, output: BinaryIO, at: int, end: int) -> None:
+    try:
+        while at < end and (copied := os.copy_file_range(source.fileno(), output.fileno(), end - at, at)):
+            at += copied
+    except (AttributeError, OSError):
+        pass  # only Linux has it, and not between any two file systems; what else is wrong is met again below
+    while at < end:
+        source.seek(at)
+        text = source.read(min(_CHUNK, end - at))
         if not text:
             raise export_changed()
-        at += len(text)
-        yield text
-    yield one.after
+        at += output.write(text)

@@ -1,13 +1,16 @@
 """Write what was read from an export: definitions, rows, and what comes last."""
 
 import re
-from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
+
+import xxhash
 
 from spyglass_export.dump.reading.contents import Export, Rows, Table
 from spyglass_export.dump.sql.session import SessionSettings
+from spyglass_export.dump.sql.table_id import TableId
 from spyglass_export.dump.sql.tokens import quoted
-from spyglass_export.dump.writing.copying import Copier, Range
+from spyglass_export.dump.writing.copying import BATCH, Copier, Range
 from spyglass_export.errors import UserError
 
 # What `clean_sql` writes is a whole dump again.
@@ -56,38 +59,62 @@ def programs_text(export: Export) -> bytes:
     return b"".join(parts)
 
 
+@dataclass(slots=True)
+class Written:
+    """What a file was given: its last settings, its bytes and their XXH3."""
+
+    path: Path
+    settings: SessionSettings | None = None
+    size: int = 0
+    digest: xxhash.xxh3_128 = field(default_factory=xxhash.xxh3_128)
+
+    def take(self, text: bytes) -> None:
+        """Count what comes next."""
+        self.size += len(text)
+        self.digest.update(text)
+
+
 class RowsWriter:
-    """Gives rows to a `Copier`, each file with all the settings that its rows need; ``target`` is a table's file."""
+    """Gives rows to a `Copier`, a file for each table, with all the settings that they need; ``files`` are these."""
 
-    def __init__(self, copier: Copier, target: Callable[[Table], Path]) -> None:
+    def __init__(self, copier: Copier, folder: Path) -> None:
+        self.files: dict[TableId, Written] = {}
         self._copier = copier
-        self._target = target
-        self._in_use: dict[Path, tuple[str, SessionSettings]] = {}  # the schema and settings at a file's end
-        self._last: Range | None = None  # it may go on, without a line end
+        self._folder = folder
+        self._last: tuple[Written, Range] | None = None  # it may go on, without a line end
 
-    def add(self, table: Table, rows: Rows) -> None:
-        """Append a piece of the table's rows."""
-        target, source, last = self._target(table), rows.source.path, self._last
-        goes_on = last and (last.target, last.source, last.end) == (target, source, rows.start)
-        self._give(b"" if goes_on else b"\n")
-        schema, settings = self._in_use.get(target, (None, None))
-        before = _use(table.id.schema) if schema != table.id.schema else b""
-        if before or settings != rows.settings:
-            before += rows.settings.for_loading().encode()
-        self._in_use[target] = table.id.schema, rows.settings
-        self._last = Range(target, before, source, rows.start, rows.end)
+    def add(self, table: Table, rows: Rows, text: bytes) -> None:
+        """Append a piece of the table's rows, whose text this is."""
+        written = self.files.get(table.id)
+        if not written:
+            written = self.files[table.id] = Written(self._folder / rows_file_name(table))
+        source, last = rows.source.path, self._last and self._last[1]
+        goes_on = last and (last.target, last.source, last.end) == (written.path, source, rows.start)
+        if last and goes_on and rows.end - last.start <= BATCH:
+            self._last = written, last._replace(end=rows.end)
+        else:
+            self._give(b"" if goes_on else b"\n")
+            before = b"" if written.settings else _use(table.id.schema)
+            if written.settings != rows.settings:
+                before += rows.settings.for_loading().encode()
+                written.settings = rows.settings
+            written.take(before)
+            self._last = written, Range(written.path, before, source, rows.start, rows.end)
+        written.take(text)
 
     def _give(self, line_end: bytes) -> None:
         if self._last:
-            self._copier.append(self._last._replace(after=line_end))
+            written, last = self._last
+            written.take(line_end)
+            self._copier.append(last._replace(after=line_end))
 
     def finish(self) -> None:
         """Wait for all rows; raise `UserError` where a file has others, such as when something else writes there."""
         self._give(b"\n")
         self._copier.finish()
-        for target, written in self._copier.files.items():
-            if (size := target.stat().st_size) != written.size:
-                what = f"{target.name} has {size:,} bytes where {written.size:,} were written"
+        for written in self.files.values():
+            if (size := written.path.stat().st_size) != written.size:
+                what = f"{written.path.name} has {size:,} bytes where {written.size:,} were written"
                 raise UserError(what, "see that no other program writes there, and run it again")
 
 

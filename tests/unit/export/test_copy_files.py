@@ -190,7 +190,7 @@ def test_a_disk_that_is_full_is_said_to_be(paper: Path, export_data: Path, monke
     def full(*_: object, **__: object) -> int:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("spyglass_export.dump.writing.copying._texts", full)
+    monkeypatch.setattr("spyglass_export.dump.writing.copying._copy_range", full)
     with pytest.raises(UserError, match=r"the disk of .* is full"):
         copy_files(paper, export_data, paper_id="Gu2026")
 

@@ -134,7 +134,6 @@ def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(statements, "FIRST_WINDOW", 8)
     monkeypatch.setattr(statements, "BLOCK", 16)
     monkeypatch.setattr(statements, "HEADER_ROOM", 64)
-    monkeypatch.setattr(statements, "PIECE", 32)
 
 
 def spans_of(text: bytes) -> list[Statement]:
