@@ -20,9 +20,10 @@ from spyglass_export.dump.writing.files import (
     rows_file_name,
     schema_text,
 )
+from spyglass_export.files import replaced
 
 # Raised with every change of the output for the same input, so that what was cleaned before is cleaned again.
-CLEANER_FORMAT = 5
+CLEANER_FORMAT = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,23 +95,22 @@ def clean_to_file(source: Path, output: Path, progress: Progress | None = None) 
 
     ``output`` is replaced at the end, or not at all. Raises `UserError` as `clean_to_folder` does.
     """
-    partial = output.with_name(f".{output.name}.partial")
     before = stamps([source])
-    try:
-        with tempfile.TemporaryDirectory(dir=output.parent, prefix=".cleaned-") as scratch, partial.open("wb") as file:
-            if output.exists():
-                shutil.copymode(output, partial)
-            cleaned = clean_to_folder([source], Path(scratch), progress)
-            file.write(FIRST_LINE)
-            for name in ("schema.sql", "rows/*.sql", "after.sql"):
-                for part in sorted(Path(scratch).glob(name)):
-                    with part.open("rb") as stream:
-                        shutil.copyfileobj(stream, file)
-                    part.unlink()  # so that the largest table only takes its room twice
-            file.write(LAST_LINE)
+    with (
+        tempfile.TemporaryDirectory(dir=output.parent, prefix=".cleaned-") as scratch,
+        replaced(output) as incoming,
+        incoming.open("wb") as file,
+    ):
+        if output.exists():
+            shutil.copymode(output, incoming)
+        cleaned = clean_to_folder([source], Path(scratch), progress)
+        file.write(FIRST_LINE)
+        for name in ("schema.sql", "rows/*.sql", "after.sql"):
+            for part in sorted(Path(scratch).glob(name)):
+                with part.open("rb") as stream:
+                    shutil.copyfileobj(stream, file)
+                part.unlink()  # so that only the largest table takes its room twice
+        file.write(LAST_LINE)
         if stamps([source]) != before:
             raise export_changed()
-        partial.replace(output)
-    finally:
-        partial.unlink(missing_ok=True)
     return cleaned

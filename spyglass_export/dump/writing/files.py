@@ -18,6 +18,7 @@ FIRST_LINE = b"-- MySQL dump cleaned by spyglass_export\n"
 LAST_LINE = b"-- Dump completed\n"
 # A server with a binary log, as it is by default, refuses functions that do not say what they do: ERROR 1418.
 _TRUST = b"SET @OLD_TRUST=@@GLOBAL.LOG_BIN_TRUST_FUNCTION_CREATORS;\nSET GLOBAL LOG_BIN_TRUST_FUNCTION_CREATORS=ON;\n"
+_PAGE = 1 << 12  # rows that stand in it as in the source are copied in two thirds of the time
 
 
 def schema_text(export: Export) -> bytes:
@@ -98,6 +99,8 @@ class RowsWriter:
             if written.settings != rows.settings:
                 before += rows.settings.for_loading().encode()
                 written.settings = rows.settings
+            if not goes_on and len(text) >= _PAGE:
+                before += b"\n" * ((rows.start - written.size - len(before)) % _PAGE)
             written.take(before)
             self._last = written, Range(written.path, before, source, rows.start, rows.end)
         written.take(text)

@@ -4,6 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import xxhash
+
 from spyglass_export.changes import Change
 from spyglass_export.dump.clean import CleanDump, clean_to_folder
 
@@ -43,6 +45,8 @@ def clean_in(base: Path, *dumps: str | bytes, whole: bool = True) -> Cleaned:
         path.write_bytes(framed(dump) if whole else dump.encode() if isinstance(dump, str) else dump)
         paths.append(path)
     result = clean_to_folder(paths, folder)
+    files = {path: xxhash.xxh3_128(path.read_bytes()).hexdigest() for path in (folder / "rows").iterdir()}
+    assert result.written == files
     after = folder / "after.sql"
     return Cleaned(
         (folder / "schema.sql").read_text(encoding="utf-8"),

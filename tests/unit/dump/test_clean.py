@@ -1,6 +1,7 @@
 """Whole dumps: tables in pieces, several files, settings that rows need, and what is refused."""
 
 import gzip
+import re
 from pathlib import Path
 
 import pytest
@@ -162,14 +163,18 @@ def test_one_file_and_cleaning_it_again_changes_nothing(tmp_path: Path) -> None:
     assert b"(1,'x');\nINSERT INTO `t` VALUES (2,'y');\n" in once.read_bytes()
 
 
-@pytest.mark.parametrize("header", ["", "-- one line more\n"])  # the rows begin at another place of a page
-def test_a_table_of_several_megabytes_is_kept(clean: Clean, header: str) -> None:
+@pytest.mark.parametrize("header", ["", "-- one line more\n"])
+def test_a_table_of_several_megabytes_is_kept_and_stands_in_its_pages_as_before(clean: Clean, header: str) -> None:
     row = b"(1,'" + b"x" * 9_000 + b"')"
     rows = b"INSERT INTO `t` VALUES " + b",".join([row] * 600) + b";\n"
+    dump = framed((header + USE + T).encode() + rows + b"-- between two statements\n" + rows)
+    written = clean(dump).rows["t"]
+    setting, *statements = re.split(rb"\n+(?=INSERT)", written)
 
-    assert clean((header + USE + T).encode() + rows).rows["t"].partition(b"FOREIGN_KEY_CHECKS=0;\n")[2].strip() == (
-        rows.strip()
-    )
+    assert setting.endswith(b"FOREIGN_KEY_CHECKS=0;")
+    assert [statement.strip() for statement in statements] == [rows.strip()] * 2
+    places = [[found.start() % 4096 for found in re.finditer(b"INSERT", text)] for text in (dump, written)]
+    assert places[0] == places[1]
 
 
 def test_a_refused_file_leaves_the_output_as_it_was(tmp_path: Path) -> None:
