@@ -84,16 +84,15 @@ class RowScan:
             is_known = _has_known_escapes(rows)
         else:
             is_known = b'"' not in rows
-        quotes = _quotes(rows)
         folded = stringzilla.translate(rows, _ALIKE)
-        if not is_known or self._has_foreign(rows, quotes, folded, foreign):
+        if not is_known or self._has_foreign(rows, folded, foreign):
             self.damage = NOT_ROWS
-        self.is_open ^= bool(stringzilla.bytesum(quotes) % 2)
+        self.is_open ^= _turns(rows)
         joint = self._tail + folded[:_LONGEST]
         self.may_have_late_year |= any(year in joint or stringzilla.find(folded, year) >= 0 for year in _LATE_YEARS)
         self._tail = folded[1 - _LONGEST :]
 
-    def _has_foreign(self, rows: bytes, quotes: memoryview, folded: bytes, foreign: tuple[bytes, ...]) -> bool:
+    def _has_foreign(self, rows: bytes, folded: bytes, foreign: tuple[bytes, ...]) -> bool:
         """Whether there is anything outside of strings that rows do not need, also where the last block ended."""
         is_open = self.is_open
         if not is_open and any(word in self._tail[1 - len(word) :] + folded[: len(word) - 1] for word in _WORDS):
@@ -102,9 +101,10 @@ class RowScan:
         if len(hits) > _MANY:
             outside = b" ".join(rows.replace(b"\\'", b"xx").split(b"'")[is_open::2]).translate(_ALIKE)
             return any(mark in outside for mark in foreign)
-        last = 0
+        last, text, quotes = 0, memoryview(rows), memoryview(stringzilla.translate(rows, _QUOTE))
         for hit in hits:
-            is_open ^= bool(stringzilla.bytesum(quotes[last:hit]) % 2)
+            between = stringzilla.bytesum(quotes[last:hit]) - stringzilla.count(text[last:hit], b"\\'")
+            is_open ^= between % 2 == 1
             if not is_open:
                 return True
             last = hit
@@ -124,7 +124,7 @@ def _with_short_blobs(rows: bytes) -> bytes:
 
 def has_odd_quotes(text: bytes) -> bool:
     """Whether a string is open at the end of text that begins outside of one, or the other way round."""
-    return bool(stringzilla.bytesum(_quotes(_without_escaped_backslashes(text))) % 2)
+    return _turns(_without_escaped_backslashes(text))
 
 
 def _without_escaped_backslashes(text: bytes) -> bytes:
@@ -132,15 +132,10 @@ def _without_escaped_backslashes(text: bytes) -> bytes:
     return text.replace(b"\\\\", b"xx") if stringzilla.find(text, b"\\\\") >= 0 else text
 
 
-def _quotes(plain: bytes) -> memoryview:
-    """Ones where a string begins or ends, among zeros: summed up, they tell in no time whether one is open."""
-    escaped = _places(plain, b"\\'") if b"\\" in plain else []
-    if not escaped or len(escaped) > _MANY:
-        return memoryview(stringzilla.translate(plain.replace(b"\\'", b"xx") if escaped else plain, _QUOTE))
-    quotes = bytearray(stringzilla.translate(plain, _QUOTE))
-    for place in escaped:
-        quotes[place + 1] = 0
-    return memoryview(quotes)
+def _turns(plain: bytes | memoryview) -> bool:
+    """Whether a string is open after text where none was before it, or the other way round."""
+    quotes: int = stringzilla.bytesum(stringzilla.translate(plain, _QUOTE)) - stringzilla.count(plain, b"\\'")
+    return quotes % 2 == 1
 
 
 def _has_known_escapes(plain: bytes) -> bool:
