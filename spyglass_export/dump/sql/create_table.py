@@ -85,11 +85,8 @@ class TableDefinition:
 
     def collation_of(self, column: Column) -> tuple[str | None, str | None]:
         """The character set and collation of a text column, its own or the table's; None where nothing is said."""
-        if column.collation:
-            return column.character_set or column.collation.split("_")[0], column.collation
-        if column.character_set:
-            return column.character_set, None
-        return self.character_set or (self.collation or "").split("_")[0] or None, self.collation
+        of = column if column.collation or column.character_set else self
+        return of.character_set or (of.collation or "").split("_")[0] or None, of.collation
 
     def column(self, name: str) -> Column | None:
         """The column of this name, in any case."""
@@ -106,10 +103,8 @@ class Cursor:
 
     def word(self, ahead: int = 0) -> str:
         """The coming token as a word in capitals, or as it is; '' at the end."""
-        try:
-            return self.words[self.at + ahead]
-        except IndexError:
-            return ""
+        at = self.at + ahead
+        return self.words[at] if at < len(self.words) else ""
 
     def take(self) -> int:
         """Step over a token; its index."""
@@ -152,16 +147,12 @@ class Cursor:
 
     def parentheses(self) -> range:
         """Step over a ``(...)`` that comes; what is inside."""
-        first = self.at + 1
-        depth = 0
-        while True:
+        self.expect("(")
+        first, depth = self.at, 1
+        while depth:
             word = self.words[self.take()]
-            if word == "(":
-                depth += 1
-            elif word == ")":
-                depth -= 1
-                if depth == 0:
-                    return range(first, self.at - 1)
+            depth += (word == "(") - (word == ")")
+        return range(first, self.at - 1)
 
     def step(self) -> None:
         """Step over a token, or all that is in the parentheses that come."""
@@ -178,7 +169,7 @@ def parse_table(tokens: Tokens) -> TableDefinition:
     cursor.accept("IF", "NOT", "EXISTS")
     table = TableDefinition(tokens, *cursor.qualified_name(), cursor.at - 1)
     cursor.expect("(")
-    while True:
+    while cursor.word(-1) != ")":
         if cursor.word() in _KEY_WORDS:
             _read_key(table, cursor)
         else:
@@ -187,17 +178,10 @@ def parse_table(tokens: Tokens) -> TableDefinition:
             table.by_name.setdefault(column.name.lower(), column)
         while cursor.word() not in (",", ")"):
             cursor.step()
-        if cursor.accept(")"):
-            break
         cursor.take()
     table.options_at = cursor.at
     if not table.columns:
         raise NotUnderstoodError
-    _read_options(table, cursor)
-    return table
-
-
-def _read_options(table: TableDefinition, cursor: Cursor) -> None:
     while cursor.word() not in ("", "PARTITION"):
         if cursor.accept("ENGINE"):
             table.engine = cursor.plain().upper()
@@ -207,6 +191,7 @@ def _read_options(table: TableDefinition, cursor: Cursor) -> None:
             table.collation = cursor.plain()
         else:
             cursor.take()
+    return table
 
 
 def _read_column(cursor: Cursor) -> Column:

@@ -42,12 +42,8 @@ class Tokens:
         self.spaces: list[str] = [space for space, _ in found]
         self.texts: list[str] = [text for _, text in found]
         self.types = [_TYPES.get(text[:1], types.Token) for text in self.texts]
-        self.words: tuple[str, ...] = tuple(
-            [
-                text.upper() if kind is types.Token and text.isascii() else text
-                for kind, text in zip(self.types, self.texts, strict=True)
-            ]
-        )
+        pairs = zip(self.types, self.texts, strict=True)
+        self.words = tuple([text.upper() if kind is types.Token and text.isascii() else text for kind, text in pairs])
 
     @property
     def outside_strings(self) -> list[str]:
