@@ -182,8 +182,11 @@ class Session:
 
     def _assign(self, assignment: Assignment) -> bool:
         name = assignment.name
-        if assignment.scope == "USER":
-            return self._save(assignment)
+        if assignment.scope == "USER":  # which saves something, or is listed, as what is left out with it
+            if assignment.source == "SYSTEM":
+                self.to_set.add(assignment.value)
+            self._saved[name] = self._read(name, assignment)
+            return assignment.source in ("SYSTEM", "USER") and assignment.value != "sql_log_bin"
         if assignment.scope == "NAMES":
             name, self._names = "character_set_client", assignment.value
             self._set("collation_connection", None)
@@ -197,26 +200,15 @@ class Session:
             return True
         return name in _WITHOUT_MEANING
 
-    def _save(self, assignment: Assignment) -> bool:
-        """Follow a user variable; false for one that saves nothing, or what is left out."""
-        if assignment.source == "SYSTEM":
-            self.to_set.add(assignment.value)
-        self._saved[assignment.name] = self._read(assignment.name, assignment)
-        return assignment.source in ("SYSTEM", "USER") and assignment.value != "sql_log_bin"
-
     def _in_force(self, name: str) -> str | None:
         return getattr(self.settings, name) if name in _FOLLOWED else None
 
     def _read(self, name: str, assignment: Assignment) -> str | None:
         """What a variable gets; from one that was saved nowhere, as that line was lost, what mysqldump saves."""
-        value = assignment.value
-        if assignment.source == "SYSTEM":
-            return self._in_force(value)
-        if assignment.source != "USER":
-            return value if assignment.source == "LITERAL" else None
-        if value in self._saved:
-            return self._saved[value]
-        return self._names if name == "character_set_client" else self._in_force(name)
+        if assignment.source == "USER":
+            lost = self._names if name == "character_set_client" else self._in_force(name)
+            return self._saved.get(assignment.value, lost)
+        return assignment.value if assignment.source == "LITERAL" else self._in_force(assignment.value)
 
     def _set(self, name: str, value: str | None) -> None:
         if value is not None:
