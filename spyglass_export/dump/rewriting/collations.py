@@ -75,22 +75,20 @@ def target_collation(table: TableDefinition, column: Column) -> str:
 _FORMS: dict[str, Callable[[str], str]] = {DEFAULT_COLLATION: fold, BINARY_COLLATION: lambda text: text.rstrip(" ")}
 
 
-def _loses_letters(definition: TableDefinition, column: Column) -> bool:
-    """Whether text is about to compare by other rules than it may have, under which fewer keys differ."""
-    is_the_same = definition.collation_of(column)[1] == DEFAULT_COLLATION
-    return column.is_text and not is_the_same and target_collation(definition, column) == DEFAULT_COLLATION
+def _may_need(collation: str, definition: TableDefinition, column: Column) -> bool:
+    """Whether text is about to compare by other rules than it may have, under which fewer keys differ.
 
-
-def _loses_spaces(definition: TableDefinition, column: Column) -> bool:
-    """Whether spaces at the end of text count, or may, and will not any more.
-
-    They count in collations of UCA 9.0.0 and newer and in MariaDB's that say so:
-    https://dev.mysql.com/doc/refman/9.7/en/charset-binary-collations.html
+    `BINARY_COLLATION` is for letters. `EXACT_COLLATION` is for spaces at the end: they count in collations of UCA 9.0.0
+    and newer and in MariaDB's that say so: https://dev.mysql.com/doc/refman/9.7/en/charset-binary-collations.html
     """
-    if not column.is_text or target_collation(definition, column) != BINARY_COLLATION:
+    if not column.is_text:
         return False
-    character_set, collation = definition.collation_of(column)
-    return "_0900_" in collation or "_nopad_" in collation if collation else character_set in ("utf8mb4", None)
+    character_set, old = definition.collation_of(column)
+    new = target_collation(definition, column)
+    if collation == BINARY_COLLATION:
+        return old != DEFAULT_COLLATION and new == DEFAULT_COLLATION
+    counts = "_0900_" in old or "_nopad_" in old if old else character_set in ("utf8mb4", None)
+    return counts and new == BINARY_COLLATION
 
 
 def keep_apart(export: Export, groups: Groups) -> None:
@@ -109,27 +107,23 @@ def keep_apart(export: Export, groups: Groups) -> None:
         if table.id.schema in export.collations and own == DEFAULT_COLLATION:
             definition.tokens.texts[definition.options_at - 1] += f" COLLATE={own}"
             export.note("collation", table.id.where, "", f"COLLATE {own}", "its database compares case by case")
-        for column in definition.columns:
-            if column.type in ("ENUM", "SET") and _members_collide(table, column):
-                _set_collation(export, table, [column], groups, BINARY_COLLATION)
+        alike = [column for column in definition.columns if _members_collide(table, column)]
+        _set_collation(export, table, alike, groups, BINARY_COLLATION)
         _keep_keys_apart(export, table, groups, BINARY_COLLATION)
         columns = [column for column in definition.columns if column.is_text]
         local = [column for column in columns if definition.collation_of(column)[0] not in _SAME_BYTES]
         if local:
             _refuse_bytes(table, local)
-            _refuse_functions_of_bytes(table, {column.name.lower() for column in local})
+            _refuse_functions_of_bytes(table, local)
             _widen_text(export, table, [column for column in local if column.type in _TEXT_BYTES])
     for table in export.tables.values():  # which columns get utf8mb4_bin is known only now
         _keep_keys_apart(export, table, groups, EXACT_COLLATION)
 
 
 def _keep_keys_apart(export: Export, table: Table, groups: Groups, collation: str) -> None:
-    concerns = _loses_letters if collation == BINARY_COLLATION else _loses_spaces
-    for index in table.definition.indexes:
-        if index.kind not in ("PRIMARY", "UNIQUE"):
-            continue
+    for index in [index for index in table.definition.indexes if index.kind in ("PRIMARY", "UNIQUE")]:
         columns = [column for part in index.parts if (column := table.definition.column(part.name))]
-        columns = [column for column in columns if concerns(table.definition, column)]
+        columns = [column for column in columns if _may_need(collation, table.definition, column)]
         if columns and _keys_collide(table, index, columns, collation):
             _set_collation(export, table, columns, groups, collation)
 
@@ -179,7 +173,7 @@ def _keys(table: Table, index: Index) -> Iterator[tuple[str, ...]]:
 
 def _members_collide(table: Table, column: Column) -> bool:
     definition = table.definition
-    if not _loses_letters(definition, column):
+    if column.type not in ("ENUM", "SET") or not _may_need(BINARY_COLLATION, definition, column):
         return False
     members = [definition.tokens.texts[at] for at in column.arguments if definition.tokens.texts[at] != ","]
     texts = {table.settings.decode(text_of(table.settings.encode(member))).rstrip(" ") for member in members}
@@ -216,35 +210,32 @@ def _refuse_bytes(table: Table, local: list[Column]) -> None:
                 raise UserError(what, f"dump again with --default-character-set=utf8mb4; or {COPY_AGAIN}")
 
 
-def _refuse_functions_of_bytes(table: Table, local: set[str]) -> None:
+def _refuse_functions_of_bytes(table: Table, local: list[Column]) -> None:
     """Stop where generated columns, checks or indexes are made of the bytes of text, which are others in utf8mb4."""
     tokens = table.definition.tokens
+    names = {column.name.lower() for column in local}
     computed = [column for column in table.definition.columns if column.generated]
     plain = [at for column in computed if table.rows_hold(column.name) for at in column.generated]
     for at, (word, after) in enumerate(pairwise(tokens.words)):
         if after == "(" and _OF_BYTES.fullmatch(word) and at not in plain and not is_ascii(table):
             inside = {unquoted(tokens.texts[part]).lower() for part in Cursor(tokens, at + 1).parentheses()}
             is_of_bytes = "binary" in inside or word not in ("CAST", "CONVERT")
-            if is_of_bytes and inside & local and not _are_ascii(table, local):
+            blocks = (block for _, block in read_values(table, [column.name for column in local]))
+            are_ascii = (b"".join(literals).isascii() for block in blocks for literals in block.values())
+            if is_of_bytes and inside & names and not all(are_ascii):
                 what = f"{table.id.where}: {word.lower()}() is made of the bytes of text, which are others in utf8mb4"
                 raise UserError(what, "make a plain column of it in the source, or take it out, and dump again")
-
-
-def _are_ascii(table: Table, names: set[str]) -> bool:
-    wanted = [column.name for column in table.definition.columns if column.name.lower() in names]
-    blocks = (block for _, block in read_values(table, wanted))
-    return all(b"".join(literals).isascii() for block in blocks for literals in block.values())
 
 
 def _widen_text(export: Export, table: Table, texts: list[Column]) -> None:
     """Give the next larger type to text whose values take more bytes in utf8mb4 than their type holds."""
     if not texts or is_ascii(table):
         return
-    longest = dict.fromkeys((column.name for column in texts), 0)
+    longest = dict.fromkeys((column.name for column in texts), _TEXT_BYTES["TINYTEXT"])
     for rows, block in read_values(table, list(longest)):
         for name, literals in block.items():
             for literal in literals:
-                if 3 * len(literal) > longest[name] and 3 * len(literal) > _TEXT_BYTES["TINYTEXT"]:
+                if 3 * len(literal) > longest[name]:
                     text = rows.settings.decode(text_of(literal))
                     longest[name] = max(longest[name], len(text.encode("utf-8", "surrogateescape")))
     for column in texts:
