@@ -62,7 +62,7 @@ def rewrite_collate(export: Export, tokens: Tokens, where: str, depth: int = 0) 
         if after:
             tokens.texts[said] = after
         else:
-            before = tokens.take_out(range(at, said + 1))
+            before = tokens.replace(range(at, said + 1))
         if after != before:
             export.note("collation", where, before, after, _CHARACTER_SET_REASON)
 
@@ -87,35 +87,51 @@ def rewrite_table(export: Export, table: Table) -> None:
     definition = table.definition
     rewrite_options(export, definition.tokens, definition.options_at, table.id.where)
     collation = new_collation(definition.character_set, definition.collation)
-    if definition.engine not in _KEPT_ENGINES:
-        definition.engine = "INNODB"
     for column in definition.columns:
-        if column.collation_at or column.kept_apart:
-            _rewrite_collation(export, table, column, collation)
-        if column.type in _MARIADB_TYPES:
-            at = range(column.type_at, column.type_at + 1)
-            _replace(export, table, column, "column type", at, _MARIADB_TYPES[column.type], "MySQL does not know it")
-        if column.default:
-            _rewrite_default(export, table, column)
-        if column.on_update:
-            _rewrite_on_update(export, table, column)
-        if column.generated and table.rows_hold(column.name):
-            before = definition.tokens.take_out(column.generated)
-            reason = "the rows hold its values, which MySQL refuses"  # as MariaDB writes them
-            export.note("generated column", table.column_where(column.name), before, "", reason)
-    _refuse_unknown(table)
-    rewrite_collate(export, definition.tokens, table.id.where, depth=2)
-
-
-def _refuse_unknown(table: Table) -> None:
-    """Stop at what only MariaDB has and MySQL has nothing like, where it is there still."""
-    definition = table.definition
-    words = definition.tokens.words
-    for at, pair in enumerate(pairwise(words)):
-        if pair in _MARIADB_ONLY and definition.tokens.texts[at]:
+        _rewrite_column(export, table, column, collation)
+    for at, pair in enumerate(pairwise(definition.tokens.words)):
+        if pair in _MARIADB_ONLY and definition.tokens.texts[at]:  # where it is there still
             where = next((table.column_where(one.name) for one in definition.columns if at in one.at), table.id.where)
             what = f"{where}: MySQL knows no {' '.join(pair).lower().strip(' (')}"
             raise UserError(what, "take that out of the table's definition in the source, and export again")
+    rewrite_collate(export, definition.tokens, table.id.where, depth=2)
+
+
+def _rewrite_column(export: Export, table: Table, column: Column, of_table: str) -> None:
+    tokens = table.definition.tokens
+
+    def replace(kind: str, at: range, after: str, reason: str) -> None:
+        export.note(kind, table.column_where(column.name), tokens.replace(at, after), after, reason)
+
+    def digits(at: range) -> str:
+        return "".join(tokens.texts[index] for index in at) or "0"
+
+    def is_taken(time: range) -> bool:
+        """Whether MySQL takes a call such as ``NOW(6)`` for the column: for two types, with the column's own digits."""
+        return column.type in ("DATETIME", "TIMESTAMP") and digits(time[2:-1]) == digits(column.arguments)
+
+    if (column.collation_at or column.kept_apart) and "binary" not in (column.character_set, column.collation):
+        collation = target_collation(table.definition, column)
+        if not column.collation_at:  # its keys are kept apart
+            tokens.texts[column.arguments.stop or column.type_at] += f" COLLATE {collation}"
+        after = "" if collation == of_table == DEFAULT_COLLATION else f"COLLATE {collation}"
+        _replace_collation(export, tokens, column.collation_at, after, table.column_where(column.name))
+    if column.type in _MARIADB_TYPES:
+        at = range(column.type_at, column.type_at + 1)
+        replace("column type", at, _MARIADB_TYPES[column.type], "MySQL does not know it")
+    if column.default:
+        word = tokens.words[column.default[0]]
+        is_literal = tokens.words[column.default[0] + 1] != "(" and column.type not in _BLOB_TYPES
+        is_known = is_taken(column.default) if word in _NOW else is_literal
+        if not is_known and word not in ("NULL", "("):  # MariaDB writes no parentheses
+            after = f"({tokens.between(column.default)})"
+            replace("default", column.default, after, "MySQL wants an expression in parentheses")
+    # MariaDB takes any precision; a time that is set with more digits is the same.
+    if column.on_update and tokens.words[column.on_update[0]] in _NOW and not is_taken(column.on_update):
+        after = f"CURRENT_TIMESTAMP({digits(column.arguments)})"
+        replace("on update", column.on_update, after, "MySQL wants the column's own precision")
+    if column.generated and table.rows_hold(column.name):  # as MariaDB writes them
+        replace("generated column", column.generated, "", "the rows hold its values, which MySQL refuses")
 
 
 def rewrite_options(export: Export, tokens: Tokens, start: int, where: str) -> str:
@@ -142,7 +158,7 @@ def rewrite_options(export: Export, tokens: Tokens, start: int, where: str) -> s
             cursor.accept("DIRECTORY")
             cursor.accept("=")
             cursor.step()
-            before = printable(tokens.take_out(cursor.since(first)))
+            before = printable(tokens.replace(cursor.since(first)))
             shown = word if word == "CONNECTION" else before  # there is an account in it
             export.note("table option", where, shown, "", why)
         else:
@@ -163,56 +179,9 @@ def _why_to_drop(option: str, cursor: Cursor) -> str | None:
 
 def _replace_collation(export: Export, tokens: Tokens, found: Sequence[range], after: str, where: str) -> None:
     """Take out the clauses ``found``, and put ``after`` in the place of the last."""
-    last = found[-1] if after and found else None
-    before = " ".join(tokens.replace(at, after) if at == last else tokens.take_out(at) for at in found)
+    before = " ".join(tokens.replace(at, after if at == found[-1] else "") for at in found)
     if before != after and found:
         export.note("character set", where, before, after, _CHARACTER_SET_REASON)
-
-
-def _rewrite_collation(export: Export, table: Table, column: Column, of_table: str) -> None:
-    if "binary" in (column.character_set, column.collation):
-        return
-    tokens = table.definition.tokens
-    collation = target_collation(table.definition, column)
-    if not column.collation_at:  # its keys are kept apart
-        tokens.texts[column.arguments.stop or column.type_at] += f" COLLATE {collation}"
-    after = "" if collation == of_table == DEFAULT_COLLATION else f"COLLATE {collation}"
-    _replace_collation(export, tokens, column.collation_at, after, table.column_where(column.name))
-
-
-def _replace(export: Export, table: Table, column: Column, kind: str, at: range, after: str, reason: str) -> None:
-    before = table.definition.tokens.replace(at, after)
-    export.note(kind, table.column_where(column.name), before, after, reason)
-
-
-def _digits(table: Table, arguments: range) -> str:
-    return "".join(table.definition.tokens.texts[at] for at in arguments) or "0"
-
-
-def _is_taken(table: Table, column: Column, time: range) -> bool:
-    """Whether MySQL takes a call such as ``NOW(6)`` for the column: for two types, with the column's own digits."""
-    return column.type in ("DATETIME", "TIMESTAMP") and _digits(table, time[2:-1]) == _digits(table, column.arguments)
-
-
-def _rewrite_default(export: Export, table: Table, column: Column) -> None:
-    """Put what MySQL takes in parentheses only into parentheses: MariaDB writes none."""
-    words = table.definition.tokens.words
-    word = words[column.default[0]]
-    is_call = words[column.default[0] + 1] == "("
-    is_literal = not is_call and column.type not in _BLOB_TYPES
-    is_taken = _is_taken(table, column, column.default) if word in _NOW else is_literal
-    if not is_taken and word not in ("NULL", "("):
-        after = f"({table.definition.tokens.between(column.default)})"
-        reason = "MySQL wants an expression in parentheses"
-        _replace(export, table, column, "default", column.default, after, reason)
-
-
-def _rewrite_on_update(export: Export, table: Table, column: Column) -> None:
-    """MySQL wants the column's own precision, MariaDB takes any; a time that is set with more digits is the same."""
-    if table.definition.tokens.words[column.on_update[0]] in _NOW and not _is_taken(table, column, column.on_update):
-        after = f"CURRENT_TIMESTAMP({_digits(table, column.arguments)})"
-        reason = "MySQL wants the column's own precision"
-        _replace(export, table, column, "on update", column.on_update, after, reason)
 
 
 def rename_constraints(export: Export) -> None:

@@ -17,22 +17,22 @@ def rewrite_programs(export: Export) -> None:
         _rewrite(export, program)
     views = {_key(*program.id): program for program in export.programs.values() if program.kind == "VIEW"}
     tables = {_key(*table) for table in export.tables}
-    ordered: set[TableId] = set()
+    begun: set[TableId] = set()
 
-    def place(key: TableId, above: tuple[TableId, ...]) -> None:
-        if key in ordered or key in above:
+    def place(key: TableId) -> None:
+        if key in begun:
             return
+        begun.add(key)
         for part in _made_of(views[key]):
             if part in views:
-                place(part, (*above, key))
+                place(part)
             elif part not in tables and part.schema not in SYSTEM_SCHEMAS:
                 raise _lacks(export, views[key], part)
-        ordered.add(key)
         name = "VIEW", views[key].id
         export.programs[name] = export.programs.pop(name)
 
     for key in views:
-        place(key, ())
+        place(key)
 
 
 def _key(schema: str, name: str) -> TableId:
@@ -50,7 +50,7 @@ def _rewrite(export: Export, program: Program) -> None:
             if cursor.accept("@"):
                 cursor.take()
             cursor.accept("(", ")")
-            before = program.tokens.take_out(cursor.since(first))
+            before = program.tokens.replace(cursor.since(first))
             export.note("definer", program.id.where, before, "", "the account exists on the source server only")
         else:
             cursor.take()

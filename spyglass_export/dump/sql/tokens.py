@@ -74,19 +74,16 @@ class Tokens:
         parts = [self.spaces[index] + self.texts[index] for index in at[1:]]
         return " ".join((self.texts[at[0]] + "".join(parts)).split())
 
-    def replace(self, at: range, text: str) -> str:
-        """Put ``text`` in the place of these tokens; what stood there."""
+    def replace(self, at: range, text: str = "") -> str:
+        """Put ``text`` in the place of these tokens, or nothing, also not the white space before; what stood there."""
         before = self.between(at)
+        if not text:
+            self.spaces[at[0]] = self.spaces[at[0]].rstrip()
         for index in at[1:]:
             self.texts[index] = ""
             self.spaces[index] = _IN_SPACE.sub(r"\1", self.spaces[index])
         self.texts[at[0]] = text
         return before
-
-    def take_out(self, at: range) -> str:
-        """Empty these tokens and the white space before the first; what stood there."""
-        self.spaces[at[0]] = self.spaces[at[0]].rstrip()
-        return self.replace(at, "")
 
 
 def split(sql: str) -> list[str]:

@@ -34,7 +34,7 @@ def test_what_is_not_edited_stays_as_it_is(sql: str) -> None:
 )
 def test_what_is_taken_out_leaves_no_empty_comment(sql: str, out: range, left: str) -> None:
     tokens = Tokens(sql)
-    tokens.take_out(out)
+    tokens.replace(out)
 
     assert tokens.sql() == left
 
