@@ -25,6 +25,8 @@ _SIZES = {
     "TINYTEXT": 9, "TINYBLOB": 9, "TEXT": 10, "BLOB": 10, "MEDIUMTEXT": 11, "MEDIUMBLOB": 11, "LONGTEXT": 12,
     "LONGBLOB": 12, "JSON": 12,
 }  # fmt: skip
+_ROW = Index("", "ROW", [])  # has a limit as an index has
+_PREFIX_REASON = "MySQL's limit, with 4 bytes for each character"
 _DIGIT_BYTES = (0, 1, 1, 2, 2, 3, 3, 4, 4)  # of a decimal's digits that do not fill 9
 
 
@@ -37,13 +39,13 @@ class _Limited:
     limit: int
     fixed: int  # bytes that no length can change
     parts: list[Column]
-    index: Index | None = None
+    index: Index
 
     @property
     def excess(self) -> int:
         """Bytes over the limit."""
         size = sum(column.length or 0 for column in self.parts) * _BYTES_PER_CHARACTER
-        if not self.index:  # a row has the length of each varchar in it
+        if self.index is _ROW:  # which has the length of each varchar in it
             size += sum(1 if (one.length or 0) < 64 else 2 for one in self.parts if one.type == "VARCHAR")
         return self.fixed + size - self.limit
 
@@ -57,10 +59,9 @@ def fit_lengths(export: Export, groups: Groups) -> None:
     """Shorten columns in the definitions.
 
     A column that Spyglass 0.4.3 shortened gets its new length, and columns of an index or a row over MySQL's
-    limit are cut as far as needed; both only as far as the values allow. Where that is not enough, an index that
-    need not be unique takes the beginnings of its values.
-
-    Raises `UserError`, which names table, index, columns and the longest value, where that is not enough.
+    limit are cut as far as needed; both only as far as the values allow. Where that is not enough, an index that need
+    not be unique takes the beginnings of its values. Raises `UserError`, which names table, index, columns and the
+    longest value, for any other.
     """
     tables = export.tables.values()
     before = {column: column.length for column in groups}
@@ -111,14 +112,14 @@ def _limits(table: Table, groups: Groups) -> Iterator[_Limited]:
             yield entry
     fitted = [column for column in definition.columns if column in groups]
     fixed = sum(fixed_size(column, texts) for column in definition.columns if column not in groups)
-    yield _Limited(table, "row", _ROW_LIMIT, fixed + (len(definition.columns) + 7) // 8, fitted)
+    yield _Limited(table, "row", _ROW_LIMIT, fixed + (len(definition.columns) + 7) // 8, fitted, _ROW)
 
 
 def _cut_prefixes(export: Export, entry: _Limited) -> None:
     """Shorten prefixes, such as latin1's ``KEY (notes(1000))``, where any length will do: nothing need be unique."""
     definition = entry.table.definition
     texts = definition.tokens.texts
-    if entry.index is None or entry.index.kind != "KEY":
+    if entry.index.kind != "KEY":
         return
     lengths = {
         part.prefix_at: int(texts[part.prefix_at])
@@ -130,7 +131,8 @@ def _cut_prefixes(export: Export, entry: _Limited) -> None:
         if length > longest:
             texts[at] = str(longest)
             entry.fixed -= (length - longest) * _BYTES_PER_CHARACTER
-            _note_prefix(export, entry, str(length), texts[at])
+            where = entry.table.column_where(entry.index.name)
+            export.note("index prefix", where, str(length), texts[at], _PREFIX_REASON)
 
 
 def _measure(table: Table, columns: list[Column], groups: Groups, enough: dict[Group, int]) -> None:
@@ -199,11 +201,10 @@ def _take_beginnings(export: Export, entry: _Limited, groups: Groups) -> None:
     These are cut, too, where they leave no room. Raises `UserError` where that is not allowed, or not enough.
     """
     columns = [column for column in entry.parts if not groups[column].in_foreign_key]
-    if entry.index is None or entry.index.kind != "KEY" or not columns:
-        raise _too_long(entry, groups)
     whole = [column for column in entry.parts if column not in columns]
     with_shortest = replace(entry, parts=whole, fixed=entry.fixed + len(columns) * _BYTES_PER_CHARACTER)
-    if with_shortest.excess > 0 and not _share_out(with_shortest, groups):
+    may_begin = entry.index.kind == "KEY" and columns
+    if not may_begin or (with_shortest.excess > 0 and not _share_out(with_shortest, groups)):
         raise _too_long(entry, groups)
     longest = _longest_without([column.length or 0 for column in columns], entry.excess_characters)
     shortened = {column.name.lower() for column in columns if (column.length or 0) > longest}
@@ -212,17 +213,12 @@ def _take_beginnings(export: Export, entry: _Limited, groups: Groups) -> None:
     before = ", ".join(texts[at] for at in places)
     for at in places:
         texts[at] += f"({longest})"
-    _note_prefix(export, entry, before, ", ".join(texts[at] for at in places))
-
-
-def _note_prefix(export: Export, entry: _Limited, before: str, after: str) -> None:
-    where = entry.table.column_where(entry.index.name if entry.index else "")
-    export.note("index prefix", where, before, after, "MySQL's limit, with 4 bytes for each character")
+    after = ", ".join(texts[at] for at in places)
+    export.note("index prefix", entry.table.column_where(entry.index.name), before, after, _PREFIX_REASON)
 
 
 def _too_long(entry: _Limited, groups: Groups) -> UserError:
-    own = [(column, groups[column]) for column in entry.parts]
-    own.sort(key=lambda pair: pair[1].longest, reverse=True)
+    own = sorted(((one, groups[one]) for one in entry.parts), key=lambda pair: pair[1].longest, reverse=True)
     free = sum(max(0, (column.length or 0) - max(1, group.longest)) for column, group in own)
     needed = entry.limit + entry.excess - free * _BYTES_PER_CHARACTER
     what = f"{entry.table.id.where}: its {entry.name} needs {needed} bytes in utf8mb4, and MySQL takes {entry.limit}"
@@ -243,8 +239,6 @@ def _apply(table: Table, column: Column) -> None:
 
 def fixed_size(column: Column, texts: Sequence[str]) -> int:
     """Bytes of a value in an index or a row, for types whose length is never changed; ``texts`` are the tokens'."""
-    if column.type in _SIZES and not column.arguments:
-        return _SIZES[column.type]
     numbers = [int(texts[at]) for at in column.arguments if NUMBER.fullmatch(texts[at])]
     if column.type in ("DECIMAL", "NUMERIC"):
         digits, scale = ([*numbers, 0] if numbers else [10, 0])[:2]

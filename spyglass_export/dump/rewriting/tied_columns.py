@@ -37,12 +37,10 @@ def tied_columns(export: Export) -> Groups:
     leader: dict[_Node, _Node] = {}
 
     def find(node: _Node) -> _Node:
-        leads = node
-        while (above := leader.setdefault(leads, leads)) != leads:
-            leads = above
-        while node != leads:
-            leader[node], node = leads, leader[node]
-        return leads
+        while (above := leader.setdefault(node, node)) != node:
+            leader[node] = leader[above]  # so that the next way is shorter
+            node = above
+        return node
 
     lengths = old_lengths()
     in_foreign_keys: set[_Node] = set()
