@@ -23,9 +23,9 @@ _ESCAPED_CONTROL = re.compile(rb"\\(?:[0Z]|\Z)")  # at the end it may go on as o
 # that does not match would be tried in each combination of them. MySQL 8 and newer write _binary.
 _VALUE = rb"(?:" + SINGLE + rb"|[^'(),;\s]+|_binary " + SINGLE + rb")"
 _HEX = re.compile(rb"0[xX][0-9A-Fa-f]*")
-_LONG_HEX = re.compile(rb"(0x[0-9A-Fa-f]{65536})[0-9A-Fa-f]+")
 # What is open at the end has no end: its quote may come yet, as may the rest of an escape.
 _STRING = re.compile(rb"'(?P<text>[^'\\]*(?:\\.[^'\\]*)*)(?P<end>'?)", re.S)
+_STRING_OR_LONG_HEX = re.compile(_STRING.pattern + rb"|(?P<hex>0x[0-9A-Fa-f]{65536})[0-9A-Fa-f]+", re.S)
 _ESCAPE = re.compile(rb"\\(.)|''", re.S)
 # https://dev.mysql.com/doc/refman/9.7/en/string-literals.html
 _ESCAPED = {b"0": b"\0", b"b": b"\b", b"n": b"\n", b"r": b"\r", b"t": b"\t", b"Z": b"\x1a", b"%": b"\\%", b"_": b"\\_"}
@@ -140,18 +140,12 @@ def _no_values(table: Table, rows: Rows) -> UserError:
 
 def _shortened(row: bytes) -> bytes:
     """The beginning of a row that goes on, its large values cut; all others stay as they are."""
-    parts = []
-    end = 0
-    for string in _STRING.finditer(row):
-        start = string.start()
-        parts.append(_LONG_HEX.sub(rb"\1", row[end:start]))
-        end = string.end()
-        if end - start > _KEPT and (kept := _STRING.match(row, start, start + _KEPT)):
-            parts += b"'", kept["text"], string["end"]
-        else:
-            parts.append(row[start:end])
-    parts.append(_LONG_HEX.sub(rb"\1", row[end:]))
-    return b"".join(parts)
+
+    def short(value: re.Match[bytes]) -> bytes:
+        kept = _STRING.match(row, value.start(), value.start() + _KEPT)
+        return b"'" + kept["text"] + value["end"] if kept else value["hex"]
+
+    return _STRING_OR_LONG_HEX.sub(short, row)
 
 
 @lru_cache(maxsize=512)  # to compile one takes as long as to read thousands of rows
