@@ -58,10 +58,8 @@ class SessionSettings:
         """The statements that a view, trigger or routine needs before it."""
         collation = known_collation(self.collation_connection or "")
         collation = f"SET COLLATION_CONNECTION={collation};\n" if collation else ""
-        modes = "DEFAULT"
-        if self.sql_mode is not None:
-            known = (mode for mode in self.sql_mode.upper().split(",") if mode in _MYSQL_MODES)
-            modes = f"'{','.join(known)}'"
+        known = (mode for mode in (self.sql_mode or "").upper().split(",") if mode in _MYSQL_MODES)
+        modes = "DEFAULT" if self.sql_mode is None else f"'{','.join(known)}'"
         time_zone = f"SET TIME_ZONE='{self.time_zone or 'SYSTEM'}';\n"
         return f"SET NAMES {self.names};\n{collation}{time_zone}SET SQL_MODE={modes};\nSET FOREIGN_KEY_CHECKS=0;\n"
 
@@ -120,47 +118,43 @@ def parse_set(statement: str) -> tuple[Assignment, ...]:
     cursor.expect("SET")
     if cursor.word() in _OTHER_SETS or cursor.word(1) == "TRANSACTION":
         return ()
-    assignments = _parse_assignment(cursor)
-    while cursor.accept(","):
-        assignments += _parse_assignment(cursor)
+    assignments: list[Assignment] = []
+    while not assignments or cursor.accept(","):
+        if cursor.accept("NAMES"):
+            assignments.append(Assignment("NAMES", "", "LITERAL", cursor.plain()))
+            if cursor.accept("COLLATE"):
+                assignments.append(Assignment("SESSION", "collation_connection", "LITERAL", cursor.plain()))
+        else:
+            assignments.append(_parse_assignment(cursor))
+    cursor.expect("")
     return tuple(assignments)
 
 
-def _parse_assignment(cursor: Cursor) -> list[Assignment]:
-    if cursor.accept("NAMES"):
-        names = [Assignment("NAMES", "", "LITERAL", cursor.plain())]
-        if cursor.accept("COLLATE"):
-            names.append(Assignment("SESSION", "collation_connection", "LITERAL", cursor.plain()))
-        if cursor.word() not in ("", ","):
-            raise NotUnderstoodError
-        return names
+def _parse_assignment(cursor: Cursor) -> Assignment:
     scope = "USER"
     if not cursor.accept("@") or cursor.accept("@"):
         scope = cursor.word() if cursor.word() in _SCOPES else "SESSION"
         cursor.accept(scope)
         cursor.accept(".")
     name = cursor.name().lower()
-    if not cursor.accept(":", "=") and not cursor.accept("="):
-        raise NotUnderstoodError
+    cursor.accept(":")
+    cursor.expect("=")
     first = cursor.at
     while cursor.word() not in ("", ","):
         if cursor.word() in ("SET", ":"):  # of the next statement, where a semicolon is lost
             raise NotUnderstoodError
         cursor.step()
-    return [Assignment(scope, name, *_value(cursor.tokens.texts[first : cursor.at]))]
-
-
-def _value(texts: list[str]) -> tuple[str, str]:
-    match texts:
+    match cursor.tokens.texts[first : cursor.at]:
         case [] | ["=" | ")", *_] | ["@"]:
             raise NotUnderstoodError
-        case ["@", name]:
-            return "USER", unquoted(name).lower()
-        case ["@", "@", name] | ["@", "@", _, ".", name]:
-            return "SYSTEM", unquoted(name).lower()
-        case [word]:
-            return ("DEFAULT", "") if word.upper() == "DEFAULT" else ("LITERAL", word.strip("'\""))
-    return "EXPRESSION", ""
+        case ["@", variable]:
+            return Assignment(scope, name, "USER", unquoted(variable).lower())
+        case ["@", "@", variable] | ["@", "@", _, ".", variable]:
+            return Assignment(scope, name, "SYSTEM", unquoted(variable).lower())
+        case [word] if word.upper() != "DEFAULT":
+            return Assignment(scope, name, "LITERAL", word.strip("'\""))
+        case texts:
+            return Assignment(scope, name, "EXPRESSION" if len(texts) > 1 else "DEFAULT", "")
 
 
 @dataclass(slots=True)
