@@ -27,7 +27,7 @@ _TEXT_BYTES = {"TINYTEXT": 255, "TEXT": 65535, "MEDIUMTEXT": 16777215, "LONGTEXT
 _SAME_BYTES = ("utf8mb4", "utf8mb3", "utf8", "binary", None)
 _NOT_AS_ASCII = ("ucs2", "utf16", "utf16le", "utf32", "swe7")  # in which ASCII takes other bytes
 _OF_BYTES = re.compile("ASCII|BIT_LENGTH|CAST|COMPRESS|CONVERT|CRC32|HEX|(OCTET_)?LENGTH|MD5|ORD|SHA[12]?|TO_BASE64")
-# Letters with a stroke, and ligatures, are no decompositions in Unicode but weigh like these in its collation.
+# Letters with a stroke, and ligatures: no decompositions in Unicode, but they weigh like these, says WEIGHT_STRING().
 _ALIKE = str.maketrans(
     {"ø": "o", "đ": "d", "ð": "d", "ł": "l", "ħ": "h", "ŧ": "t", "æ": "ae", "œ": "oe", "\u0131": "i"}
 )
@@ -36,10 +36,7 @@ _IGNORED = re.compile(r"[\0-\x08\x0e-\x1f\x7f-\x9f]")
 
 
 def fold(text: str) -> str:
-    """A form that is the same for any two texts that ``utf8mb4_0900_ai_ci`` takes for equal.
-
-    That is certain for texts with the letters of `is_known`; each was compared in MySQL 9.7, by WEIGHT_STRING().
-    """
+    """One form for all texts that ``utf8mb4_0900_ai_ci`` of MySQL 9.7 takes for equal, if their letters `is_known`."""
     if _is_plain(text):  # as nearly all are, and told in a twentieth of the time
         return text.lower()
     plain = unicodedata.normalize("NFKD", text).casefold().translate(_ALIKE)
@@ -214,8 +211,9 @@ def _refuse_functions_of_bytes(table: Table, local: list[Column]) -> None:
     """Stop where generated columns, checks or indexes are made of the bytes of text, which are others in utf8mb4."""
     tokens = table.definition.tokens
     names = {column.name.lower() for column in local}
-    computed = [column for column in table.definition.columns if column.generated]
-    plain = [at for column in computed if table.rows_hold(column.name) for at in column.generated]
+    plain = [
+        at for one in table.definition.columns if one.generated and table.rows_hold(one.name) for at in one.generated
+    ]
     for at, (word, after) in enumerate(pairwise(tokens.words)):
         if after == "(" and _OF_BYTES.fullmatch(word) and at not in plain and not is_ascii(table):
             inside = {unquoted(tokens.texts[part]).lower() for part in Cursor(tokens, at + 1).parentheses()}

@@ -35,7 +35,10 @@ _MARIADB_FUNCTIONS = (
 _MARIADB_ONLY = {(function, "(") for function in _MARIADB_FUNCTIONS} | {
     ("SYSTEM", "VERSIONING"), ("PERIOD", "FOR"), ("BY", "SYSTEM_TIME"), ("NEXT", "VALUE"),
 }  # fmt: skip
-_SMALL_ROW_FORMATS = {"COMPACT", "REDUNDANT", "FIXED", "PAGE"}  # of tables that MySQL 5.6 and older made, or Aria
+# Row formats are of tables that MySQL 5.6 and older made, or Aria.
+_DROPPED_PAIRS = dict.fromkeys(
+    [("ROW_FORMAT", kind) for kind in ("COMPACT", "REDUNDANT", "FIXED", "PAGE")], "its keys hold 767 bytes only"
+) | {("DATA", "DIRECTORY"): _SOURCE_ONLY, ("INDEX", "DIRECTORY"): _SOURCE_ONLY}
 # What stands before COLLATE, and has a character set of its own: _latin1'x', CONVERT(... USING latin1), CHARSET latin1.
 _HAS_CHARACTER_SET = re.compile(r"(^| )(_\w+ ''|(CHARSET|CHARACTER SET)( =)? [^ ]+( \))?|USING [^ ]+ \))$")
 _BLOB_TYPES = {"TINYTEXT", "TEXT", "MEDIUMTEXT", "LONGTEXT", "TINYBLOB", "BLOB", "MEDIUMBLOB", "LONGBLOB", "JSON"}
@@ -143,6 +146,7 @@ def rewrite_options(export: Export, tokens: Tokens, start: int, where: str) -> s
         first = cursor.at
         cursor.accept("DEFAULT")
         word = unquoted(cursor.word()).upper()  # MariaDB quotes options that are its own
+        value = cursor.word(2 if cursor.word(1) == "=" else 1)
         if cursor.accept("CHARACTER", "SET") or cursor.accept("CHARSET") or cursor.accept("COLLATE"):
             said["COLLATE" if word == "COLLATE" else "CHARSET"] = cursor.plain()
             found.append(cursor.since(first))
@@ -153,7 +157,7 @@ def rewrite_options(export: Export, tokens: Tokens, start: int, where: str) -> s
                 tokens.texts[cursor.at - 1] = "InnoDB"
                 reason = "it forgets its rows, has them elsewhere, or is not in MySQL"
                 export.note("storage engine", where, engine, "InnoDB", reason)
-        elif why := _why_to_drop(word, cursor):
+        elif why := _DROPPED_OPTIONS.get(word) or _DROPPED_PAIRS.get((word, value)):
             cursor.take()
             cursor.accept("DIRECTORY")
             cursor.accept("=")
@@ -167,14 +171,6 @@ def rewrite_options(export: Export, tokens: Tokens, start: int, where: str) -> s
     collation = "" if collation == DEFAULT_COLLATION else collation
     _replace_collation(export, tokens, found, collation and f"COLLATE={collation}", where)
     return collation
-
-
-def _why_to_drop(option: str, cursor: Cursor) -> str | None:
-    if cursor.word(1) == "DIRECTORY":
-        return _SOURCE_ONLY
-    if option == "ROW_FORMAT" and cursor.word(2 if cursor.word(1) == "=" else 1) in _SMALL_ROW_FORMATS:
-        return "its keys hold 767 bytes only"
-    return _DROPPED_OPTIONS.get(option)
 
 
 def _replace_collation(export: Export, tokens: Tokens, found: Sequence[range], after: str, where: str) -> None:

@@ -100,13 +100,11 @@ def _limits(table: Table, groups: Groups) -> Iterator[_Limited]:
         entry = _Limited(table, f"index {quoted(index.name)}", limit, 0, [], index)
         for part in index.parts:
             column = definition.column(part.name)
-            if column is None:
-                continue
-            if part.prefix_at:
+            if column and part.prefix_at:
                 entry.fixed += int(texts[part.prefix_at]) * (_BYTES_PER_CHARACTER if column.is_text else 1)
             elif column in groups:
                 entry.parts.append(column)
-            else:
+            elif column:
                 entry.fixed += fixed_size(column, texts)
         if index.kind not in ("FULLTEXT", "SPATIAL"):
             yield entry

@@ -27,7 +27,12 @@ def rewrite_programs(export: Export) -> None:
             if part in views:
                 place(part)
             elif part not in tables and part.schema not in SYSTEM_SCHEMAS:
-                raise _lacks(export, views[key], part)
+                has_schema = part.schema in {schema.lower() for schema in export.schemas}
+                missing = printable(f"the table {part.sql}" if has_schema else f"the database {quoted(part.schema)}")
+                view = views[key]
+                what = f"{view.place}: the view {view.id.where} needs {missing}, which the export lacks"
+                hint = f"dump what it needs, too, or leave the view out: --ignore-table={printable(str(view.id))}"
+                raise UserError(what, hint)
         name = "VIEW", views[key].id
         export.programs[name] = export.programs.pop(name)
 
@@ -88,12 +93,3 @@ def _made_of(view: Program) -> Iterator[TableId]:
             schema, name = cursor.qualified_name()
             if schema is not None or name.lower() not in named:
                 yield _key(schema or view.id.schema, name)
-
-
-def _lacks(export: Export, view: Program, part: TableId) -> UserError:
-    has_schema = part.schema in {schema.lower() for schema in export.schemas}
-    missing = f"the table {part.sql}" if has_schema else f"the database {quoted(part.schema)}"
-    return UserError(
-        f"{view.place}: the view {view.id.where} needs {printable(missing)}, which the export lacks",
-        f"dump what it needs, too, or leave the view out: --ignore-table={printable(str(view.id))}",
-    )

@@ -201,9 +201,8 @@ def _read_column(cursor: Cursor) -> Column:
     column = Column(cursor.name(), cursor.word(), cursor.take())
     if cursor.word() == "(":
         column.arguments = cursor.parentheses()
-        number = cursor.word(-2)
-        if len(column.arguments) == 1 and NUMBER.fullmatch(number):
-            column.length = int(number)
+        if len(column.arguments) == 1 and (number := NUMBER.fullmatch(cursor.word(-2))):
+            column.length = int(number.group())
     elif column.type == "CHAR":
         column.length = 1
     while (word := cursor.word()) not in (",", ")", ""):
