@@ -211,9 +211,8 @@ def _refuse_functions_of_bytes(table: Table, local: list[Column]) -> None:
     """Stop where generated columns, checks or indexes are made of the bytes of text, which are others in utf8mb4."""
     tokens = table.definition.tokens
     names = {column.name.lower() for column in local}
-    plain = [
-        at for one in table.definition.columns if one.generated and table.rows_hold(one.name) for at in one.generated
-    ]
+    computed = [column for column in table.definition.columns if column.generated]
+    plain = [at for column in computed if table.rows_hold(column.name) for at in column.generated]
     for at, (word, after) in enumerate(pairwise(tokens.words)):
         if after == "(" and _OF_BYTES.fullmatch(word) and at not in plain and not is_ascii(table):
             inside = {unquoted(tokens.texts[part]).lower() for part in Cursor(tokens, at + 1).parentheses()}

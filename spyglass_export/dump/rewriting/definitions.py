@@ -60,12 +60,8 @@ def rewrite_collate(export: Export, tokens: Tokens, where: str, depth: int = 0) 
         said = at + 2 if words[at + 1 : at + 2] == ["="] else at + 1
         if word != "COLLATE" or depth > 0 or not at or not tokens.texts[said]:  # or it went with a generated column
             continue
-        before = tokens.texts[said]
-        after = _new_collation(before, " ".join(words[max(0, at - 4) : at]))
-        if after:
-            tokens.texts[said] = after
-        else:
-            before = tokens.replace(range(at, said + 1))
+        after = _new_collation(tokens.texts[said], " ".join(words[max(0, at - 4) : at]))
+        before = tokens.replace(range(said if after else at, said + 1), after)
         if after != before:
             export.note("collation", where, before, after, _CHARACTER_SET_REASON)
 
@@ -149,12 +145,10 @@ def rewrite_options(export: Export, tokens: Tokens, start: int, where: str) -> s
         value = cursor.word(2 if cursor.word(1) == "=" else 1)
         if cursor.accept("CHARACTER", "SET") or cursor.accept("CHARSET") or cursor.accept("COLLATE"):
             said["COLLATE" if word == "COLLATE" else "CHARSET"] = cursor.plain()
-            found.append(cursor.since(first))
+            found.append(range(first, cursor.at))
         elif cursor.accept("ENGINE"):
-            cursor.accept("=")
-            engine = tokens.texts[cursor.take()]
-            if engine.strip("'\"`").upper() not in _KEPT_ENGINES:
-                tokens.texts[cursor.at - 1] = "InnoDB"
+            if cursor.plain().upper() not in _KEPT_ENGINES:
+                engine = tokens.replace(range(cursor.at - 1, cursor.at), "InnoDB")
                 reason = "it forgets its rows, has them elsewhere, or is not in MySQL"
                 export.note("storage engine", where, engine, "InnoDB", reason)
         elif why := _DROPPED_OPTIONS.get(word) or _DROPPED_PAIRS.get((word, value)):
@@ -162,7 +156,7 @@ def rewrite_options(export: Export, tokens: Tokens, start: int, where: str) -> s
             cursor.accept("DIRECTORY")
             cursor.accept("=")
             cursor.step()
-            before = printable(tokens.replace(cursor.since(first)))
+            before = printable(tokens.replace(range(first, cursor.at)))
             shown = word if word == "CONNECTION" else before  # there is an account in it
             export.note("table option", where, shown, "", why)
         else:

@@ -53,9 +53,8 @@ def _lacks_empty(table: Table, column: Column) -> bool:
 
 def _add_empty(export: Export, table: Table, enums: list[Column]) -> None:
     """A server that is not strict stores '' for any value that is no member, and a strict one does not take it back."""
-    found: set[str] = set()
-    for _, block in read_values(table, [column.name for column in enums]):
-        found.update(name for name, literals in block.items() if b"''" in literals)
+    blocks = (block for _, block in read_values(table, [column.name for column in enums]))
+    found = {name for block in blocks for name, literals in block.items() if b"''" in literals}
     reason = "rows hold it, as a server that is not strict stores what is no member"
     for column in enums:
         if column.name in found:

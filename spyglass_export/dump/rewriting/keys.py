@@ -58,10 +58,9 @@ class _Limited:
 def fit_lengths(export: Export, groups: Groups) -> None:
     """Shorten columns in the definitions.
 
-    A column that Spyglass 0.4.3 shortened gets its new length, and columns of an index or a row over MySQL's
-    limit are cut as far as needed; both only as far as the values allow. Where that is not enough, an index that need
-    not be unique takes the beginnings of its values. Raises `UserError`, which names table, index, columns and the
-    longest value, for any other.
+    A column that Spyglass 0.4.3 shortened gets its new length, and columns of an index or a row over MySQL's limit are
+    cut as far as needed; both only as far as the values allow. Where that is not enough, an index that need not be
+    unique takes the beginnings of its values; any other raises `UserError`, with its columns and the longest value.
     """
     tables = export.tables.values()
     before = {column: column.length for column in groups}
@@ -86,8 +85,7 @@ def fit_lengths(export: Export, groups: Groups) -> None:
     for column, group in groups.items():
         if column.length != before[column]:
             _apply(group.columns[column], column)
-            kind = column.type.lower()
-            old, new = f"{kind}({before[column]})", f"{kind}({column.length})"
+            old, new = (f"{column.type.lower()}({length})" for length in (before[column], column.length))
             export.note("column length", group.columns[column].column_where(column.name), old, new, group.reason)
 
 
@@ -135,11 +133,10 @@ def _cut_prefixes(export: Export, entry: _Limited) -> None:
 
 def _measure(table: Table, columns: list[Column], groups: Groups, enough: dict[Group, int]) -> None:
     """Find the longest values of these columns that are longer than is ``enough`` for their groups."""
-    texts = table.definition.tokens.texts
     for column in columns:
         length = column.length or 0  # what MySQL computes is in no row, and may be any
         if not column.generated:  # a default that is cut would be refused
-            default = texts[column.default[0]] if column.default else ""
+            default = table.definition.tokens.texts[column.default[0]] if column.default else ""
             length = len(text_of(default.encode("utf-8", "surrogateescape"))) if default.startswith("'") else 0
         groups[column].longest = max(groups[column].longest, length)
 

@@ -55,7 +55,7 @@ def _rewrite(export: Export, program: Program) -> None:
             if cursor.accept("@"):
                 cursor.take()
             cursor.accept("(", ")")
-            before = program.tokens.replace(cursor.since(first))
+            before = program.tokens.replace(range(first, cursor.at))
             export.note("definer", program.id.where, before, "", "the account exists on the source server only")
         else:
             cursor.take()

@@ -114,10 +114,6 @@ class Cursor:
         self.at = at + 1
         return at
 
-    def since(self, first: int) -> range:
-        """What was stepped over since the cursor was ``at`` ``first``."""
-        return range(first, self.at)
-
     def accept(self, *words: str) -> bool:
         """Step over these words if they come."""
         end = self.at + len(words)
@@ -210,7 +206,7 @@ def _read_column(cursor: Cursor) -> Column:
             _read_attribute(column, cursor)
         else:
             cursor.step()
-    column.at = cursor.since(first)
+    column.at = range(first, cursor.at)
     return column
 
 
@@ -220,20 +216,20 @@ def _read_attribute(column: Column, cursor: Cursor) -> None:
         column.default = _read_default(cursor)
     elif cursor.accept("CHARACTER", "SET") or cursor.accept("CHARSET"):
         column.character_set = cursor.plain()
-        column.collation_at += (cursor.since(first),)
+        column.collation_at += (range(first, cursor.at),)
     elif cursor.accept("COLLATE"):
         column.collation = cursor.plain()
-        column.collation_at += (cursor.since(first),)
+        column.collation_at += (range(first, cursor.at),)
     elif cursor.accept("BINARY"):  # of people who write definitions themselves
         column.kept_apart = "utf8mb4_bin"
-        column.collation_at += (cursor.since(first),)
+        column.collation_at += (range(first, cursor.at),)
     elif cursor.accept("ON", "UPDATE"):
         column.on_update = _read_default(cursor)
     elif cursor.accept("GENERATED", "ALWAYS", "AS", "(") or cursor.accept("AS", "("):
         cursor.at -= 1
         cursor.parentheses()
         cursor.accept("VIRTUAL") or cursor.accept("STORED") or cursor.accept("PERSISTENT")
-        column.generated = cursor.since(first)
+        column.generated = range(first, cursor.at)
     else:
         cursor.step()
 
@@ -243,11 +239,9 @@ def _read_default(cursor: Cursor) -> range:
     first = cursor.at
     word = cursor.word()
     cursor.step()
-    if cursor.word() == "(":
-        cursor.parentheses()
-    elif word.startswith("_") or word in "-+":
-        cursor.take()
-    return cursor.since(first)
+    if cursor.word() == "(" or word.startswith("_") or word in "-+":
+        cursor.step()
+    return range(first, cursor.at)
 
 
 def _read_key(table: TableDefinition, cursor: Cursor) -> None:
