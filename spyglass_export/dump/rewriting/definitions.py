@@ -35,7 +35,7 @@ _MARIADB_FUNCTIONS = (
 _MARIADB_ONLY = {(function, "(") for function in _MARIADB_FUNCTIONS} | {
     ("SYSTEM", "VERSIONING"), ("PERIOD", "FOR"), ("BY", "SYSTEM_TIME"), ("NEXT", "VALUE"),
 }  # fmt: skip
-# Row formats are of tables that MySQL 5.6 and older made, or Aria.
+# These row formats are of tables that MySQL 5.6 and older made, or Aria.
 _DROPPED_PAIRS = dict.fromkeys(
     [("ROW_FORMAT", kind) for kind in ("COMPACT", "REDUNDANT", "FIXED", "PAGE")], "its keys hold 767 bytes only"
 ) | {("DATA", "DIRECTORY"): _SOURCE_ONLY, ("INDEX", "DIRECTORY"): _SOURCE_ONLY}

@@ -93,7 +93,7 @@ def _limits(table: Table, groups: Groups) -> Iterator[_Limited]:
     """The indexes of a table, and its row."""
     definition = table.definition
     texts = definition.tokens.texts
-    limit = _INDEX_LIMITS.get(definition.engine, _INDEX_LIMITS["INNODB"])
+    limit = _INDEX_LIMITS.get(definition.engine, _INDEX_LIMITS["INNODB"])  # which all others become
     for index in definition.indexes:
         entry = _Limited(table, f"index {quoted(index.name)}", limit, 0, [], index)
         for part in index.parts:
