@@ -95,27 +95,16 @@ def read_head(path: Path) -> dict[str, Any]:
         with path.open(encoding="utf-8") as file:
             head: dict[str, Any] = json.loads(file.readline().rstrip("\n") + "]}")
         if head["format"] != FORMAT:
-            raise UserError(f"{path} was written by another version of this project", _other_version(path))
+            hint = (
+                "take its rows out by that version's `invoke unmerge`; what was broken off, its `invoke merge` finishes"
+            )
+            raise UserError(f"{path} was written by another version of this project", hint)
         head["tables_made"] = [TableId(*name) for name in head["tables_made"]]
     except FileNotFoundError as error:
         raise UserError(f"there is no {path}", "name the file that `invoke merge` wrote") from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(f"{path} is not what `invoke merge` writes", "name the file as it was written") from error
     return head
-
-
-def _other_version(path: Path) -> str:
-    if path.name != UNFINISHED:
-        return "take its rows out with that version: its `invoke unmerge` reads the file"
-    if is_whole(path):
-        return (
-            "run `invoke merge` of that version here: it tells whether these rows are in, and finishes the file;"
-            " do not delete it, as nothing else lists them"
-        )
-    return (
-        "delete it: its merge was broken off before the commit, so no row of it is in; what may be left are new tables"
-        " without rows, which its first line lists as tables_made"
-    )
 
 
 def read_rows(path: Path, place: int = 0) -> Iterator[tuple[int, dict[str, Any]]]:

@@ -129,20 +129,13 @@ def test_a_record_that_was_cut_short_is_told_from_a_whole_one(tmp_path: Path) ->
         record.read_head(path)
 
 
-@pytest.mark.parametrize(
-    ("name", "end", "hint"),
-    [
-        ("merge.json", "]}\n", "take its rows out with that version"),
-        (record.UNFINISHED, "]}\n", "do not delete it"),
-        (record.UNFINISHED, "", "delete it: its merge was broken off before the commit"),
-    ],
-)
-def test_a_record_of_another_version_says_what_to_do(tmp_path: Path, name: str, end: str, hint: str) -> None:
+@pytest.mark.parametrize("name", ["merge.json", record.UNFINISHED])
+def test_a_record_of_another_version_says_what_to_do(tmp_path: Path, name: str) -> None:
     path = tmp_path / name
-    path.write_text('{"format": 1, "tables_made": [], "inserted": [\n{"rows": [["1", "00"]]}\n' + end)
+    path.write_text('{"format": 1, "tables_made": [], "inserted": [\n{"rows": [["1", "00"]]}\n]}\n')
     with pytest.raises(UserError, match="was written by another version of this project") as refused:
         record.read_head(path)
-    assert hint in refused.value.hint
+    assert refused.value.hint.startswith("take its rows out by that version's `invoke unmerge`")
 
 
 @pytest.mark.parametrize("key", ["1) OR (1", "'a' OR 'b'", "('a','b') -- ", "SLEEP(9)", "'a\\'"])
