@@ -1,11 +1,8 @@
-"""What an export's SQL files say of themselves, wherever the blocks in which they are read end."""
+"""What an export's SQL files say of themselves."""
 
 from pathlib import Path
 
-import pytest
-
 from spyglass_export.dump.clean import clean_to_folder
-from spyglass_export.export import outline
 from spyglass_export.export.outline import Outline, Piece, read_outline
 
 DUMP = """-- MySQL dump 10.13  Distrib 9.7.4, for Linux (x86_64)
@@ -27,9 +24,7 @@ USE `other`;
 """
 
 
-@pytest.mark.parametrize("block", range(1, 40, 3))
-def test_nothing_is_missed_where_a_block_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, block: int) -> None:
-    monkeypatch.setattr(outline, "_BLOCK", block)
+def test_tables_come_with_their_conditions_and_what_they_lack(tmp_path: Path) -> None:
     path = tmp_path / "_Populate_paper.sql"
     path.write_text(DUMP, encoding="utf-8", newline="\n")
 
