@@ -5,7 +5,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Thread
-from typing import Any, ParamSpec, TypeVar
+from typing import ParamSpec, TypeVar
 
 from spyglass_export.changes import Change
 from spyglass_export.checksum import sha256, sha256_of
@@ -83,7 +83,9 @@ def copy_files(
             proven = _begun(_proven, proof, dumps)
 
             outline = Outline()
-            environment = _begun(_solved, exported, options, evidence)
+            environment = _begun(
+                lambda: make_installable(exported, **options, evidence=evidence() if evidence else NO_EVIDENCE)
+            )
 
             def advance(more: int) -> None:
                 if environment.done():
@@ -146,12 +148,6 @@ def _examined(paper_dir: Path, dumps: Sequence[Path], environment: str, outline:
     if found.lost:
         raise found.lost
     return found
-
-
-def _solved(
-    exported: str, options: dict[str, Any], evidence: Callable[[], Evidence] | None
-) -> tuple[str, list[Change]]:
-    return make_installable(exported, **options, evidence=evidence() if evidence else NO_EVIDENCE)
 
 
 def _up_to_date(
