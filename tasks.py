@@ -81,9 +81,9 @@ def dump(context: Context, host: str = "", port: str = "", user: str = "") -> No
         console.say(f"# dumps what the script in {settings.spyglass_paper_dir} asks for, into the same folder")
         return
     account = find_account(host, port, user, folder=ROOT)
-    written = dump_export(ROOT, settings.spyglass_paper_dir, account, docker, settings.db_base_image)
-    names = " and ".join(file.name for file in written.files)
-    console.say(f"wrote {names} with {written.rows:,} rows of {written.tables} tables, and proof.json beside it")
+    proof = dump_export(ROOT, settings.spyglass_paper_dir, account, docker, settings.db_base_image)
+    names, rows = " and ".join(proof.dumps), sum(table.rows for table in proof.tables.values())
+    console.say(f"wrote {names} with {rows:,} rows of {len(proof.tables)} tables, and proof.json beside it")
 
 
 @command()

@@ -2,6 +2,7 @@
 
 import shutil
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,11 +20,11 @@ from spyglass_export.export.proof import Proof, ProvenTable
 from spyglass_export.export.script import Call, Script, require_script
 from spyglass_export.servers.account import Account
 from spyglass_export.servers.connection import LOST, connect, rows_of
-from spyglass_export.servers.digests import Digest, digest, digest_statements
 from spyglass_export.servers.mysqldump import Start, program_for, run
 
 ATTEMPTS = 3  # of a call that the network or the server broke off, and of tables whose rows change meanwhile
 PAUSE_SECONDS = 2
+STATEMENTS = Path("config") / "digests.sql"
 _PARTS = ".invoke-dump"
 # The words of a connection that was lost or refused, in the messages of mysqldump and mariadb-dump.
 _LOST = (
@@ -36,18 +37,22 @@ _LOST = (
     "error: 2003",
 )
 
+Name = tuple[str, str]  # schema and table
+
 
 @dataclass(frozen=True)
-class Dumped:
-    """What `invoke dump` wrote: the dumps, and how many tables and rows are in them."""
+class Digest:
+    """A number of rows and a sum over them: digests of rows that are apart add up to that of all of them."""
 
-    files: list[Path]
-    tables: int
-    rows: int
+    rows: int = 0
+    sum: int = 0
+
+    def __add__(self, other: "Digest") -> "Digest":
+        return Digest(self.rows + other.rows, self.sum + other.sum)
 
 
-def dump(root: Path, paper_dir: Path, account: Account, docker: Docker, image: str) -> Dumped:
-    """Run all calls of the export's scripts, and write each script's dump and ``proof.json`` beside it.
+def dump(root: Path, paper_dir: Path, account: Account, docker: Docker, image: str) -> Proof:
+    """Run all calls of the export's scripts; write each script's dump, and beside it ``proof.json``, which is given.
 
     ``root`` is the project's folder, ``image`` has the `mysqldump` to run. What was there stays until all is complete.
     Raises UserError where a table is missing or may not be read, a call fails, or rows change again and again.
@@ -74,11 +79,34 @@ def dump(root: Path, paper_dir: Path, account: Account, docker: Docker, image: s
             proof.write(paper_dir)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
-    return Dumped([target for _, target in files], len(proof.tables), sum(one.rows for one in digests.values()))
+    return proof
 
 
 def _name(call: Call) -> str:
     return f"{call.schema}.{call.table}"
+
+
+def digest_statements(connection: "pymysql.Connection[Any]", root: Path, tables: Iterable[Name]) -> dict[Name, str]:
+    """The statement that digests each of these tables; a WHERE can be put after it. ``root`` is the project's folder.
+
+    A table is missing where it is not there, or the account may not read it. The session is set to what the
+    statements need.
+    """
+    settings, listing = (root / STATEMENTS).read_text(encoding="utf-8").rstrip().rstrip(";").split(";\n")
+    rows_of(connection, settings)
+    names, found = set(tables), {}
+    for schema in sorted({schema for schema, _ in names}):
+        # Old servers look into every file of the schemas that are not ruled out.
+        own = listing.replace("WHERE ", f"WHERE c.table_schema = {connection.escape(schema)} AND ", 1)
+        for (statement,) in rows_of(connection, own):
+            found[schema, statement.rpartition("`.`")[2].removesuffix("`").replace("``", "`")] = statement
+    return {name: found[name] for name in names & found.keys()}
+
+
+def digest(connection: "pymysql.Connection[Any]", statement: str, where: str) -> Digest:
+    """Digest the rows that meet a condition, all where it is empty, as the server itself works it out."""
+    [(_, rows, total)] = rows_of(connection, f"{statement} WHERE {where or 'TRUE'}")
+    return Digest(int(rows), int(total))
 
 
 def _digests(root: Path, account: Account, calls: list[Call]) -> dict[Call, Digest]:
