@@ -31,22 +31,11 @@ _ADDRESS = re.compile(r"https?://[^\s'\"#;`)]+")
 _OPTION = re.compile(r"(-i|-f|--index-url|--extra-index-url|--find-links)[=\s]\s*(\S+)")
 
 
-@dataclass(frozen=True)
-class PipConfiguration:
-    """Indexes, folders and pages of files that pip looks in, hosts that it trusts, and the CA certificates.
+def pip_configuration(ca_bundle: Path | None = None) -> dict[str, str]:
+    """Ask pip how it is configured on this machine, in its files and its variables; give the same as uv's variables.
 
-    ``index`` is empty where none is configured: then it is that of pip and uv themselves.
+    Without an index of its own, the index is that of pip and uv themselves.
     """
-
-    index: str = ""
-    extra_indexes: tuple[str, ...] = ()
-    find_links: tuple[str, ...] = ()
-    trusted_hosts: tuple[str, ...] = ()
-    ca_bundle: str | None = None
-
-
-def pip_configuration(ca_bundle: Path | None = None) -> PipConfiguration:
-    """Ask pip how it is configured on this machine, in its files and its environment variables."""
     command = [sys.executable, "-m", "pip", "config", "list"]
     listed = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False).stdout
     values: dict[str, str] = {}
@@ -54,13 +43,14 @@ def pip_configuration(ca_bundle: Path | None = None) -> PipConfiguration:
     for section in ("global.", "install.", ":env:."):
         for name, value in re.findall(rf"^{re.escape(section)}([\w-]+)='(.*)'$", listed, re.MULTILINE):
             values[name] = value.replace("\\n", " ")
-    return PipConfiguration(
-        index=values.get("index-url") or os.environ.get("PIP_INDEX_URL") or "",
-        extra_indexes=tuple(values.get("extra-index-url", "").split()),
-        find_links=tuple(values.get("find-links", "").split()),
-        trusted_hosts=tuple(values.get("trusted-host", "").split()),
-        ca_bundle=values.get("cert") or (str(ca_bundle) if ca_bundle else None),
-    )
+    found = {
+        "UV_INDEX_URL": values.get("index-url") or os.environ.get("PIP_INDEX_URL"),
+        "UV_EXTRA_INDEX_URL": values.get("extra-index-url"),
+        "UV_FIND_LINKS": ",".join(values.get("find-links", "").split()),
+        "UV_INSECURE_HOST": values.get("trusted-host"),
+        "SSL_CERT_FILE": values.get("cert") or (str(ca_bundle) if ca_bundle else None),
+    }
+    return {name: value for name, value in found.items() if value}
 
 
 @dataclass
@@ -79,7 +69,7 @@ class _Resolver(NamedTuple):
 
     python: str
     platform: str
-    pip: PipConfiguration
+    pip: Mapping[str, str]
     wheels: Path
 
     def resolve(self, items: Sequence[str], options: Sequence[str]) -> subprocess.CompletedProcess[str]:
@@ -90,21 +80,16 @@ class _Resolver(NamedTuple):
         listed.write_text("\n".join(lines), encoding="utf-8")
         brought = [one for one in items if one.endswith(OF_CONDA)]
         constraints.write_text("\n".join(brought), encoding="utf-8")
-        places = [f"--index-url={self.pip.index}"] if self.pip.index else []
-        places += [f"--extra-index-url={one}" for one in self.pip.extra_indexes]
-        places += [f"--find-links={place}" for place in (*self.pip.find_links, str(self.wheels))]
-        places += [f"--allow-insecure-host={host}" for host in self.pip.trusted_hosts]
-        places += [f"--constraints={constraints}"] if brought else []
-        certificates = {"SSL_CERT_FILE": self.pip.ca_bundle} if self.pip.ca_bundle else {}
+        links = ",".join(filter(None, (self.pip.get("UV_FIND_LINKS"), str(self.wheels))))
         return subprocess.run(
             [
-                *(find_uv_bin(), "pip", "compile", str(listed), *places),
+                *(find_uv_bin(), "pip", "compile", str(listed), *([f"--constraints={constraints}"] if brought else [])),
                 *("--python", sys.executable, "--python-version", self.python, "--python-platform", self.platform),
                 *("--index-strategy", "unsafe-best-match", "--no-config", "--no-python-downloads"),
                 *("--generate-hashes", "--no-annotate", "--no-header", "--no-strip-extras", "--color", "never"),
                 *(("--prerelease", "allow") if "--pre" in options else ()),
             ],
-            env={**QUICK, **os.environ, **certificates},
+            env={**QUICK, **os.environ, **self.pip, "UV_FIND_LINKS": links},
             capture_output=True,
             text=True,
             encoding="utf-8",
@@ -120,7 +105,7 @@ def solve(
     *,
     python: str,
     glibc: str,
-    pip: PipConfiguration,
+    pip: Mapping[str, str],
 ) -> PipPart:
     """Solve the lines of a `pip:` part.
 
@@ -130,9 +115,9 @@ def solve(
     part = PipPart()
     options = [line for line in lines if line.startswith("-") and not line.startswith(("-e", "--editable"))]
     requirements = [_not_editable(line) for line in lines if line not in options]
-    own = [one for one in (pip.index, *pip.extra_indexes) if one]
+    own = f"{pip.get('UV_INDEX_URL', '')} {pip.get('UV_EXTRA_INDEX_URL', '')}".split()
     places = [found[2] for line in options if (found := _OPTION.fullmatch(line))]
-    silent = unreachable([*own, *places], pip.ca_bundle)
+    silent = unreachable([*own, *places], pip.get("SSL_CERT_FILE"))
     part.unreachable = {without_user(address): why for address, why in silent.items()}
     part.options = [line for line in options if not any(address in line for address in silent)]
     if not silent.keys().isdisjoint(own):
@@ -180,7 +165,7 @@ def _take(part: PipPart, resolver: _Resolver, items: list[str], resolved: str) -
     packages = _packages(resolved)
     names = {requirement_name(package["requirement"]) for package in packages}
     if "torch" in names and any(matches(name, GPU_ONLY) for name in names) and PYTORCH_CPU_INDEX not in part.options:
-        if trouble := unreachable([PYTORCH_CPU_INDEX.split()[1]], resolver.pip.ca_bundle):
+        if trouble := unreachable([PYTORCH_CPU_INDEX.split()[1]], resolver.pip.get("SSL_CERT_FILE")):
             part.unreachable |= trouble
         else:
             part.options.append(PYTORCH_CPU_INDEX)

@@ -18,7 +18,7 @@ from spyglass_export.environment.file import load, packages_of
 from spyglass_export.environment.installable import FILE, Evidence, made_of, make_installable
 from spyglass_export.environment.lock import Lock
 from spyglass_export.environment.lock import read as read_lock
-from spyglass_export.environment.pip_part import PipConfiguration, PipPart, pip_configuration
+from spyglass_export.environment.pip_part import PipPart, pip_configuration
 from spyglass_export.environment.problems import Problem
 from spyglass_export.environment.repodata import Channels, gather_evidence
 from spyglass_export.environment.rules import spec_name, version_and_build
@@ -78,7 +78,7 @@ def prepare(settings: Settings, glibc: str | None = None) -> Prepared:
 
 
 def _solve(
-    channels: Channels, prepared: Prepared, source: str, glibc: str, asked: Future[PipConfiguration] | None
+    channels: Channels, prepared: Prepared, source: str, glibc: str, asked: Future[dict[str, str]] | None
 ) -> None:
     specs, requirements = packages_of(load(prepared.text))
     conda = CondaPart([], {}, [], specs)

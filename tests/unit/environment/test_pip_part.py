@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from spyglass_export.environment.pip_part import PipConfiguration, PipPart, pip_configuration, solve
+from spyglass_export.environment.pip_part import PipPart, pip_configuration, solve
 from tests.unit.environment.packages import Server, served, write_wheel
 
 
@@ -28,7 +28,7 @@ def index(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 def solved(
     index: Server, lines: Sequence[str], brought: Mapping[str, str] | None = None, named: Sequence[str] = ()
 ) -> PipPart:
-    pip = PipConfiguration(f"{index.address}/simple")
+    pip = {"UV_INDEX_URL": f"{index.address}/simple"}
     return solve(lines, brought or {}, named, python="3.10.6", glibc="2.39", pip=pip)
 
 
@@ -87,7 +87,7 @@ def test_an_index_that_is_silent_is_named_without_its_password(index: Server) ->
 
 
 def test_where_pips_own_index_is_silent_nothing_is_told_of_the_packages() -> None:
-    pip = PipConfiguration("http://127.0.0.1:1/simple")
+    pip = {"UV_INDEX_URL": "http://127.0.0.1:1/simple"}
     part = solve(["bokeh"], {}, [], python="3.10", glibc="2.35", pip=pip)
     assert (part.packages, part.problems, [*part.unreachable]) == ([], [], ["http://127.0.0.1:1/simple"])
 
@@ -98,7 +98,7 @@ def test_where_none_is_configured_and_pips_usual_index_is_silent_it_is_named_onc
     for name in ("https_proxy", "HTTPS_PROXY"):
         monkeypatch.setenv(name, "http://127.0.0.1:1")
     monkeypatch.setenv("UV_HTTP_RETRIES", "0")
-    part = solve(["nothing-of-ours", "neither"], {}, [], python="3.10", glibc="2.35", pip=PipConfiguration())
+    part = solve(["nothing-of-ours", "neither"], {}, [], python="3.10", glibc="2.35", pip={})
     assert (part.packages, part.problems, [*part.unreachable.values()]) == ([], [], ["it does not answer"])
 
 
@@ -111,15 +111,31 @@ def test_a_repository_out_of_reach_is_named_and_the_rest_is_solved(index: Server
 def test_pip_says_where_it_looks(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     configuration = tmp_path / "pip.conf"
     configuration.write_text(
-        "[global]\nindex-url = https://mirror.test/simple\ncert = /etc/ours.pem\n[install]\nfind-links = /wheels\n"
+        "[global]\nindex-url = https://mirror.test/simple\ncert = /etc/ours.pem\ntrusted-host = mirror.test\n"
+        "[install]\nfind-links = /wheels /more\n"
     )
     monkeypatch.setenv("PIP_CONFIG_FILE", str(configuration))
     for name in ("PIP_INDEX_URL", "PIP_CERT", "PIP_FIND_LINKS"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("PIP_EXTRA_INDEX_URL", "https://a.test/simple https://b.test/simple")
 
-    pip = pip_configuration()
+    assert pip_configuration() == {
+        "UV_INDEX_URL": "https://mirror.test/simple",
+        "UV_EXTRA_INDEX_URL": "https://a.test/simple https://b.test/simple",
+        "UV_FIND_LINKS": "/wheels,/more",
+        "UV_INSECURE_HOST": "mirror.test",
+        "SSL_CERT_FILE": "/etc/ours.pem",
+    }
 
-    assert pip.index == "https://mirror.test/simple"
-    assert pip.extra_indexes == ("https://a.test/simple", "https://b.test/simple")
-    assert (pip.find_links, pip.ca_bundle) == (("/wheels",), "/etc/ours.pem")
+
+def test_it_is_looked_for_in_all_places_that_pip_names(index: Server, tmp_path: Path) -> None:
+    write_wheel(tmp_path, "ours", "1.0")
+    write_wheel(tmp_path, "theirs", "2.0")
+    pip = {
+        "UV_INDEX_URL": f"{index.address}/none",
+        "UV_EXTRA_INDEX_URL": f"{index.address}/nothing {index.address}/simple",
+        "UV_FIND_LINKS": f"{tmp_path / 'ours'},{tmp_path / 'theirs'}",
+    }
+    brought = {"numpy": "1.26.0", "python-dateutil": "2.9.0"}
+    part = solve(["pandas", "ours", "theirs"], brought, [], python="3.10", glibc="2.39", pip=pip)
+    assert picked(part) == ["ours==1.0", "pandas==2.0", "theirs==2.0"]

@@ -10,7 +10,7 @@ import pytest
 
 from spyglass_export.environment import lock, solving
 from spyglass_export.environment.installable import made_of, make_installable
-from spyglass_export.environment.pip_part import PipConfiguration, pip_configuration
+from spyglass_export.environment.pip_part import pip_configuration
 from spyglass_export.environment.solving import Prepared, prepare, require_solved, vanished
 from spyglass_export.errors import UserError
 from spyglass_export.settings import Settings, load
@@ -285,7 +285,7 @@ def test_behind_a_proxy_that_is_silent_all_is_named(
     add_pip(settings)
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
     monkeypatch.setenv("CONDA_CHANNEL_ALIAS", "http://channels.test")
-    monkeypatch.setattr(solving, "pip_configuration", lambda _: PipConfiguration("http://index.test/simple"))
+    monkeypatch.setattr(solving, "pip_configuration", lambda _: {"UV_INDEX_URL": "http://index.test/simple"})
 
     prepared = prepare(settings, "2.36")
 
