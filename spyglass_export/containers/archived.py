@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any, NamedTuple, cast
 
-from spyglass_export.checksum import sha256
 from spyglass_export.containers import labels
 from spyglass_export.errors import UserError
+from spyglass_export.files import sha256
 
 ARCHIVED_IMAGES, CHECKSUMS = "images.tar.zst", "SHA256SUMS"
 # What systems leave behind in a folder that somebody opens.

@@ -16,12 +16,12 @@ from pathlib import Path
 from dotenv import set_key
 
 from spyglass_export import console
-from spyglass_export.checksum import hash_of_files
 from spyglass_export.containers.docker import PROXY_VARIABLES, Docker, registry_of
 from spyglass_export.containers.faults import DockerError, NoPlugin, NotInstalled, NotRunning
 from spyglass_export.containers.image import inspect
 from spyglass_export.env_values import as_written
 from spyglass_export.errors import UserError
+from spyglass_export.files import hash_of_files
 from spyglass_export.settings import Settings
 
 INSTALL_PAGE = "https://docs.docker.com/get-docker/"

@@ -8,12 +8,12 @@ from contextlib import suppress
 from dataclasses import replace
 
 from spyglass_export import console
-from spyglass_export.checksum import sha256_of
 from spyglass_export.containers.docker import Docker, is_podman
 from spyglass_export.containers.labels import RECIPE
 from spyglass_export.containers.project import Container, containers_of, volume_names
 from spyglass_export.errors import UserError, spoken
 from spyglass_export.export.manifest import read_manifest
+from spyglass_export.files import sha256_of
 from spyglass_export.settings import Settings, variables
 
 SERVICES = ("db", "hub")

@@ -9,7 +9,6 @@ from platformdirs import user_cache_path
 from rattler.exceptions import GatewayError
 
 from spyglass_export.changes import Change
-from spyglass_export.checksum import sha256_of
 from spyglass_export.environment import conda_part, pip_part
 from spyglass_export.environment.channels import channels_of, gone
 from spyglass_export.environment.conda_part import CondaPart
@@ -23,6 +22,7 @@ from spyglass_export.environment.problems import Problem
 from spyglass_export.environment.repodata import Channels, gather_evidence
 from spyglass_export.environment.rules import spec_name, version_and_build
 from spyglass_export.errors import UserError
+from spyglass_export.files import sha256_of
 from spyglass_export.settings import Settings
 
 # That of Ubuntu 22.04, the oldest that current Jupyter images are built on: for where the base image is not here yet.

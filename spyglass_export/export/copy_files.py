@@ -8,7 +8,6 @@ from threading import Thread
 from typing import ParamSpec, TypeVar
 
 from spyglass_export.changes import Change
-from spyglass_export.checksum import sha256, sha256_of
 from spyglass_export.dump.clean import CLEANER_FORMAT, CleanDump, clean_to_folder
 from spyglass_export.dump.reading.sources import digest_of, disk_error, export_changed, stamps
 from spyglass_export.environment.credentials import kind_of_credential
@@ -29,6 +28,7 @@ from spyglass_export.export.manifest import ExportedTable, Manifest, SourceFile,
 from spyglass_export.export.outline import Outline
 from spyglass_export.export.proof import Proof, ProvenTable, read_proof
 from spyglass_export.export.staging import recover, replaced_contents
+from spyglass_export.files import sha256, sha256_of
 
 _Given = ParamSpec("_Given")
 _Result = TypeVar("_Result")

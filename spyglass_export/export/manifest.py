@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from spyglass_export.changes import Change, say_kinds
-from spyglass_export.checksum import sha256_of
-from spyglass_export.files import write_text
+from spyglass_export.files import sha256_of, write_text
 
 FILE = "manifest.json"
 FORMAT = 3

@@ -3,11 +3,10 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-from spyglass_export.checksum import sha256_of
 from spyglass_export.environment.installable import OVERRIDE_FILE
 from spyglass_export.errors import UserError
 from spyglass_export.export.manifest import FILE, read_manifest
-from spyglass_export.files import write_text
+from spyglass_export.files import sha256_of, write_text
 from spyglass_export.settings import Settings
 
 # Hidden, as no image takes it.

@@ -7,10 +7,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from spyglass_export.checksum import hash_of_files, sha256
 from spyglass_export.containers.docker import Docker
 from spyglass_export.containers.image import layers
-from spyglass_export.files import write_text
+from spyglass_export.files import hash_of_files, sha256, write_text
 from spyglass_export.notebooks.files import EXECUTED, find, notebook_files
 from spyglass_export.settings import Settings
 

@@ -11,10 +11,10 @@ from datetime import datetime, timezone
 from typing import Any
 
 from spyglass_export import console
-from spyglass_export.checksum import sha256
 from spyglass_export.containers.docker import Docker
 from spyglass_export.containers.project import containers_of
 from spyglass_export.errors import UserError
+from spyglass_export.files import sha256
 from spyglass_export.notebooks.files import EXECUTED, notebook_files
 from spyglass_export.notebooks.results import NOTHING_TO_COMPARE, Result, fingerprint, keep_result, sentence
 from spyglass_export.settings import Settings

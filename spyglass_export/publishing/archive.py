@@ -7,12 +7,11 @@ from pathlib import Path
 from zipfile import ZipFile
 
 from spyglass_export import console
-from spyglass_export.checksum import sha256
 from spyglass_export.containers.archived import ARCHIVED_IMAGES, CHECKSUMS
 from spyglass_export.containers.docker import Docker
 from spyglass_export.containers.image import Image
 from spyglass_export.errors import UserError
-from spyglass_export.files import write_text
+from spyglass_export.files import sha256, write_text
 from spyglass_export.publishing import bundle, citation, provenance
 from spyglass_export.publishing.ro_crate import CRATE, describe
 from spyglass_export.settings import Settings

@@ -7,13 +7,13 @@ from dataclasses import replace
 from datetime import datetime, timezone
 
 from spyglass_export import console
-from spyglass_export.checksum import hash_of_files
 from spyglass_export.containers.docker import Docker
 from spyglass_export.containers.image import Image, built_images, inspect, layers, left_out
 from spyglass_export.containers.labels import BASE, CREATED, LICENCES, PREFIX, RECIPE, REVISION, TESTED
 from spyglass_export.environment.lock import FILE as LOCK_FILE
 from spyglass_export.errors import UserError
 from spyglass_export.export import manifest
+from spyglass_export.files import hash_of_files
 from spyglass_export.notebooks.files import notebook_files
 from spyglass_export.notebooks.results import last_test
 from spyglass_export.publishing import citation

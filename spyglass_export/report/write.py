@@ -13,14 +13,13 @@ from typing import Any
 import yaml
 
 from spyglass_export.changes import KINDS, Change
-from spyglass_export.checksum import sha256
 from spyglass_export.containers import labels, seed
 from spyglass_export.containers.docker import Docker
 from spyglass_export.containers.image import inspect, left_out
 from spyglass_export.dump.sql.table_id import TableId
 from spyglass_export.errors import UserError
 from spyglass_export.export.manifest import read_manifest
-from spyglass_export.files import write_text
+from spyglass_export.files import sha256, write_text
 from spyglass_export.notebooks.files import notebook_files
 from spyglass_export.notebooks.results import read_figures, read_results, sentence
 from spyglass_export.publishing import citation

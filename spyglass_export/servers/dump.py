@@ -10,7 +10,6 @@ from typing import Any
 import pymysql
 
 from spyglass_export import console
-from spyglass_export.checksum import sha256
 from spyglass_export.containers.docker import Docker
 from spyglass_export.dump.sql.tokens import quoted
 from spyglass_export.errors import UserError
@@ -18,6 +17,7 @@ from spyglass_export.export.condition import parts_of
 from spyglass_export.export.lock import only_one
 from spyglass_export.export.proof import Proof, ProvenTable
 from spyglass_export.export.script import Call, Script, require_script
+from spyglass_export.files import sha256
 from spyglass_export.servers.account import Account
 from spyglass_export.servers.connection import LOST, connect, rows_of
 from spyglass_export.servers.mysqldump import Start, program_for, run

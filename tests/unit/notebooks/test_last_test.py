@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from spyglass_export.checksum import sha256
 from spyglass_export.containers.docker import Docker
 from spyglass_export.containers.image import Image
 from spyglass_export.containers.labels import TESTED
+from spyglass_export.files import sha256
 from spyglass_export.notebooks.results import NOT_TESTED, Result, fingerprint, keep_result, last_test
 from spyglass_export.publishing.provenance import label_with_last_test
 from spyglass_export.settings import Settings, load

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from spyglass_export.checksum import sha256
 from spyglass_export.containers.docker import Docker
 from spyglass_export.dump.sql.table_id import TableId
 from spyglass_export.errors import UserError
 from spyglass_export.export import copy_files as export
+from spyglass_export.files import sha256
 from spyglass_export.notebooks.results import Result, keep_result
 from spyglass_export.report import write as report
 from spyglass_export.report.diagram import draw
