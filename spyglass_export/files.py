@@ -1,4 +1,4 @@
-"""Files, written whole or not at all whatever stops the program; and SHA-256, in hexadecimal, of them and of texts."""
+"""Texts of files, written whole or not at all whatever stops the program; and SHA-256, in hexadecimal."""
 
 import hashlib
 import os
@@ -29,6 +29,11 @@ def write_text(path: Path, text: str) -> None:
     """Write a text file in UTF-8 with LF, whole or not at all."""
     with replaced(path) as incoming:
         incoming.write_text(text, encoding="utf-8", newline="\n")
+
+
+def text_of(path: Path) -> str:
+    """Read a text file, without spaces around it and whatever its encoding; empty where there is none."""
+    return path.read_text(encoding="utf-8", errors="replace").strip() if path.is_file() else ""
 
 
 def sha256(path: Path) -> str:

@@ -14,6 +14,7 @@ from spyglass_export.errors import UserError
 from spyglass_export.export.completeness import examine_export
 from spyglass_export.export.folder import sql_files
 from spyglass_export.export.script import find_scripts
+from spyglass_export.files import text_of
 from spyglass_export.settings import Settings
 
 NAME = "export"
@@ -32,18 +33,15 @@ def check_export(settings: Settings) -> Iterator[Check]:
     :raises UserError: where it is not, or has no dump that can be read.
     """
     folder = settings.spyglass_paper_dir
-    if not folder.is_dir():
-        hint = "set SPYGLASS_BASE_DIR and PAPER_ID, or SPYGLASS_PAPER_DIR, in .env"
-        raise UserError(f"there is no folder {folder}", hint)
     dumps = sql_files(folder)
     checks = [_check_dump(dump) for dump in dumps]
     yield from checks
-    version = _read(folder / VERSION_FILE)
+    version = text_of(folder / VERSION_FILE)
     if sum(dump.stat().st_size for dump in dumps) > READ_AT_MOST:
         what = "the dump is too large to be held against the export's script in a few seconds"
         yield warned(NAME, what, "`invoke copy_files` does it")
     elif all(check.status == "ok" for check in checks):
-        found = examine_export(folder, dumps, _read(folder / "environment.yml"))
+        found = examine_export(folder, dumps, text_of(folder / "environment.yml"))
         version = found.version or ""
         for what, fix in found.warnings:
             yield warned(NAME, what, fix)
@@ -54,10 +52,6 @@ def check_export(settings: Settings) -> Iterator[Check]:
         if by_design := {".".join(key.parent) for key in found.absent_parents if key.is_by_design}:
             yield passed(NAME, f"left out by Spyglass, as its Export does: {', '.join(sorted(by_design))}")
     yield _check_version(version)
-
-
-def _read(file: Path) -> str:
-    return file.read_text(encoding="utf-8", errors="replace").strip() if file.is_file() else ""
 
 
 def _check_dump(dump: Path) -> Check:

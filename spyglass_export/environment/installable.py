@@ -14,6 +14,7 @@ from spyglass_export.environment.credentials import kind_of_credential
 from spyglass_export.environment.file import EXPORT_IT, Document, Line, added, contradictions, read, read_text, write
 from spyglass_export.environment.package_lists import BRINGS_TORCH, PYTORCH_CPU_INDEX, PYTORCH_WHEELS, exported_on
 from spyglass_export.errors import UserError
+from spyglass_export.files import text_of
 
 FILE = "environment.yml"
 OVERRIDE_FILE = "environment.override.yml"
@@ -69,8 +70,7 @@ def _spyglass_version(paper_dir: Path) -> str:
                     return version[1].decode("utf-8", "replace")
         except (OSError, EOFError, zlib.error):
             continue  # what is wrong with it, is told where it is read
-    file = paper_dir / VERSION_FILE
-    return file.read_text(encoding="utf-8", errors="replace").strip() if file.is_file() else ""
+    return text_of(paper_dir / VERSION_FILE)
 
 
 def make_installable(

@@ -13,6 +13,7 @@ from spyglass_export.export.condition import is_condition_of, parts_of
 from spyglass_export.export.folder import unread
 from spyglass_export.export.outline import AbsentParent, Name, Outline, Piece, read_outline
 from spyglass_export.export.script import Call, Script, ScriptNotUnderstoodError, find_scripts, read_script
+from spyglass_export.files import text_of
 
 DUMP_AGAIN = "dump it again: `invoke dump` does; or the administrator runs the script and reads what it prints"
 _NAMED_AT_MOST = 5
@@ -127,8 +128,7 @@ def _taken(left: list[str], call: Call) -> bool:
 
 def _version(paper_dir: Path, outline: Outline, environment: str, warnings: list[tuple[str, str]]) -> str | None:
     """Spyglass' version: what the dump says counts, as it is written together with the rows."""
-    file = paper_dir / VERSION_FILE
-    written = file.read_text(encoding="utf-8", errors="replace").strip() if file.is_file() else ""
+    written = text_of(paper_dir / VERSION_FILE)
     dumped = next((version for version in outline.versions.values() if version != "None"), "")
     if written and dumped and written != dumped:
         what = f"the dump was written by Spyglass {dumped}, and {VERSION_FILE} says {written[:40]}"
