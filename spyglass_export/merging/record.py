@@ -6,7 +6,6 @@ A line of JSON for each piece of a table, so that a file of any size can be read
 import json
 import os
 import re
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -33,14 +32,12 @@ class Record:
         self._separator = ""
         head = {
             "format": FORMAT,
-            "begun": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
             "source": plan.paper.name,
             "server": plan.target.name,
             "identity": plan.target.identity,
             "schemas_made": plan.schemas,
             "tables_made": [[table.schema, table.name] for table in plan.definitions],
             "renumbered": {str(table.theirs.id): table.renumbered for table in plan.tables if table.renumbered},
-            "files": plan.files,
         }
         self._file = self.path.open("x", encoding="utf-8", newline="\n")
         self._write(json.dumps(head, ensure_ascii=False)[:-1] + ', "inserted": [\n')

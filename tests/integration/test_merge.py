@@ -1,6 +1,5 @@
 """A paper's rows into a database that holds others: what goes, what is refused, and what stays as it was."""
 
-import json
 import os
 import signal
 import subprocess
@@ -550,7 +549,6 @@ def test_files_that_the_rows_expect(paper: dump_servers.Server, lab: dump_server
 
     assert [file["path"] for file in plan.files["expected"]] == ["a.nwb", "sub/b.nwb"]
     assert [file["path"] for file in plan.files["missing"]] == ["sub/b.nwb"]
-    assert json.loads((tmp_path / "merge.json").read_text(encoding="utf-8"))["files"] == plan.files
     assert lab.rows() == paper.rows()
 
 

@@ -147,9 +147,9 @@ def test_no_other_sql_gets_in_with_a_record(tmp_path: Path, key: str) -> None:
 
 
 def test_a_record_with_a_long_beginning_is_not_taken_for_one_of_nothing(tmp_path: Path) -> None:
-    """Its first line lists the files that the rows expect, which may be many thousand."""
+    """Its first line lists the numbers that became others, which may be many thousand."""
     path = tmp_path / record.UNFINISHED
-    head = {"format": 2, "server": "lab", "identity": "1", "tables_made": [], "files": {"expected": ["x" * 2_000_000]}}
+    head = {"format": 2, "server": "lab", "identity": "1", "tables_made": [], "renumbered": {"x": "1" * 2_000_000}}
     path.write_text(json.dumps(head)[:-1] + ', "inserted": [\n')
     with pytest.raises(UserError, match="a merge into lab was broken off"):
         insert.finish_earlier(Mock(identity="2"), tmp_path)
