@@ -11,7 +11,6 @@ from spyglass_export.errors import UserError
 
 _TABLES, _ORPHANS, _PROOF = "/opt/seed/tables.tsv", "/opt/seed/orphans.tsv", "/opt/seed/proof.tsv"
 _DIGESTS = 'MYSQL_PWD="$MYSQL_ROOT_PASSWORD" exec digest_tables.sh /opt/seed/digests.sql --user=root'
-_NAMED_AT_MOST = 20
 # DataJoint makes them in each schema as soon as a notebook looks into it.
 _DATAJOINTS_OWN = (".~log", ".~jobs")
 
@@ -122,7 +121,6 @@ def verify(docker: Docker) -> None:
     if not found:
         console.say(f"all {sum(table.rows for table in published):,} rows are as they were published")
         return
-    console.show_table("tables that differ", ["table", "now"], found[:_NAMED_AT_MOST])
-    more = f", {len(found) - _NAMED_AT_MOST} more than are shown" if len(found) > _NAMED_AT_MOST else ""
+    console.show_table("tables that differ", ["table", "now"], found)
     hint = "where you wrote to the database yourself, nothing is wrong; a fresh volume has the published rows"
-    raise UserError(f"{len(found)} tables differ from what was published{more}; {len(published)} were published", hint)
+    raise UserError(f"{len(found)} tables differ from what was published; {len(published)} were published", hint)
