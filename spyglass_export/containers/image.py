@@ -19,12 +19,13 @@ LEFT_OUT = "left-out.txt"
 
 @dataclass(frozen=True)
 class Image:
-    """An image on this machine: its name without tag, its ID, its labels and its `os/architecture`."""
+    """An image on this machine: its name without tag, its ID, labels, `os/architecture` and digests of its layers."""
 
     name: str
     id: str
     labels: dict[str, str]
     platform: str
+    layers: tuple[str, ...] = ()
 
     @property
     def tag(self) -> str:
@@ -44,16 +45,8 @@ def inspect(docker: Docker, reference: str) -> Image | None:
     except (UserError, ValueError):  # the latter where nothing is run
         return None
     name = re.sub(r":[^/]*$", "", reference.partition("@")[0])
-    return Image(name, one["Id"], one["Config"].get("Labels") or {}, f"{one['Os']}/{one['Architecture']}")
-
-
-def layers(docker: Docker, reference: str) -> list[str]:
-    """Give the digests of an image's layers; none where it is not on this machine."""
-    try:
-        found: list[str] = json.loads(docker.ask("image", "inspect", "--format", "{{json .RootFS.Layers}}", reference))
-    except (UserError, ValueError):
-        return []
-    return found
+    layers = tuple(one.get("RootFS", {}).get("Layers") or ())
+    return Image(name, one["Id"], one["Config"].get("Labels") or {}, f"{one['Os']}/{one['Architecture']}", layers)
 
 
 def built_images(settings: Settings, docker: Docker) -> dict[str, Image]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from spyglass_export.containers.docker import Docker
-from spyglass_export.containers.image import layers
+from spyglass_export.containers.image import inspect
 from spyglass_export.files import hash_of_files, sha256, write_text
 from spyglass_export.notebooks.files import EXECUTED, find, notebook_files
 from spyglass_export.settings import Settings
@@ -113,11 +113,11 @@ def fingerprint(settings: Settings, docker: Docker, db: str, hub: str) -> str:
 
     The notebooks themselves, the hub's last layer, do not count. An image that is gone gives an empty text.
     """
-    database, software = layers(docker, db), layers(docker, hub)[:-1]
+    database, software = inspect(docker, db), inspect(docker, hub)
     if not database or not software:
         return ""
     beside = [file for file in notebook_files(settings.notebooks) if file.suffix != ".ipynb"]
-    return hash_of_files(settings.notebooks, beside, *database, *software)
+    return hash_of_files(settings.notebooks, beside, *database.layers, *software.layers[:-1])
 
 
 def last_test(settings: Settings, docker: Docker, db: str, hub: str) -> str:

@@ -8,7 +8,7 @@ from datetime import datetime, timezone
 
 from spyglass_export import console
 from spyglass_export.containers.docker import Docker
-from spyglass_export.containers.image import Image, built_images, inspect, layers, left_out
+from spyglass_export.containers.image import Image, built_images, inspect, left_out
 from spyglass_export.containers.labels import BASE, CREATED, LICENCES, PREFIX, RECIPE, REVISION, TESTED
 from spyglass_export.environment.lock import FILE as LOCK_FILE
 from spyglass_export.errors import UserError
@@ -88,8 +88,8 @@ def are_built(docker: Docker) -> bool:
         # Of a label without a value compose makes none.
         if not image or any(image.labels.get(name, "") != (value or "") for name, value in wanted.items()):
             return False
-        base = layers(docker, wanted[BASE])
-        if not base or layers(docker, image.id)[: len(base)] != base:
+        base = inspect(docker, wanted[BASE])
+        if not base or not base.layers or image.layers[: len(base.layers)] != base.layers:
             return False
     return True
 

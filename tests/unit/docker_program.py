@@ -19,7 +19,7 @@ def docker_that_runs(folder: Path, program: str, **more: Any) -> Docker:
     return Docker((sys.executable, "-I", "-S", str(file)), folder, **more)
 
 
-def inspected(name: str, layers: Sequence[str], labels: dict[str, str]) -> tuple[str, str]:
-    """What `docker image inspect` prints of an image, and of its layers alone."""
+def inspected(name: str, layers: Sequence[str], labels: dict[str, str]) -> str:
+    """What `docker image inspect` prints of an image."""
     image = {"Id": name, "Os": "linux", "Architecture": "amd64", "Config": {"Labels": labels}}
-    return json.dumps([image]), json.dumps(layers)
+    return json.dumps([image | {"RootFS": {"Layers": layers}}])

@@ -25,8 +25,7 @@ elif asked[:2] == ["image", "inspect"]:
     name = asked[-1].removesuffix(":latest")
     if name not in images:
         sys.exit(1)
-    image, layers = images[name]
-    print(layers if "--format" in asked else image)
+    print(images[name])
 """
 SHOWN = {"figure": {"same": 2}, "table": {"same": 1, "differs": 1}}
 

@@ -18,8 +18,7 @@ if asked[:2] == ["compose", "config"]:
 elif asked[-1] not in images:
     sys.exit(1)
 else:
-    image, layers = images[asked[-1]]
-    print(layers if "--format" in asked else image)
+    print(images[asked[-1]])
 """
 BASE = "org.opencontainers.image.base.name"
 
