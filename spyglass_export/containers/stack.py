@@ -1,7 +1,6 @@
 """The two containers: start, wait, pause, remove, and tell how they are."""
 
 import json
-import os
 import sys
 import time
 from contextlib import suppress
@@ -89,15 +88,10 @@ def check_folder(settings: Settings, docker: Docker) -> None:
     """
     folders = {one.folder for one in containers_of(docker).values()} if is_authors(settings, docker) else ()
     for folder in folders:
-        try:
-            is_other = not os.path.samestat(folder.stat(), settings.root.stat())
-        except (FileNotFoundError, NotADirectoryError):
-            is_other = False  # this one was moved
-        except PermissionError:
-            is_other = True  # in the home of somebody else
-        if is_other:
-            hint = "remove them there by `invoke down`, or give this paper another PAPER_ID in .env"
-            raise UserError(f"the paper {settings.paper_id} has containers already, started in {folder}", hint)
+        with suppress(FileNotFoundError, NotADirectoryError):  # it was moved
+            if not folder.samefile(settings.root):
+                hint = "remove them there by `invoke down`, or give this paper another PAPER_ID in .env"
+                raise UserError(f"the paper {settings.paper_id} has containers already, started in {folder}", hint)
 
 
 def start(settings: Settings, docker: Docker) -> None:
