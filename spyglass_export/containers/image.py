@@ -1,11 +1,13 @@
-"""Images on this machine: what they are called, and what they say of themselves."""
+"""Images on this machine and in a registry: what they are called, and what they say of themselves."""
 
 import json
 import re
 import tempfile
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from spyglass_export.containers.docker import Docker
 from spyglass_export.errors import UserError
@@ -15,6 +17,8 @@ from spyglass_export.settings import Settings
 # Where the hub's image lists what was installed, and what could not be.
 INSTALLED = "/opt/paper/installed"
 LEFT_OUT = "left-out.txt"
+# The digests that a registry gave the images, so that others can name exactly these.
+PUBLISHED = "published.json"
 
 
 @dataclass(frozen=True)
@@ -38,6 +42,20 @@ class Image:
         return f"{self.name}:{self.tag}"
 
 
+class Published(NamedTuple):
+    """An image in a registry: its name, the tag of its content, its digest there, and its ID on this machine."""
+
+    name: str
+    tag: str
+    digest: str
+    id: str
+
+    @property
+    def reference(self) -> str:
+        """The image by digest: it can never come to mean another."""
+        return f"{self.name}@{self.digest}"
+
+
 def inspect(docker: Docker, reference: str) -> Image | None:
     """Look an image up; None where it is not on this machine."""
     try:
@@ -54,6 +72,28 @@ def built_images(settings: Settings, docker: Docker) -> dict[str, Image]:
     names = {"db": settings.db_image_name, "hub": settings.hub_image_name}
     found = {service: inspect(docker, f"{name}:latest") for service, name in names.items()}
     return {service: image for service, image in found.items() if image}
+
+
+def read_published(settings: Settings) -> dict[str, Published]:
+    """Read, by service, what was published from this folder under the names that .env has now; else nothing.
+
+    Raises UserError where the file is damaged.
+    """
+    names = {"db": settings.db_image_name, "hub": settings.hub_image_name}
+    try:
+        found = json.loads((settings.root / PUBLISHED).read_text(encoding="utf-8"))
+        record = {service: Published(**found[service]) for service in names}
+    except FileNotFoundError:
+        return {}
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{PUBLISHED} is damaged: {error}", "remove it and run `invoke publish` again") from error
+    return record if {service: image.name for service, image in record.items()} == names else {}
+
+
+def keep_published(root: Path, record: Mapping[str, Published]) -> None:
+    """Replace published.json."""
+    images = {service: image._asdict() for service, image in record.items()}
+    write_text(root / PUBLISHED, json.dumps(images, indent=2) + "\n")
 
 
 def glibc_of(docker: Docker, image: str) -> str | None:

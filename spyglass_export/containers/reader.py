@@ -7,10 +7,10 @@ from pathlib import Path
 from dotenv import set_key
 
 from spyglass_export import console
-from spyglass_export.containers import archived, digests, labels
+from spyglass_export.containers import archived, labels
 from spyglass_export.containers.docker import Docker, is_podman, login_arguments
 from spyglass_export.containers.faults import NotAllowed, RateLimited
-from spyglass_export.containers.image import inspect
+from spyglass_export.containers.image import inspect, read_published
 from spyglass_export.containers.podman import open_door
 from spyglass_export.containers.project import containers_of
 from spyglass_export.errors import UserError
@@ -42,7 +42,7 @@ def is_readers(settings: Settings, *, dry: bool = False) -> bool:
 
 def readers_docker(settings: Settings, *, dry: bool = False) -> Docker:
     """Give the door to docker, with all that docker compose fills a reader's file from."""
-    published = {service: image.reference for service, image in digests.read(settings).items()}
+    published = {service: image.reference for service, image in read_published(settings).items()}
     named = {"db": settings.db_image, "hub": settings.hub_image}
     chosen = {service: image or published.get(service, "") for service, image in named.items()}
     environment = {

@@ -13,10 +13,10 @@ from pathlib import Path
 from jinja2 import Environment, StrictUndefined
 
 from spyglass_export import console
-from spyglass_export.containers import digests, labels
+from spyglass_export.containers import labels
 from spyglass_export.containers.archived import ARCHIVED_IMAGES
 from spyglass_export.containers.docker import Docker, full_name
-from spyglass_export.containers.image import Image, installed
+from spyglass_export.containers.image import Image, Published, installed, read_published
 from spyglass_export.containers.reader import COMPOSE_FILE, IMAGE_VARIABLES, VOLUME_OF, project
 from spyglass_export.environment.lock import FILE as LOCK_FILE
 from spyglass_export.errors import UserError
@@ -41,7 +41,7 @@ def ports_of(paper_id: str) -> tuple[int, int]:
 def write_published(
     settings: Settings,
     docker: Docker,
-    record: Mapping[str, digests.Published] | None = None,
+    record: Mapping[str, Published] | None = None,
     *,
     incomplete: bool = False,
 ) -> Path:
@@ -52,7 +52,7 @@ def write_published(
     images = provenance.images_as_tested(settings, docker, incomplete=incomplete)
     if not record:  # else the push has looked for secrets
         check_no_secret(settings)
-        record = digests.read(settings)
+        record = read_published(settings)
     if docker.dry:
         return settings.root / f"{settings.paper_id}.zip"
     if not record:

@@ -3,10 +3,9 @@
 import re
 
 from spyglass_export import console
-from spyglass_export.containers.digests import Published, read, write
 from spyglass_export.containers.docker import Docker, login_arguments
 from spyglass_export.containers.faults import DockerError, NoRegistry, NotAllowed
-from spyglass_export.containers.image import Image
+from spyglass_export.containers.image import Image, Published, keep_published, read_published
 from spyglass_export.errors import UserError
 from spyglass_export.publishing import provenance
 from spyglass_export.settings import Settings
@@ -24,7 +23,7 @@ def push_images(settings: Settings, docker: Docker, *, incomplete: bool = False)
             hint = "set DOCKER_HUB_USER in .env, or a registry in HUB_IMAGE_NAME and DB_IMAGE_NAME; then `invoke build`"
             raise UserError(f"the image name {name} has neither a registry nor a user to publish under", hint)
     images = provenance.images_to_share(settings, docker, incomplete=incomplete)
-    if not read(settings):
+    if not read_published(settings):
         console.say(
             "passwords: your own are in no image and no bundle. A reader's JupyterLab and database get the paper's ID, "
             f"{settings.paper_id}, which anybody can guess: safe while they answer on the reader's machine alone. Who "
@@ -35,7 +34,7 @@ def push_images(settings: Settings, docker: Docker, *, incomplete: bool = False)
         _push(docker, image.tagged)
     record = {service: _push_latest(docker, image) for service, image in images.items()}
     if not docker.dry:
-        write(settings.root, record)
+        keep_published(settings.root, record)
     return record
 
 

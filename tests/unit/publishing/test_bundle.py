@@ -14,9 +14,8 @@ import pytest
 import yaml
 
 from spyglass_export.containers import reader
-from spyglass_export.containers.digests import Published
 from spyglass_export.containers.docker import Docker
-from spyglass_export.containers.image import Image
+from spyglass_export.containers.image import Image, Published
 from spyglass_export.errors import UserError
 from spyglass_export.publishing import archive, bundle, citation
 from spyglass_export.settings import Settings, load

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from spyglass_export.containers import digests
 from spyglass_export.containers.docker import Docker, login_arguments
+from spyglass_export.containers.image import PUBLISHED, read_published
 from spyglass_export.containers.labels import CREATED, REVISION
 from spyglass_export.errors import UserError
 from spyglass_export.export.manifest import Manifest
@@ -78,7 +78,7 @@ def test_both_images_are_pushed_by_content_before_latest_changes(
         "push lab/spyglass-hub-gu2026:latest",
     ]
     assert record["db"].reference == f"lab/spyglass-db-gu2026@sha256:{'d' * 64}"
-    assert digests.read(settings) == record
+    assert read_published(settings) == record
     assert "anybody can guess" in capsys.readouterr().out
 
 
@@ -207,7 +207,7 @@ def test_a_push_that_breaks_off_changes_no_record(tmp_path: Path) -> None:
         publish.push_images(settings, docker)
 
     assert "again" in error.value.hint
-    assert digests.read(settings) == {}
+    assert read_published(settings) == {}
 
 
 @pytest.mark.parametrize(
@@ -241,23 +241,23 @@ def test_dry_shows_each_command_and_runs_none(tmp_path: Path, capsys: pytest.Cap
     assert "push lab/spyglass-hub-gu2026:latest" in printed
     assert "anybody can guess" in printed
     assert not (tmp_path / "fake" / "calls").exists()
-    assert digests.read(settings) == {}
+    assert read_published(settings) == {}
 
 
 @pytest.mark.parametrize("text", ["", "{}", '{"db": {}, "hub": {}}', "[]"])
 def test_a_damaged_record_is_an_error(tmp_path: Path, text: str) -> None:
     settings, _ = project(tmp_path)
-    (tmp_path / digests.FILE).write_text(text)
+    (tmp_path / PUBLISHED).write_text(text)
 
     with pytest.raises(UserError, match=r"published\.json is damaged"):
-        digests.read(settings)
+        read_published(settings)
 
 
 def test_a_record_under_other_names_is_not_this_papers(tmp_path: Path) -> None:
     settings, docker = project(tmp_path)
     publish.push_images(settings, docker)
 
-    assert digests.read(load(tmp_path, {"DOCKER_HUB_USER": "another"})) == {}
+    assert read_published(load(tmp_path, {"DOCKER_HUB_USER": "another"})) == {}
 
 
 @pytest.mark.parametrize(
