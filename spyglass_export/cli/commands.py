@@ -255,7 +255,8 @@ def merge(
     data_dir: str = "",
 ) -> None:
     """Put the paper's rows into a database of your own, beside yours: shows a plan, asks, all of it or nothing."""
-    if data_dir and not Path(data_dir).expanduser().is_dir():
+    folder = Path(data_dir).expanduser() if data_dir else None
+    if folder and not folder.is_dir():
         raise UserError(f"there is no folder {data_dir}", "name the folder of the NWB files with --data-dir")
     settings, docker = this_stack(context)
     if docker.dry:
@@ -264,7 +265,6 @@ def merge(
     from spyglass_export.merging.merge import Options, merge_paper
     from spyglass_export.servers.account import find_account
 
-    folder = Path(data_dir).expanduser() if data_dir else None
     merge_paper(
         settings,
         docker,

@@ -21,13 +21,9 @@ def remember(settings: Settings) -> None:
 
 def is_as_remembered(settings: Settings) -> bool:
     """Whether nothing has changed since: the export, the settings that count, this program, and export_data/ itself."""
-    file = settings.export_data / _REMEMBERED
     try:
-        return (
-            file.is_file()
-            and file.read_text(encoding="utf-8") == _state(settings)
-            and read_manifest(settings.export_data) is not None
-        )
+        remembered = (settings.export_data / _REMEMBERED).read_text(encoding="utf-8")
+        return remembered == _state(settings) and read_manifest(settings.export_data) is not None
     except (OSError, UserError):
         return False  # whoever reads the export says what is wrong
 

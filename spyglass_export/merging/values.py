@@ -67,11 +67,6 @@ def is_long(column: Column) -> bool:
     return column.kind in _BLOBS | _SPACES | _LONG_TEXTS
 
 
-def fold_digests(digest: str) -> str:
-    """One number of 64 bits for any number of rows, in any order."""
-    return f"BIT_XOR(CAST(CONV(LEFT({digest}, 16), 16, 10) AS UNSIGNED))"
-
-
 def tuple_of(literals: Sequence[str]) -> str:
     """Several values as one SQL row; a single one stays itself."""
     return literals[0] if len(literals) == 1 else f"CONCAT('(', CONCAT_WS(',', {', '.join(literals)}), ')')"

@@ -50,7 +50,11 @@ def write_report(settings: Settings, docker: Docker) -> Path:
     lacking: list[str] = []
     try:
         docker.check(to_build=False)
-        loaded = _loaded(docker, f"{settings.db_image_name}:latest", manifest.export_hash)
+        image = inspect(docker, f"{settings.db_image_name}:latest")
+        if image and image.labels.get(labels.EXPORT_HASH) == manifest.export_hash:
+            loaded = seed.loaded(docker, f"{settings.db_image_name}:latest")
+        else:
+            missing = "`invoke build` has not made the database of this export yet"
     except UserError as error:
         missing = error.what
     with suppress(UserError, OSError):  # why the hub's image gives no answer, `invoke status` says
@@ -85,14 +89,6 @@ def write_report(settings: Settings, docker: Docker) -> Path:
     )
     write_text(folder / FILE, page)
     return folder / FILE
-
-
-def _loaded(docker: Docker, name: str, export_hash: str) -> seed.Loaded:
-    """What was counted when the database's image was built; raises UserError where it is not of this export."""
-    image = inspect(docker, name)
-    if not image or image.labels.get(labels.EXPORT_HASH) != export_hash:
-        raise UserError("`invoke build` has not made the database of this export yet", "run `invoke build`")
-    return seed.loaded(docker, name)
 
 
 def _notebooks(settings: Settings) -> Iterator[dict[str, Any]]:

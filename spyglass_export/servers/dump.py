@@ -1,5 +1,6 @@
 """`invoke dump`: what the export's script asks for, read from the lab's server by whoever may read the tables."""
 
+import re
 import shutil
 import time
 from collections.abc import Iterable
@@ -27,15 +28,7 @@ PAUSE_SECONDS = 2
 STATEMENTS = Path("config") / "digests.sql"
 _PARTS = ".invoke-dump"
 # The words of a connection that was lost or refused, in the messages of mysqldump and mariadb-dump.
-_LOST = (
-    "lost connection",
-    "gone away",
-    "not connect",
-    "can't connect",
-    "server shutdown",
-    "error: 2013",
-    "error: 2003",
-)
+_LOST = re.compile("lost connection|gone away|not connect|can't connect|server shutdown|error: 20[01]3", re.IGNORECASE)
 
 Name = tuple[str, str]  # schema and table
 
@@ -164,7 +157,7 @@ def _dump_calls(
             for number, call in enumerate(to_do, 1):
                 show(f"dumping {number} of {len(to_do)}: {_name(call)}")
                 problem = _dump_call(call, parts[call], start)
-                if problem and _is_lost(problem):
+                if _LOST.search(problem):
                     what = f"{account}: {problem}, {ATTEMPTS} times; no dump was written"
                     raise UserError(what, "check the network and the server, and run it again")
                 if problem:
@@ -188,13 +181,9 @@ def _dump_call(call: Call, file: Path, start: Start) -> str:
         with file.open("w+b") as output:
             ran = (run(start, [call.schema, call.table], where, output) for where in parts_of(call.where))
             problem = next(filter(None, ran), "")
-        if not _is_lost(problem):
+        if not _LOST.search(problem):
             break
     return problem
-
-
-def _is_lost(problem: str) -> bool:
-    return any(words in problem.lower() for words in _LOST)
 
 
 def _join(script: Script, parts: dict[Call, Path], folder: Path) -> tuple[Path, Path]:

@@ -72,9 +72,9 @@ def program_for(docker: Docker, image: str, account: Account, table: list[str]) 
         is_image = name in (image, OLDER_IMAGE)
         with ExitStack() as stack, tempfile.TemporaryFile() as output:
             try:
-                start = stack.enter_context(
-                    _in_container(docker, name, account) if is_image else _on_machine(name, account)
-                )
+                start = _on_machine(name, account)
+                if is_image:
+                    start = stack.enter_context(_in_container(docker, name, account))
                 problem = run(start, ["--no-data", *table], "", output)
             except (DockerError, OSError) as error:
                 problem = str(error)
@@ -129,8 +129,7 @@ def _in_container(docker: Docker, image: str, account: Account) -> Iterator[Star
             docker.succeeds("rm", "--force", name)
 
 
-@contextmanager
-def _on_machine(program: str, account: Account) -> Iterator[Start]:
+def _on_machine(program: str, account: Account) -> Start:
     own = [f"--host={account.host}", f"--port={account.port}", f"--user={account.user}"]
     environment = os.environ | {"MYSQL_PWD": account.password}
 
@@ -138,4 +137,4 @@ def _on_machine(program: str, account: Account) -> Iterator[Start]:
         command = [program, *own, *arguments, *([f"--where={where}"] if where else [])]
         return subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=errors)
 
-    yield start
+    return start
