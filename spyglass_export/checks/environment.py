@@ -57,9 +57,9 @@ def _check_secrets(exported: str, installable: str) -> Iterator[Check]:
         text = installable.splitlines()[number - 1]
         return f"line {lines.index(text) + 1}" if text in lines else f"line {number} of export_data/{FILE}"
 
-    for one in find_credentials(installable):
+    for number, kind in find_credentials(installable).items():
         hint = hint_for(Find(f"export_data/{FILE}", "", ""))
-        yield warned(NAME, f"{place(one.line)} cannot be published: {one.kind}", hint)
+        yield warned(NAME, f"{place(number)} cannot be published: {kind}", hint)
     for host, number in private_addresses(installable).items():
         what = f"{place(number)}: {host} is not among the public channels and indexes; readers may not reach it"
         hint = "images hold what was installed and run all the same; for readers to build anew, name a public address"

@@ -2,18 +2,9 @@
 
 import re
 from collections.abc import Iterator
-from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
 
 import yaml
-
-
-class Credential(NamedTuple):
-    """Where a credential stands, its line counted from 1, and of which kind it is."""
-
-    line: int
-    kind: str
-
 
 # A value that only stands for one: ${TOKEN}, <TOKEN>, ***.
 _STANDS_IN = r"(?!\$\{?\w|<|\*+(?:[@/&\s]|$))"
@@ -79,13 +70,13 @@ def kind_of_credential(text: str) -> str:
     return ""
 
 
-def find_credentials(text: str) -> list[Credential]:
-    """Give every line of an environment file, or of a list of packages, that holds a credential."""
+def find_credentials(text: str) -> dict[int, str]:
+    """Give every line of an environment file, or of a list of packages, that holds a credential, and its kind."""
     found = {number: kind for number, line in enumerate(text.splitlines(), 1) if (kind := kind_of_credential(line))}
     for lines, value in _values(text):
         if not found.keys() & set(lines) and (kind := kind_of_credential(value)):
             found[lines[0]] = kind
-    return [Credential(number, kind) for number, kind in sorted(found.items())]
+    return dict(sorted(found.items()))
 
 
 def _values(text: str) -> Iterator[tuple[range, str]]:

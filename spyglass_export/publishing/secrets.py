@@ -43,7 +43,7 @@ def check_no_secret(settings: Settings) -> None:
     """
     environment = settings.root / ENVIRONMENT
     text = environment.read_text(encoding="utf-8", errors="replace") if environment.is_file() else ""
-    found = [Find(ENVIRONMENT, f"line {line}", kind) for line, kind in find_credentials(text)]
+    found = [Find(ENVIRONMENT, f"line {line}", kind) for line, kind in find_credentials(text).items()]
     found += in_notebooks(settings)
     secrets = own_secrets(settings)
     for file in sorted(settings.export_data.glob("sql/**/*.sql")) if secrets else ():

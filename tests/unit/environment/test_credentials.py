@@ -40,17 +40,17 @@ PUBLIC = [
 def test_a_credential_is_found_by_its_line_and_not_quoted(line: str) -> None:
     found = find_credentials(f"x:\n{line}\n")
 
-    assert [one.line for one in found] == [2]
-    assert not any(word in found[0].kind for word in ("s3cret", "word@", "abc12", "hunter22"))
+    assert [*found] == [2]
+    assert not any(word in found[2] for word in ("s3cret", "word@", "abc12", "hunter22"))
 
 
 @pytest.mark.parametrize("line", PUBLIC)
 def test_a_package_or_a_public_address_is_no_credential(line: str) -> None:
-    assert find_credentials(f"x:\n{line}\n") == []
+    assert find_credentials(f"x:\n{line}\n") == {}
 
 
 def test_a_value_over_two_lines_is_read_as_yaml_does() -> None:
-    assert [one.line for one in find_credentials('channels:\n- "https://ada:wo\\\n  rd@lab.example/conda"\n')] == [2]
+    assert [*find_credentials('channels:\n- "https://ada:wo\\\n  rd@lab.example/conda"\n')] == [2]
 
 
 def test_an_index_that_is_not_public_is_named_by_host_and_line() -> None:
