@@ -13,10 +13,13 @@ FORMAT = 1
 
 @dataclass(frozen=True)
 class ProvenTable:
-    """Rows of a table and their digest, as `config/digests.sql` makes it."""
+    """Rows of a table, or a part of them, and their digest, as `config/digests.sql` makes it: those of parts add up."""
 
     rows: int
     digest: str
+
+    def __add__(self, other: "ProvenTable") -> "ProvenTable":
+        return ProvenTable(self.rows + other.rows, str(int(self.digest) + int(other.digest)))
 
 
 @dataclass(frozen=True)

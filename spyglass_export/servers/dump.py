@@ -4,7 +4,6 @@ import re
 import shutil
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -31,17 +30,7 @@ _PARTS = ".invoke-dump"
 _LOST = re.compile("lost connection|gone away|not connect|can't connect|server shutdown|error: 20[01]3", re.IGNORECASE)
 
 Name = tuple[str, str]  # schema and table
-
-
-@dataclass(frozen=True)
-class Digest:
-    """A number of rows and a sum over them: digests of rows that are apart add up to that of all of them."""
-
-    rows: int = 0
-    sum: int = 0
-
-    def __add__(self, other: "Digest") -> "Digest":
-        return Digest(self.rows + other.rows, self.sum + other.sum)
+NO_ROWS = ProvenTable(0, "0")
 
 
 def dump(root: Path, paper_dir: Path, account: Account, docker: Docker, image: str) -> Proof:
@@ -96,13 +85,13 @@ def digest_statements(connection: "pymysql.Connection[Any]", root: Path, tables:
     return {name: found[name] for name in names & found.keys()}
 
 
-def digest(connection: "pymysql.Connection[Any]", statement: str, where: str) -> Digest:
+def digest(connection: "pymysql.Connection[Any]", statement: str, where: str) -> ProvenTable:
     """Digest the rows that meet a condition, all where it is empty, as the server itself works it out."""
     [(_, rows, total)] = rows_of(connection, f"{statement} WHERE {where or 'TRUE'}")
-    return Digest(int(rows), int(total))
+    return ProvenTable(int(rows), str(int(total)))
 
 
-def _digests(root: Path, account: Account, calls: list[Call]) -> dict[Call, Digest]:
+def _digests(root: Path, account: Account, calls: list[Call]) -> dict[Call, ProvenTable]:
     """The digest of each call's rows, all as they are at one moment."""
     found, problems = {}, {}
     with connect(account) as connection, console.status("reading which rows there are") as show:
@@ -128,10 +117,10 @@ def _digests(root: Path, account: Account, calls: list[Call]) -> dict[Call, Dige
     return found
 
 
-def _digest_of(connection: "pymysql.Connection[Any]", statement: str, call: Call) -> Digest:
+def _digest_of(connection: "pymysql.Connection[Any]", statement: str, call: Call) -> ProvenTable:
     """A condition that is too long is taken apart; no row may meet two of its parts."""
     whole, parts = digest(connection, statement, call.where), parts_of(call.where)
-    if len(parts) > 1 and sum((digest(connection, statement, part) for part in parts), Digest()) != whole:
+    if len(parts) > 1 and sum((digest(connection, statement, part) for part in parts), NO_ROWS) != whole:
         raise UserError(
             f"the condition on line {call.line} is too long for a program and cannot be taken apart",
             f"split that call of {_name(call)} in the script by hand, so that no row meets two conditions",
@@ -147,8 +136,8 @@ def _raise_for(problems: dict[Call, str], what: str) -> None:
 
 
 def _dump_calls(
-    root: Path, account: Account, parts: dict[Call, Path], digests: dict[Call, Digest], start: Start
-) -> dict[Call, Digest]:
+    root: Path, account: Account, parts: dict[Call, Path], digests: dict[Call, ProvenTable], start: Start
+) -> dict[Call, ProvenTable]:
     """Dump until the rows are the same before and after, so that all calls show the same moment."""
     to_do = list(parts)
     for _ in range(ATTEMPTS):
@@ -202,14 +191,14 @@ def _join(script: Script, parts: dict[Call, Path], folder: Path) -> tuple[Path, 
     return folder / target.name, target
 
 
-def _proof(account: Account, digests: dict[Call, Digest], files: list[tuple[Path, Path]]) -> Proof:
-    tables: dict[str, Digest] = {}
+def _proof(account: Account, digests: dict[Call, ProvenTable], files: list[tuple[Path, Path]]) -> Proof:
+    tables: dict[str, ProvenTable] = {}
     for call, found in digests.items():
-        tables[_name(call)] = tables.get(_name(call), Digest()) + found
+        tables[_name(call)] = tables.get(_name(call), NO_ROWS) + found
     with connect(account) as connection:
         [(server,)] = rows_of(connection, "SELECT VERSION()")
     return Proof(
         str(server),
         {target.name: sha256(written) for written, target in files},
-        {name: ProvenTable(one.rows, str(one.sum)) for name, one in tables.items()},
+        tables,
     )

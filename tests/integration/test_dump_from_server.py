@@ -301,7 +301,7 @@ def digests_of(server: Server) -> dict[str, tuple[int, str]]:
     with connect(account_of(server)) as connection:
         found = digest_statements(connection, ROOT, [("lab", "#team"), ("lab", "mouse")])
         digests = {".".join(name): digest(connection, statement, "") for name, statement in found.items()}
-    return {name: (one.rows, str(one.sum)) for name, one in digests.items()}
+    return {name: (one.rows, one.digest) for name, one in digests.items()}
 
 
 def test_a_server_that_stops_in_the_middle(
