@@ -16,8 +16,6 @@ from spyglass_export.containers.docker import Docker
 from spyglass_export.errors import UserError
 from spyglass_export.settings import Settings
 
-__all__ = ["Check", "require_no_failure", "run_checks", "show_as_json", "show_as_table"]
-
 
 def run_checks(root: Path, environment: Mapping[str, str], *, dry: bool = False) -> list[Check]:
     """Check every precondition of `invoke build` in the project at ``root``; changes nothing, takes seconds.
@@ -63,8 +61,6 @@ def show_as_json(found: list[Check]) -> None:
 
 def require_no_failure(found: list[Check]) -> None:
     """Raise UserError where a check found what would stop a build."""
-    names = dict.fromkeys(one.name for one in found if one.status == "failure")
-    if names:
-        raise UserError(
-            f"`invoke build` would fail: {', '.join(names)}", "the fix of each is above; then run `invoke check` again"
-        )
+    if names := dict.fromkeys(one.name for one in found if one.status == "failure"):
+        hint = "the fix of each is above; then run `invoke check` again"
+        raise UserError(f"`invoke build` would fail: {', '.join(names)}", hint)

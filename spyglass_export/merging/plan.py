@@ -115,12 +115,10 @@ def expected_files(plan: Plan) -> dict[str, Any]:
 
     https://docs.datajoint.com/core/datajoint-python/0.14/sysadmin/external-store/ tells where DataJoint keeps them.
     """
-    expected = []
+    expected, needed = [], {"hash", "size", "filepath", "attachment_name"}
     for table in plan.tables:
         store = table.ours.id.name.removeprefix("~external_")
-        if store == table.ours.id.name or not {"hash", "size", "filepath", "attachment_name"} <= set(
-            table.ours.columns
-        ):
+        if store == table.ours.id.name or not needed <= table.ours.columns.keys():
             continue
         for digest, size, path, attached in plan.paper.rows(
             f"SELECT LOWER(HEX(hash)), size, filepath, attachment_name FROM {table.ours.id.sql} ORDER BY filepath, hash"

@@ -63,9 +63,8 @@ def check_links(notebooks: Path) -> None:
             astray.append(f"{link.relative_to(notebooks).as_posix()} -> {link.readlink()}")
     if astray:
         what = f"links in notebooks/ lead where neither the hub nor the image can follow: {', '.join(astray)}"
-        raise UserError(
-            what, "put the files themselves there; `cp --recursive --dereference` copies what links lead to"
-        )
+        hint = "put the files themselves there; `cp --recursive --dereference` copies what links lead to"
+        raise UserError(what, hint)
 
 
 def tell_left_out(notebooks: Path) -> str:
