@@ -123,7 +123,5 @@ def require_solved(prepared: Prepared) -> None:
         more = len(prepared.problems) > 1
         told = "; ".join(f"({number}) {one.what}" for number, one in enumerate(prepared.problems, 1)) if more else ""
         advice = dict.fromkeys(one.advice for one in prepared.problems if one.advice)
-        raise UserError(
-            f"{FILE} cannot be solved: {told or prepared.problems[0].what}",
-            "; ".join(advice) or "correct it in export_data/environment.override.yml",
-        )
+        hint = "; ".join(advice) or "correct it in export_data/environment.override.yml"
+        raise UserError(f"{FILE} cannot be solved: {told or prepared.problems[0].what}", hint)

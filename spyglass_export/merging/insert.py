@@ -43,10 +43,8 @@ def finish_earlier(target: Server, folder: Path) -> str:
         return ""
     head = records.read_head(path)
     if head["identity"] != target.identity:
-        raise UserError(
-            f"a merge into {head['server']} was broken off, and its traces are still there",
-            f"run `invoke merge` for that server once more; or, if it is gone, delete {path}",
-        )
+        hint = f"run `invoke merge` for that server once more; or, if it is gone, delete {path}"
+        raise UserError(f"a merge into {head['server']} was broken off, and its traces are still there", hint)
     if records.is_whole(path) and _was_committed(target, path):
         return f"the last merge was broken off after its end: all its rows are there. Wrote {records.finish(path)}"
     remove_tables(target, head["tables_made"], head["schemas_made"])
@@ -103,10 +101,8 @@ def check_rights(plan: Plan) -> None:
         if missing and not rights & {"ALL PRIVILEGES", "ALL"}:
             lacking.append(f"{', '.join(missing)} on {schema}.*")
     if lacking:
-        raise UserError(
-            f"you may not do on {target.name} what the merge needs: {some(lacking, separator='; ')}",
-            "ask its administrator; Spyglass' role dj_user has it on the shared schemas",
-        )
+        hint = "ask its administrator; Spyglass' role dj_user has it on the shared schemas"
+        raise UserError(f"you may not do on {target.name} what the merge needs: {some(lacking, separator='; ')}", hint)
 
 
 def check_triggers(plan: Plan) -> None:
@@ -118,10 +114,8 @@ def check_triggers(plan: Plan) -> None:
             table.theirs.id.schema,
             table.theirs.id.name,
         ):
-            raise UserError(
-                f"{table.theirs.id} has the trigger {trigger}, which would act on each new row",
-                "take it away for the time of the merge, if it does nothing that you need; nothing was changed",
-            )
+            hint = "take it away for the time of the merge, if it does nothing that you need; nothing was changed"
+            raise UserError(f"{table.theirs.id} has the trigger {trigger}, which would act on each new row", hint)
 
 
 def _granted(target: Server) -> list[tuple[set[str], str]]:
@@ -158,18 +152,15 @@ def carry_out(plan: Plan, folder: Path, say: Callable[[str], None] = lambda text
             remove_tables(target, list(plan.definitions), plan.schemas)
             record.remove()
         if isinstance(error, pymysql.MySQLError):
-            raise UserError(
-                f"{target.name}: {error.args[-1] if error.args else error}; nothing was inserted",
-                "run `invoke merge` again: it removes what is left of this one, and tells anew what fits",
-            ) from error
+            what = f"{target.name}: {error.args[-1] if error.args else error}; nothing was inserted"
+            hint = "run `invoke merge` again: it removes what is left of this one, and tells anew what fits"
+            raise UserError(what, hint) from error
         raise
     try:
         target.run("COMMIT")
     except pymysql.MySQLError as error:
-        raise UserError(
-            f"the connection to {target.name} broke at the very end: {error.args[-1]}",
-            "run `invoke merge` again: it finds out whether the rows are in, and puts all in order",
-        ) from error
+        hint = "run `invoke merge` again: it finds out whether the rows are in, and puts all in order"
+        raise UserError(f"the connection to {target.name} broke at the very end: {error.args[-1]}", hint) from error
     return records.finish(record.path)
 
 
@@ -199,15 +190,12 @@ def _insert_table(table: TablePlan, record: Record) -> None:
         inserted += len(noted)
         keys, digest = ",".join(key for key, _ in noted), reduce(xor, (int(digest, 16) for _, digest in noted))
         if table.ask_theirs(facts, table.key, keys, between) != [(len(noted), digest)]:
-            raise UserError(
-                f"rows of {table.theirs.id} came out other than they went in: all were taken back",
-                "nothing was inserted; a trigger of that table may change what is written to it",
-            )
+            hint = "nothing was inserted; a trigger of that table may change what is written to it"
+            raise UserError(f"rows of {table.theirs.id} came out other than they went in: all were taken back", hint)
     if inserted != table.new:
-        raise UserError(
-            f"{inserted:,} rows of {table.ours.id} went in where {table.new:,} were planned: all were taken back",
-            "nothing was inserted; run `invoke merge` again, when nobody writes to the paper's database",
-        )
+        what = f"{inserted:,} rows of {table.ours.id} went in where {table.new:,} were planned: all were taken back"
+        hint = "nothing was inserted; run `invoke merge` again, when nobody writes to the paper's database"
+        raise UserError(what, hint)
     if is_unchecked:
         target.run("SET SESSION foreign_key_checks = 1")
 
@@ -225,7 +213,6 @@ def _check_references(table: TablePlan) -> None:
                 f" WHERE {at}{orphaned}"
                 f" AND p.{quoted(reference.parent_columns[0])} IS NULL LIMIT 1 LOCK IN SHARE MODE"
             ):
-                raise UserError(
-                    f"a row of {table.theirs.id} refers to one of {reference.parent} that is there no longer",
-                    "run `invoke merge --plan`: somebody changed the database in the meantime",
-                )
+                what = f"a row of {table.theirs.id} refers to one of {reference.parent} that is there no longer"
+                hint = "run `invoke merge --plan`: somebody changed the database in the meantime"
+                raise UserError(what, hint)

@@ -68,10 +68,8 @@ def merge(paper: Server, target: Server, folder: Path, options: Options) -> Plan
     if options.plan_only:
         return plan
     if is_refused:
-        raise UserError(
-            f"{plan.stuck:,} rows of the paper cannot go; nothing was changed",
-            "the lines above say why; --skip-conflicts leaves them out, with all that depends on them",
-        )
+        hint = "the lines above say why; --skip-conflicts leaves them out, with all that depends on them"
+        raise UserError(f"{plan.stuck:,} rows of the paper cannot go; nothing was changed", hint)
     insert.check_triggers(plan)
     insert.check_rights(plan)
     if plan.nothing_to_do:

@@ -188,10 +188,9 @@ def read_tables(
     named = {folded(name): table for name, table in tables.items()}
     for name, table in tables.items():
         if (other := named[folded(name)]) is not table:
-            raise UserError(
-                f"{server.name} has {name} and {other.id}, whose names are one where case does not count",
-                "merge into a server whose lower_case_table_names is 0; nothing was changed",
-            )
+            what = f"{server.name} has {name} and {other.id}, whose names are one where case does not count"
+            hint = "merge into a server whose lower_case_table_names is 0; nothing was changed"
+            raise UserError(what, hint)
     return named
 
 

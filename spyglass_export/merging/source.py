@@ -67,8 +67,6 @@ def _connect(host: str, port: int, password: str) -> "pymysql.Connection[Any]":
             return pymysql.connect(host=host, port=port, user="root", password=password.encode(), autocommit=True)
         except pymysql.OperationalError as error:
             if error.args[0] not in (CR.CR_CONN_HOST_ERROR, CR.CR_SERVER_LOST) or time.monotonic() > deadline:
-                raise UserError(
-                    f"the paper's database does not let us in: {error.args[-1]}",
-                    "look at `invoke status`, and at MYSQL_ROOT_PASSWORD and DB_PORT in .env",
-                ) from error
+                hint = "look at `invoke status`, and at MYSQL_ROOT_PASSWORD and DB_PORT in .env"
+                raise UserError(f"the paper's database does not let us in: {error.args[-1]}", hint) from error
             time.sleep(0.2)

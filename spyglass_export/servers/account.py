@@ -66,10 +66,8 @@ def find_account(
     if not (port.isascii() and port.isdigit() and 1 <= int(port) <= 65535):
         raise UserError(f"the port {port!r} is not a number from 1 to 65535", f"MySQL answers on {PORT} as a rule")
     if not known["password"] and ask is getpass and not (sys.stdin and sys.stdin.isatty()):
-        raise UserError(
-            f"there is no password for {user} at {host}, and nobody here to ask",
-            "set MYSQL_PWD, or write it into ~/.my.cnf below [client]",
-        )
+        hint = "set MYSQL_PWD, or write it into ~/.my.cnf below [client]"
+        raise UserError(f"there is no password for {user} at {host}, and nobody here to ask", hint)
     return Account(host, int(port), user, known["password"] or ask(f"password of {user} at {host}: "))
 
 

@@ -101,10 +101,8 @@ def _digests(root: Path, account: Account, calls: list[Call]) -> dict[Call, Prov
         if absent := {_name(call): None for call in calls if (call.schema, call.table) not in statements}:
             for name in absent:
                 console.note(f"error: {name} is not there, or {account.user} may not read it")
-            raise UserError(
-                f"{len(absent)} of the tables that the script names cannot be dumped from {account}",
-                "check that it is the lab's server, and ask its administrator for SELECT (role dj_guest has it)",
-            )
+            hint = "check that it is the lab's server, and ask its administrator for SELECT (role dj_guest has it)"
+            raise UserError(f"{len(absent)} of the tables that the script names cannot be dumped from {account}", hint)
         for number, call in enumerate(calls, 1):
             show(f"reading which rows there are: {number} of {len(calls)}, {_name(call)}")
             try:
@@ -121,10 +119,8 @@ def _digest_of(connection: "pymysql.Connection[Any]", statement: str, call: Call
     """A condition that is too long is taken apart; no row may meet two of its parts."""
     whole, parts = digest(connection, statement, call.where), parts_of(call.where)
     if len(parts) > 1 and sum((digest(connection, statement, part) for part in parts), NO_ROWS) != whole:
-        raise UserError(
-            f"the condition on line {call.line} is too long for a program and cannot be taken apart",
-            f"split that call of {_name(call)} in the script by hand, so that no row meets two conditions",
-        )
+        hint = f"split that call of {_name(call)} in the script by hand, so that no row meets two conditions"
+        raise UserError(f"the condition on line {call.line} is too long for a program and cannot be taken apart", hint)
     return whole
 
 
