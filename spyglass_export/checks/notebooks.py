@@ -44,9 +44,8 @@ def check_notebooks(folder: Path, environment: dict[str, Any]) -> list[Check]:
         places = ", ".join(f"notebooks/{place}" for place in local)
         checks.append(passed("notebooks", f"{places}: {DOES_NOT_COUNT}"))
     names = {file: f"notebook {file.relative_to(folder).as_posix()}" for file in files}
-    return checks + run_side_by_side(
-        [(name, partial(_check_notebook, name, file, folder, installed)) for file, name in names.items()]
-    )
+    probes = [(name, partial(_check_notebook, name, file, folder, installed)) for file, name in names.items()]
+    return checks + run_side_by_side(probes)
 
 
 def _check_notebook(name: str, file: Path, folder: Path, installed: set[str]) -> Iterator[Check]:

@@ -47,11 +47,8 @@ def _check_environment_and_notebooks(settings: Settings, docker: Docker) -> list
 
 def show_as_table(found: list[Check]) -> None:
     """Print every check with what was found, and below it the fix where there is one."""
-    console.show_table(
-        "checks",
-        ["check", "", "what was found"],
-        [[one.name, one.status, one.what + (f"\nfix: {one.fix}" if one.fix else "")] for one in found],
-    )
+    rows = [[one.name, one.status, one.what + (f"\nfix: {one.fix}" if one.fix else "")] for one in found]
+    console.show_table("checks", ["check", "", "what was found"], rows)
 
 
 def show_as_json(found: list[Check]) -> None:

@@ -102,10 +102,8 @@ def ensure_base_images(settings: Settings, docker: Docker) -> None:
         raise UserError(silent if out_of_reach else only_debian, hint)
     if out_of_reach:
         console.say(f"{silent}: stand-ins take the place of the base images")
-    named = (os.environ.get(name, "") for name in ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "PIP_CERT"))
-    bundle = settings.ca_bundle or next(
-        (path for name in (*named, str(SYSTEM_CA_BUNDLE)) if (path := Path(name)).is_file()), None
-    )
+    named = (Path(os.environ.get(name, "")) for name in ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "PIP_CERT"))
+    bundle = settings.ca_bundle or next(filter(Path.is_file, (*named, SYSTEM_CA_BUNDLE)), None)
     for name in needed:
         if not is_here(docker, STAND_INS[name][0], source):
             _build_stand_in(docker, settings.root / "docker", name, source, bundle)
@@ -156,10 +154,8 @@ def _install_engine(release: str) -> None:
     if codename == "bookworm":  # apt takes Docker's four packages, and nothing else, from Debian 13
         keyring, pin = "/usr/share/keyrings/debian-archive-keyring.gpg", "Pin: release n=trixie\nPin-Priority:"
         APT_SOURCE.write_text(f"{WRITTEN}deb [signed-by={keyring}] {_mirror()} trixie main\n", encoding="utf-8")
-        packages = " ".join(DEBIAN_PACKAGES)
-        APT_PREFERENCES.write_text(
-            f"{WRITTEN}Package: *\n{pin} -10\n\nPackage: {packages}\n{pin} 990\n", encoding="utf-8"
-        )
+        preferences = f"Package: *\n{pin} -10\n\nPackage: {' '.join(DEBIAN_PACKAGES)}\n{pin} 990\n"
+        APT_PREFERENCES.write_text(WRITTEN + preferences, encoding="utf-8")
     engine = UBUNTU_PACKAGES if distribution == "ubuntu" else DEBIAN_PACKAGES
     _apt_install([*engine, "ca-certificates", "iptables"], "Docker Engine cannot be installed")
 

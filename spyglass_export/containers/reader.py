@@ -57,9 +57,7 @@ def readers_docker(settings: Settings, *, dry: bool = False) -> Docker:
     }
     docker = open_door(settings.docker, settings.root, environment, project=project(settings.paper_id), dry=dry)
     here = {} if dry else {service: inspect(docker, image) for service, image in images_to_run(docker).items()}
-    hashes = {
-        VOLUME_OF[service]: image.labels.get(labels.VOLUME) or "current" for service, image in here.items() if image
-    }
+    hashes = {VOLUME_OF[service]: one.labels.get(labels.VOLUME) or "current" for service, one in here.items() if one}
     return replace(docker, volume_hashes=hashes)
 
 

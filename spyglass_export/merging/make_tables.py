@@ -47,9 +47,7 @@ def plan_definitions(plan: Plan, ours: dict[TableId, Table], theirs: dict[TableI
     for name, table in ours.items():
         if name in theirs:
             continue
-        columns = {
-            key: replace(column, collation=_known(column.collation, known)) for key, column in table.columns.items()
-        }
+        columns = {key: replace(one, collation=_known(one.collation, known)) for key, one in table.columns.items()}
         for reference in table.references:
             parent = theirs.get(reference.parent)
             for own, other in zip(reference.columns, reference.parent_columns, strict=True):
