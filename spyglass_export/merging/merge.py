@@ -13,8 +13,7 @@ from spyglass_export.merging.compare import compare
 from spyglass_export.merging.plan import Conflict, Plan, find_missing
 from spyglass_export.merging.server import Server
 from spyglass_export.merging.unmerge import unmerge
-from spyglass_export.servers.account import Account
-from spyglass_export.servers.connection import connect
+from spyglass_export.servers.account import Account, connect
 from spyglass_export.settings import Settings
 
 _MOST = 10  # of each list that is shown; --json has them all

@@ -39,11 +39,7 @@ def ports_of(paper_id: str) -> tuple[int, int]:
 
 
 def write_published(
-    settings: Settings,
-    docker: Docker,
-    record: Mapping[str, Published] | None = None,
-    *,
-    incomplete: bool = False,
+    settings: Settings, docker: Docker, record: Mapping[str, Published] | None = None, *, incomplete: bool = False
 ) -> Path:
     """Write PAPER_ID.zip for the images that were published last, by ``record`` just now; return its path.
 

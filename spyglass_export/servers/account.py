@@ -1,4 +1,4 @@
-"""Who logs in to a lab's server, and where the password comes from.
+"""Who logs in to a lab's server (MySQL 5.7 to 9.7, MariaDB), where the password comes from, and the connection.
 
 A command that needs the server takes ``--host``, ``--port`` and ``--user``; what these leave open comes from the places
 where Spyglass' users keep it already. No command has an option for the password: everybody on the machine would see
@@ -9,11 +9,15 @@ import configparser
 import json
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from getpass import getpass
 from pathlib import Path
+from typing import Any
 
+import pymysql
+from pymysql.constants import CR, ER
 from pymysql.optionfile import Parser
 
 from spyglass_export.errors import UserError
@@ -23,6 +27,23 @@ PORT = 3306
 DATAJOINT_FILES = ("dj_local_conf.json", "~/.datajoint_config.json")
 MYSQL_FILE = "~/.my.cnf"
 _NAMES = ("host", "port", "user", "password")
+
+_CONNECT_SECONDS = 20
+LOST = (CR.CR_SERVER_GONE_ERROR, CR.CR_SERVER_LOST)
+# What the server said, by its number, and what to do about it:
+# https://dev.mysql.com/doc/mysql-errors/en/server-error-reference.html
+_HINTS = {
+    ER.ACCESS_DENIED_ERROR: "check --user and the password; it may be allowed from other machines only",
+    1698: "this account logs in without a password on its own machine only; use another",
+    ER.HOST_NOT_PRIVILEGED: "this machine may not log in there; ask the administrator, or go through an ssh tunnel",
+    ER.HOST_IS_BLOCKED: "too many attempts failed; ask the administrator for `FLUSH HOSTS`",
+    CR.CR_CONN_HOST_ERROR: "check --host and --port, and the lab's network, VPN or ssh tunnel",
+    **dict.fromkeys(LOST, "check the network and the server, and run it again"),
+    **dict.fromkeys(
+        (ER.DBACCESS_DENIED_ERROR, ER.TABLEACCESS_DENIED_ERROR),
+        "ask the administrator for SELECT on it (Spyglass' role dj_guest has it)",
+    ),
+}
 
 
 @dataclass(frozen=True)
@@ -103,3 +124,48 @@ def _place(values: dict[str, str]) -> dict[str, str]:
     if colon and number.isdigit():
         return values | {"host": host, "port": number}
     return values if values["host"] else values | {"port": ""}
+
+
+@contextmanager
+def connect(account: Account) -> Iterator["pymysql.Connection[Any]"]:
+    """A connection in UTF-8, by TLS where the server offers it, each statement a transaction; closed at the end.
+
+    Raises UserError for whatever goes wrong with it inside, with what the server said.
+    """
+    try:
+        connection = _open(account)
+        try:
+            yield connection
+        finally:
+            if connection.open:
+                connection.close()
+    except pymysql.MySQLError as error:
+        number, *_, said = error.args if len(error.args) > 1 else (0, str(error))
+        hint = _HINTS.get(number, "see what it says; run it again, or ask its administrator")
+        raise UserError(f"{account}: {said}", hint) from error
+
+
+def rows_of(connection: "pymysql.Connection[Any]", sql: str) -> list[tuple[Any, ...]]:
+    """All rows that a statement gives."""
+    with connection.cursor() as cursor:
+        cursor.execute(sql)
+        return list(cursor.fetchall())
+
+
+def _open(account: Account, *, tls: bool = True) -> "pymysql.Connection[Any]":
+    try:
+        return pymysql.connect(
+            host=account.host,
+            port=account.port,
+            user=account.user,
+            password=account.password.encode(),  # as MySQL's own programs send it; a str would go as latin1
+            charset="utf8mb4",
+            autocommit=True,
+            connect_timeout=_CONNECT_SECONDS,
+            ssl_disabled=not tls,
+        )
+    except pymysql.OperationalError as error:
+        # As MySQL's own programs do: old servers offer TLS that today's OpenSSL does not speak.
+        if not tls or "SSL" not in str(error.args[-1]):
+            raise
+        return _open(account, tls=False)

@@ -18,8 +18,7 @@ from spyglass_export.export.lock import only_one
 from spyglass_export.export.proof import Proof, ProvenTable
 from spyglass_export.export.script import Call, Script, require_script
 from spyglass_export.files import sha256
-from spyglass_export.servers.account import Account
-from spyglass_export.servers.connection import LOST, connect, rows_of
+from spyglass_export.servers.account import LOST, Account, connect, rows_of
 from spyglass_export.servers.mysqldump import Start, program_for, run
 
 ATTEMPTS = 3  # of a call that the network or the server broke off, and of tables whose rows change meanwhile
@@ -30,6 +29,7 @@ _PARTS = ".invoke-dump"
 _LOST = re.compile("lost connection|gone away|not connect|can't connect|server shutdown|error: 20[01]3", re.IGNORECASE)
 
 Name = tuple[str, str]  # schema and table
+Digests = dict[Call, ProvenTable]
 NO_ROWS = ProvenTable(0, "0")
 
 
@@ -91,7 +91,7 @@ def digest(connection: "pymysql.Connection[Any]", statement: str, where: str) ->
     return ProvenTable(int(rows), str(int(total)))
 
 
-def _digests(root: Path, account: Account, calls: list[Call]) -> dict[Call, ProvenTable]:
+def _digests(root: Path, account: Account, calls: list[Call]) -> Digests:
     """The digest of each call's rows, all as they are at one moment."""
     found, problems = {}, {}
     with connect(account) as connection, console.status("reading which rows there are") as show:
@@ -131,9 +131,7 @@ def _raise_for(problems: dict[Call, str], what: str) -> None:
         raise UserError(what, "each is above, with the script's line")
 
 
-def _dump_calls(
-    root: Path, account: Account, parts: dict[Call, Path], digests: dict[Call, ProvenTable], start: Start
-) -> dict[Call, ProvenTable]:
+def _dump_calls(root: Path, account: Account, parts: dict[Call, Path], digests: Digests, start: Start) -> Digests:
     """Dump until the rows are the same before and after, so that all calls show the same moment."""
     to_do = list(parts)
     for _ in range(ATTEMPTS):
@@ -187,14 +185,10 @@ def _join(script: Script, parts: dict[Call, Path], folder: Path) -> tuple[Path, 
     return folder / target.name, target
 
 
-def _proof(account: Account, digests: dict[Call, ProvenTable], files: list[tuple[Path, Path]]) -> Proof:
+def _proof(account: Account, digests: Digests, files: list[tuple[Path, Path]]) -> Proof:
     tables: dict[str, ProvenTable] = {}
     for call, found in digests.items():
         tables[_name(call)] = tables.get(_name(call), NO_ROWS) + found
     with connect(account) as connection:
         [(server,)] = rows_of(connection, "SELECT VERSION()")
-    return Proof(
-        str(server),
-        {target.name: sha256(written) for written, target in files},
-        tables,
-    )
+    return Proof(str(server), {target.name: sha256(written) for written, target in files}, tables)

@@ -19,8 +19,7 @@ from spyglass_export.export.copy_files import copy_files
 from spyglass_export.export.proof import Proof
 from spyglass_export.export.script import Call
 from spyglass_export.servers import dump as dumping
-from spyglass_export.servers.account import Account
-from spyglass_export.servers.connection import connect
+from spyglass_export.servers.account import Account, connect
 from spyglass_export.servers.dump import digest, digest_statements
 from spyglass_export.servers.mysqldump import Start
 from tests.integration import dump_servers
