@@ -1,6 +1,5 @@
 """Whether export_data/ is what `copy_files` made last, of what is there now: a build then need not read the export."""
 
-from collections.abc import Iterable
 from pathlib import Path
 
 from spyglass_export.environment.installable import OVERRIDE_FILE
@@ -31,15 +30,15 @@ def is_as_remembered(settings: Settings) -> bool:
 def _state(settings: Settings) -> str:
     made = settings.export_data
     files = [
-        *_files(settings.spyglass_paper_dir),
-        *_files(made / "sql"),
+        *(
+            file
+            for folder in (settings.spyglass_paper_dir, made / "sql")
+            for file in folder.rglob("*")
+            if file.is_file()
+        ),
         *(file for file in made.iterdir() if file.name in (FILE, "environment.yml", OVERRIDE_FILE)),
         *_PACKAGE.rglob("*.py"),
         *_PACKAGE.rglob("*.json"),
     ]
     stamps = (f"{file} {status.st_size} {status.st_mtime_ns}" for file in sorted(files) for status in (file.stat(),))
     return sha256_of(settings.paper_id, settings.hub_base_image, *settings.env_exclude, *stamps)
-
-
-def _files(folder: Path) -> Iterable[Path]:
-    return (path for path in folder.rglob("*") if path.is_file())
