@@ -9,7 +9,7 @@ from string import Template
 from typing import Any, Literal, cast
 
 from dotenv import dotenv_values
-from dotenv.parser import parse_stream
+from dotenv.parser import Binding, parse_stream
 
 from spyglass_export import setting_kinds as kinds
 from spyglass_export.errors import UserError
@@ -201,18 +201,21 @@ def load(root: Path, environment: Mapping[str, str]) -> Settings:
     return settings
 
 
+def lines_of(env_file: Path) -> list[tuple[int, Binding]]:
+    """The lines of .env as python-dotenv reads them, each with its number; a line may go over several."""
+    read = parse_stream(StringIO(env_file.read_text(encoding="utf-8-sig", errors="replace")))
+    texts = ((line, line.original.string) for line in read)
+    return [(line.original.line + len(text) - len(text.lstrip("\n")), line) for line, text in texts]
+
+
 def unreadable_lines(env_file: Path) -> list[UserError]:
     """Give a problem for each line that python-dotenv would leave out with no more than a warning."""
-    if not env_file.is_file():
-        return []
-    problems = []
-    for line in parse_stream(StringIO(env_file.read_text(encoding="utf-8-sig", errors="replace"))):
-        if line.error:
-            text = line.original.string
-            number = line.original.line + len(text) - len(text.lstrip("\n"))
-            what = f"line {number} of .env cannot be read: {text.strip()[:40]!r}"
-            problems.append(UserError(what, "write it as NAME=value; quote a value that holds quotes"))
-    return problems
+    hint = "write it as NAME=value; quote a value that holds quotes"
+    return [
+        UserError(f"line {number} of .env cannot be read: {line.original.string.strip()[:40]!r}", hint)
+        for number, line in (lines_of(env_file) if env_file.is_file() else ())
+        if line.error
+    ]
 
 
 def examine(root: Path, environment: Mapping[str, str]) -> tuple[Settings | None, dict[str, UserError]]:

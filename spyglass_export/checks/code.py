@@ -83,9 +83,8 @@ def foreign_paths(text: str) -> list[str]:
     found: dict[str, None] = {}
     tree = parse(text)
     for literal in _texts(tree) if tree else ():
-        for pattern in (_POSIX_PATH, _WINDOWS_PATH):
-            if pattern.fullmatch(literal):
-                found[literal] = None
+        if _POSIX_PATH.fullmatch(literal) or _WINDOWS_PATH.fullmatch(literal):
+            found[literal] = None
     if tree is None or "%" in text or "!" in text:
         for line in _without_magics(text)[1]:
             for match in re.finditer(rf"(?<![\w:/.~$}}])(?:{_POSIX_PATH.pattern})", line):

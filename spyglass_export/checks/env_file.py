@@ -2,16 +2,13 @@
 
 import difflib
 from collections.abc import Mapping
-from io import StringIO
 from pathlib import Path
-
-from dotenv.parser import parse_stream
 
 from spyglass_export.checks.check import Check, failed, passed, warned
 from spyglass_export.containers.ports import open_to_who_guesses
 from spyglass_export.env_values import is_read_alike
 from spyglass_export.errors import UserError
-from spyglass_export.settings import DECLARED, Settings, examine, unreadable_lines
+from spyglass_export.settings import DECLARED, Settings, examine, lines_of, unreadable_lines
 
 NAME = ".env"
 # The last two are read by docker compose alone.
@@ -29,7 +26,7 @@ def check_env_file(root: Path, environment: Mapping[str, str]) -> tuple[list[Che
         return [failed(NAME, error)], None
     if problems:
         settings, _ = examine(root, {**environment, **dict.fromkeys(problems, "")})
-    told, values = _check_lines((root / NAME).read_text(encoding="utf-8-sig"))
+    told, values = _check_lines(root / NAME)
     # A default that is wrong, as an image's name without PAPER_ID, is wrong for what it is made of.
     given = {"PAPER_ID", *values, *environment}
     checks = [failed(NAME, problem) for name, problem in problems.items() if name in given]
@@ -53,16 +50,15 @@ def check_env_file(root: Path, environment: Mapping[str, str]) -> tuple[list[Che
     return checks, settings
 
 
-def _check_lines(text: str) -> tuple[list[Check], dict[str, str | None]]:
+def _check_lines(env_file: Path) -> tuple[list[Check], dict[str, str | None]]:
     """What is wrong with lines, and the values by name."""
     checks, values, seen = [], dict[str, str | None](), dict[str, int]()
-    for line in parse_stream(StringIO(text)):
+    for number, line in lines_of(env_file):
         if line.key is None:
             continue
         values[line.key] = line.value
         if line.error:
             continue
-        number = line.original.line + len(line.original.string) - len(line.original.string.lstrip("\n"))
         if line.value is None:
             checks.append(warned(NAME, f"line {number}: {line.key} has no value", f"write {line.key}=, or take it out"))
         if line.key in seen:

@@ -29,13 +29,9 @@ def is_as_remembered(settings: Settings) -> bool:
 
 def _state(settings: Settings) -> str:
     made = settings.export_data
+    copied = [*settings.spyglass_paper_dir.rglob("*"), *(made / "sql").rglob("*")]
     files = [
-        *(
-            file
-            for folder in (settings.spyglass_paper_dir, made / "sql")
-            for file in folder.rglob("*")
-            if file.is_file()
-        ),
+        *filter(Path.is_file, copied),
         *(file for file in made.iterdir() if file.name in (FILE, "environment.yml", OVERRIDE_FILE)),
         *_PACKAGE.rglob("*.py"),
         *_PACKAGE.rglob("*.json"),

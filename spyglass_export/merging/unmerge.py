@@ -8,8 +8,7 @@ from spyglass_export import console
 from spyglass_export.dump.sql.table_id import TableId
 from spyglass_export.dump.sql.tokens import quoted
 from spyglass_export.errors import UserError
-from spyglass_export.merging import record as records
-from spyglass_export.merging import values
+from spyglass_export.merging import record, values
 from spyglass_export.merging.insert import lock, remove_tables
 from spyglass_export.merging.server import ForeignKey, Server, Table, foreign_keys, read_tables
 
@@ -24,10 +23,10 @@ def unmerge(target: Server, path: Path, *, yes: bool) -> None:
     Raises UserError where the record is of another server.
     """
     lock(target)
-    head = records.read_head(path)
+    head = record.read_head(path)
     if head["identity"] != target.identity:
         raise UserError(f"{path} is of a merge into {head['server']}", "name that server with --host and --port")
-    places = [(place, TableId(piece["schema"], piece["table"])) for place, piece in records.read_rows(path)]
+    places = [(place, TableId(piece["schema"], piece["table"])) for place, piece in record.read_rows(path)]
     tables = read_tables(target, {name.schema for _, name in places})
     parent = "referenced_table_schema = %s AND referenced_table_name = %s"
     children = {name: foreign_keys(target, parent, name.schema, name.name) for name in {name for _, name in places}}
@@ -39,7 +38,7 @@ def unmerge(target: Server, path: Path, *, yes: bool) -> None:
             before, kept = gone.total(), Counter[tuple[str, str]]()
             for place, name in reversed(places):
                 if name in tables:
-                    _, piece = next(records.read_rows(path, place))
+                    _, piece = next(record.read_rows(path, place))
                     _remove_piece(target, tables[name], piece, children[name], gone, kept)
         for (table, what), rows in (gone + kept).items():
             console.say(f"{table}: {rows:,} rows {what}")
