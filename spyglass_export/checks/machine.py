@@ -141,8 +141,7 @@ def _check_room(name: str, folder: Path, needed: int, note: str = "") -> Check:
 def _docker_folders(info: dict[str, Any]) -> tuple[list[Path], str]:
     """Where Docker keeps images on this machine, and what to add to that; nothing where it is another machine."""
     root = Path(info["DockerRootDir"])
-    desktop = "Docker Desktop" in info["OperatingSystem"]
-    if sys.platform == "linux" and not desktop:
+    if sys.platform == "linux" and "Docker Desktop" not in info["OperatingSystem"]:
         if info["Name"] != socket.gethostname() or not root.is_dir():
             return [], ""
         # With the containerd image store, images are not in Docker's own folder.

@@ -102,8 +102,7 @@ def _missing(channels: Channels, specs: Sequence[str]) -> tuple[list[Problem], l
 def _lack(spec: str, there: Sequence[RepoDataRecord]) -> Problem:
     name, (version, build) = plain_name(spec), version_and_build(spec)
     if not there:
-        what = f"no channel has {name} for Linux ('{spec}')"
-        return lack([spec], name, what, otherwise="name a channel that has it")
+        return lack([spec], name, f"no channel has {name} for Linux ('{spec}')", otherwise="name a channel that has it")
     versions = sorted({str(record.version) for record in there}, key=Version)
     if build and version in versions:
         builds = some(sorted({str(record.build) for record in there if str(record.version) == version}))

@@ -214,5 +214,4 @@ def _check_references(table: TablePlan) -> None:
                 f" AND p.{quoted(reference.parent_columns[0])} IS NULL LIMIT 1 LOCK IN SHARE MODE"
             ):
                 what = f"a row of {table.theirs.id} refers to one of {reference.parent} that is there no longer"
-                hint = "run `invoke merge --plan`: somebody changed the database in the meantime"
-                raise UserError(what, hint)
+                raise UserError(what, "run `invoke merge --plan`: somebody changed the database in the meantime")

@@ -189,8 +189,7 @@ def read_tables(
     for name, table in tables.items():
         if (other := named[folded(name)]) is not table:
             what = f"{server.name} has {name} and {other.id}, whose names are one where case does not count"
-            hint = "merge into a server whose lower_case_table_names is 0; nothing was changed"
-            raise UserError(what, hint)
+            raise UserError(what, "merge into a server whose lower_case_table_names is 0; nothing was changed")
     return named
 
 

@@ -82,8 +82,7 @@ def are_built(docker: Docker) -> bool:
     """Whether both images are of what they would be built of: by their base layers, and the labels in ``docker``."""
     if docker.dry:
         return False
-    services = json.loads(docker.ask("compose", "config", "--format", "json"))["services"]
-    for service in services.values():
+    for service in json.loads(docker.ask("compose", "config", "--format", "json"))["services"].values():
         image, wanted = inspect(docker, service["image"]), service["build"]["labels"]
         # Of a label without a value compose makes none.
         if not image or any(image.labels.get(name, "") != (value or "") for name, value in wanted.items()):
@@ -98,10 +97,9 @@ def _revision(settings: Settings) -> str:
     """The git commit of the project's folder, with `-dirty` where files differ from it."""
     command = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
     try:
-        done = subprocess.run(command, cwd=settings.root, capture_output=True, text=True, check=True)
+        return subprocess.run(command, cwd=settings.root, capture_output=True, text=True, check=True).stdout.strip()
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
-    return done.stdout.strip()
 
 
 def images_to_share(settings: Settings, docker: Docker, *, incomplete: bool = False) -> dict[str, Image]:

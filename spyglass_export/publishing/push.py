@@ -58,8 +58,7 @@ def _push(docker: Docker, image: str) -> None:
 
 def _push_latest(docker: Docker, image: Image) -> Published:
     """Have `latest` mean an image that is in the registry already; give its digest there."""
-    output = docker.ask("push", f"{image.name}:latest")
-    found = DIGEST.search(output)
+    found = DIGEST.search(docker.ask("push", f"{image.name}:latest"))
     if not found and not docker.dry:
         raise UserError(f"docker did not say which digest {image.name} got", "run `docker push` by hand and see")
     return Published(image.name, image.tag, found[1] if found else "sha256:", image.id)

@@ -69,11 +69,10 @@ def program_for(docker: Docker, image: str, account: Account, table: list[str]) 
     for name in [image, *(path for one in PROGRAMS if (path := shutil.which(one))), OLDER_IMAGE]:
         if name == OLDER_IMAGE != image and _OLDER_ACCOUNT not in "".join(said):
             continue
-        is_image = name in (image, OLDER_IMAGE)
         with ExitStack() as stack, tempfile.TemporaryFile() as output:
             try:
                 start = _on_machine(name, account)
-                if is_image:
+                if name in (image, OLDER_IMAGE):
                     start = stack.enter_context(_in_container(docker, name, account))
                 problem = run(start, ["--no-data", *table], "", output)
             except (DockerError, OSError) as error:
