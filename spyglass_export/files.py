@@ -32,8 +32,8 @@ def write_text(path: Path, text: str) -> None:
 
 
 def text_of(path: Path) -> str:
-    """Read a text file, without spaces around it and whatever its encoding; empty where there is none."""
-    return path.read_text(encoding="utf-8", errors="replace").strip() if path.is_file() else ""
+    """Read a text file, whatever its encoding; empty where there is none."""
+    return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
 
 
 def sha256(path: Path) -> str:

@@ -30,8 +30,7 @@ def check_env_file(root: Path, environment: Mapping[str, str]) -> tuple[list[Che
     # A default that is wrong, as an image's name without PAPER_ID, is wrong for what it is made of.
     given = {"PAPER_ID", *values, *environment}
     checks = [failed(NAME, problem) for name, problem in problems.items() if name in given]
-    checks += [failed(NAME, problem) for problem in unreadable_lines(root / NAME)]
-    checks += told
+    checks += [*(failed(NAME, problem) for problem in unreadable_lines(root / NAME)), *told]
     for name in (name for name in values if name not in KNOWN):
         nearest = difflib.get_close_matches(name.upper(), KNOWN, n=1)
         hint = f"did you mean {nearest[0]}?" if nearest else "take it out; env.example has every setting"

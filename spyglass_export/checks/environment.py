@@ -102,8 +102,7 @@ def check_packages(settings: Settings, docker: Docker) -> Iterator[Check]:
         return
     if lost := [] if prepared.is_new else vanished(prepared.lock, settings.ca_bundle):
         what = f"{LOCK_FILE} names what its channels no longer have: {', '.join(lost)}"
-        hint = f"delete export_data/{LOCK_FILE}, then `invoke check` says what takes their place"
-        yield failed(PACKAGES, what, hint)
+        yield failed(PACKAGES, what, f"delete export_data/{LOCK_FILE}, then `invoke check` says what takes their place")
         return
     notes = "".join(f"; {note}" for note in prepared.notes)
     size = f"{len(prepared.lock.conda)} conda and {len(prepared.lock.pip)} pip packages"

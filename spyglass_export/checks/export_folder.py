@@ -36,7 +36,7 @@ def check_export(settings: Settings) -> Iterator[Check]:
     dumps = sql_files(folder)
     checks = [_check_dump(dump) for dump in dumps]
     yield from checks
-    version = text_of(folder / VERSION_FILE)
+    version = text_of(folder / VERSION_FILE).strip()
     if sum(dump.stat().st_size for dump in dumps) > READ_AT_MOST:
         what = "the dump is too large to be held against the export's script in a few seconds"
         yield warned(NAME, what, "`invoke copy_files` does it")

@@ -15,6 +15,7 @@ from typing import Any
 from spyglass_export.checks.check import Check, failed, passed, run_side_by_side, warned
 from spyglass_export.containers import bootstrap, faults, ports
 from spyglass_export.containers.docker import Docker
+from spyglass_export.files import text_of
 from spyglass_export.settings import Settings
 
 PATIENCE = 8.0  # seconds for one answer of docker; it takes a tenth of one when it is well
@@ -119,8 +120,7 @@ def _check_disk(docker: Docker, settings: Settings, info: dict[str, Any]) -> lis
     for image in (settings.hub_image_name, settings.db_image_name):
         with contextlib.suppress(faults.DockerError):  # it is not built yet
             built += int(docker.ask("image", "inspect", image, "--format", "{{.Size}}"))
-    file = settings.spyglass_paper_dir / "environment.yml"
-    packages = file.read_bytes().count(b"- ") if file.is_file() else 0
+    packages = text_of(settings.spyglass_paper_dir / "environment.yml").count("- ")
     needed = max(IMAGES_BYTES + packages * PACKAGE_BYTES + EXPORT_COPIES * export - built, GB)
     checks = [_check_room("disk of export_data", settings.root, export)]
     folders, note = _docker_folders(info)

@@ -55,8 +55,7 @@ def solve_environment(settings: Settings, docker: Docker) -> Prepared:
             console.warn(f"{problem.what}; {problem.advice}")
     else:
         require_solved(prepared)
-    if prepared.lock and prepared.is_new:
-        lock = prepared.lock
+    if (lock := prepared.lock) and prepared.is_new:
         console.say(f"solved: {len(lock.conda)} conda and {len(lock.pip)} pip packages, kept in {LOCK_FILE}")
     return prepared
 

@@ -53,11 +53,10 @@ def _owner_of_notebooks(settings: Settings, docker: Docker) -> tuple[int, int] |
     if sys.platform != "linux":
         return None
     if not docker.dry and docker.command[0] != "sudo":  # neither of the two is used by sudo
-        quick = replace(docker, patience=INFO_SECONDS)
         with suppress(UserError, OSError):  # Docker is missing or does not answer, as whoever needs it will say
             # `docker info` tells the same, and takes four times as long.
             parts = "{{.Server.Platform.Name}} {{range .Server.Components}}{{.Name}} {{end}}"
-            engine = quick.ask("version", "--format", parts)
+            engine = replace(docker, patience=INFO_SECONDS).ask("version", "--format", parts)
             if "rootlesskit" in engine or "Docker Desktop" in engine:
                 return (0, 0)
     owner = settings.notebooks.stat()

@@ -70,7 +70,7 @@ def _spyglass_version(paper_dir: Path) -> str:
                     return version[1].decode("utf-8", "replace")
         except (OSError, EOFError, zlib.error):
             continue  # what is wrong with it, is told where it is read
-    return text_of(paper_dir / VERSION_FILE)
+    return text_of(paper_dir / VERSION_FILE).strip()
 
 
 def make_installable(
@@ -173,8 +173,7 @@ def _add_needed(document: Document) -> None:
     if "pip" not in names and pip:
         document.conda.append(added("conda", "pip", "added", "it installs the `pip:` part"))
     if "ipykernel" not in names:
-        reason = "notebooks run on the environment through it"
-        document.conda.append(added("conda", "ipykernel", "added", reason))
+        document.conda.append(added("conda", "ipykernel", "added", "notebooks run on the environment through it"))
 
 
 def _faults(document: Document, channels: list[str] | None) -> Iterator[tuple[str, str, str]]:

@@ -86,8 +86,7 @@ def _hold_against(scripts: Sequence[Script], outline: Outline, found: Completene
             problems.append(f"{call.schema}.{call.table} {problem}")
     if problems:
         names = " and ".join(script.path.name for script in scripts)
-        told = some(problems, separator="; ")
-        found.lost = UserError(f"the dump is not what {names} asks for: {told}", DUMP_AGAIN)
+        found.lost = UserError(f"the dump is not what {names} asks for: {some(problems, separator='; ')}", DUMP_AGAIN)
     if extra := [".".join(name) for name in outline.tables if (name[0].lower(), name[1].lower()) not in calls]:
         what = f"the script does not ask for {some(extra)}"
         found.warnings.append((what, "see that the paper needs them: they are kept"))
@@ -128,7 +127,7 @@ def _taken(left: list[str], call: Call) -> bool:
 
 def _version(paper_dir: Path, outline: Outline, environment: str, warnings: list[tuple[str, str]]) -> str | None:
     """Spyglass' version: what the dump says counts, as it is written together with the rows."""
-    written = text_of(paper_dir / VERSION_FILE)
+    written = text_of(paper_dir / VERSION_FILE).strip()
     dumped = next((version for version in outline.versions.values() if version != "None"), "")
     if written and dumped and written != dumped:
         what = f"the dump was written by Spyglass {dumped}, and {VERSION_FILE} says {written[:40]}"

@@ -57,8 +57,7 @@ def write_published(
         if record[service].id != image.id:
             raise UserError(f"the image of {service} was built anew and is not published", "run `invoke publish`")
     console.say(f"test of the notebooks, as it is in the images: {last_test_in(images)}")
-    references = {service: record[service].reference for service in images}
-    return write(settings, docker, settings.root, images, references)
+    return write(settings, docker, settings.root, images, {name: record[name].reference for name in images})
 
 
 def last_test_in(images: Mapping[str, Image]) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 from spyglass_export.environment.credentials import find_credentials
 from spyglass_export.errors import UserError, some
+from spyglass_export.files import text_of
 from spyglass_export.notebooks.files import notebook_files
 from spyglass_export.publishing.own_secrets import names_in, names_in_file, own_secrets
 from spyglass_export.publishing.scanner import find_secrets
@@ -41,9 +42,8 @@ def check_no_secret(settings: Settings) -> None:
 
     Of rows only the author's own secrets are none of the data.
     """
-    environment = settings.root / ENVIRONMENT
-    text = environment.read_text(encoding="utf-8", errors="replace") if environment.is_file() else ""
-    found = [Find(ENVIRONMENT, f"line {line}", kind) for line, kind in find_credentials(text).items()]
+    credentials = find_credentials(text_of(settings.root / ENVIRONMENT))
+    found = [Find(ENVIRONMENT, f"line {line}", kind) for line, kind in credentials.items()]
     found += in_notebooks(settings)
     secrets = own_secrets(settings)
     for file in sorted(settings.export_data.glob("sql/**/*.sql")) if secrets else ():
@@ -72,8 +72,7 @@ def in_notebooks(settings: Settings) -> Iterator[Find]:
     The author's own are looked for in all files; archives and compressed files are not unpacked.
     """
     secrets = own_secrets(settings)
-    marked = settings.notebooks / HARMLESS_FILES
-    names = marked.read_text(encoding="utf-8").splitlines() if marked.is_file() else []
+    names = text_of(settings.notebooks / HARMLESS_FILES).splitlines()
     harmless = {(settings.notebooks / name.strip()) for name in names}
     for file in notebook_files(settings.notebooks):
         if file.is_file():
