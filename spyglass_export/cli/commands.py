@@ -280,6 +280,9 @@ def unmerge(context: Context, record: str, host: str = "", port: str = "", user:
         console.say(f"# takes the rows of {record} out again")
         return
     from spyglass_export.merging.merge import unmerge_paper
+    from spyglass_export.merging.record import read_head
     from spyglass_export.servers.account import find_account
 
-    unmerge_paper(Path(record).expanduser(), find_account(host, port, user, folder=ROOT), yes=yes)
+    path = Path(record).expanduser()
+    read_head(path)  # before anybody is asked for a password
+    unmerge_paper(path, find_account(host, port, user, folder=ROOT), yes=yes)

@@ -18,7 +18,7 @@ from spyglass_export.merging import record as records
 from spyglass_export.merging import values
 from spyglass_export.merging.plan import Plan, TablePlan
 from spyglass_export.merging.record import Record
-from spyglass_export.merging.server import Server, foreign_keys
+from spyglass_export.merging.server import Server, foreign_keys, read_tables
 
 _NAME = r"(\*|`(?:[^`]|``)*`)"
 _GRANT = re.compile(rf"GRANT (.+) ON (?:TABLE )?{_NAME}\.\* TO ")
@@ -54,9 +54,11 @@ def finish_earlier(target: Server, folder: Path) -> str:
 
 def _was_committed(target: Server, path: Path) -> bool:
     for _, piece in records.read_rows(path):
-        table, first = TableId(piece["schema"], piece["table"]).sql, values.among(piece["key"], piece["rows"][0][0], ())
-        with suppress(pymysql.ProgrammingError):  # there is no such table
-            return bool(target.rows(f"SELECT 1 FROM {table} AS t WHERE {first}"))
+        table_id, key = TableId(piece["schema"], piece["table"]), piece["key"]
+        table = read_tables(target, [table_id.schema]).get(table_id)
+        if table and set(key) <= table.columns.keys():
+            first = values.among(key, piece["rows"][0][0], map(table.columns.__getitem__, key))
+            return bool(target.rows(f"SELECT 1 FROM {table_id.sql} AS t WHERE {first}"))
         return False
     return True
 

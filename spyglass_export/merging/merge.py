@@ -8,7 +8,6 @@ from spyglass_export import console
 from spyglass_export.containers.docker import Docker
 from spyglass_export.errors import UserError, some
 from spyglass_export.merging import insert, source
-from spyglass_export.merging import record as records
 from spyglass_export.merging.compare import compare
 from spyglass_export.merging.plan import Conflict, Plan, find_missing
 from spyglass_export.merging.server import Server
@@ -40,7 +39,6 @@ def merge_paper(settings: Settings, docker: Docker, account: Account, options: O
 
 def unmerge_paper(path: Path, account: Account, *, yes: bool) -> None:
     """Take out of an account's server what a merge inserted."""
-    records.read_head(path)  # before anybody is asked for a password's sake
     with connect(account) as connection:
         unmerge(Server(connection, str(account)), path, yes=yes)
 

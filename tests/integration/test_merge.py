@@ -461,6 +461,14 @@ merge.merge(Server(connect(source), "paper"), Server(connect(target), "lab"), Pa
 """
 
 
+def merged_until(
+    stage: str, paper: dump_servers.Server, lab: dump_servers.Server, folder: Path
+) -> subprocess.CompletedProcess[bytes]:
+    command = [sys.executable, "-c", KILLED, stage, str(paper.port), str(lab.port), str(folder)]
+    environment = os.environ | {"PYTHONPATH": str(HERE.parents[1])}
+    return subprocess.run(command, capture_output=True, env=environment, check=False)
+
+
 @pytest.mark.parametrize(
     "stage", ["record begun", "tables made", "table inserted", "record written", "committed", "interrupted"]
 )
@@ -471,10 +479,7 @@ def test_a_kill_at_any_stage_leaves_all_or_nothing(
     run(paper, *BRAIN)
     run(lab, "CREATE DATABASE s", REGION, "INSERT INTO s.`#region` VALUES (9, 'CA1', NULL)")
     before = lab.rows()
-    done = subprocess.run(
-        [sys.executable, "-c", KILLED, stage, str(paper.port), str(lab.port), str(tmp_path)],
-        capture_output=True, env=os.environ | {"PYTHONPATH": str(HERE.parents[1])}, check=False,
-    )  # fmt: skip
+    done = merged_until(stage, paper, lab, tmp_path)
     assert done.returncode == -(signal.SIGINT if stage == "interrupted" else signal.SIGKILL), done.stderr
     if stage == "interrupted":
         assert lab.rows() == before
@@ -487,6 +492,23 @@ def test_a_kill_at_any_stage_leaves_all_or_nothing(
     assert sorted(ask(lab, "SELECT e, id FROM t.electrode")) == [(0, 9), (1, 3), (2, 2)]
     unmerged(lab, tmp_path / "merge.json")
     assert lab.rows() == before
+
+
+def test_a_merge_that_was_killed_after_its_end_is_found_by_letters_of_its_key(
+    paper: dump_servers.Server, lab: dump_servers.Server, tmp_path: Path
+) -> None:
+    paper.empty()
+    run(
+        paper,
+        "CREATE DATABASE s",
+        "CREATE TABLE s.session (subject varchar(9) CHARACTER SET latin1, n int, PRIMARY KEY (subject, n))",
+        "INSERT INTO s.session VALUES ('ñandú', 1)",
+    )
+    assert merged_until("committed", paper, lab, tmp_path).returncode == -signal.SIGKILL
+
+    assert merged(paper, lab, tmp_path).nothing_to_do
+    assert [path.name for path in tmp_path.iterdir()] == ["merge.json"]
+    assert lab.rows() == paper.rows()
 
 
 def test_rights_of_dj_user_are_enough_and_what_lacks_is_named(
