@@ -3,7 +3,7 @@
 import os
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from itertools import groupby
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
@@ -65,7 +65,7 @@ def _copy(batch: list[Range]) -> None:
         with source.open("rb", buffering=0) as stream:
             for target, parts in groupby(ranges, lambda one: one.target):
                 # What is opened to be appended to takes no ranges.
-                with target.open("r+b" if target.exists() else "wb", buffering=0) as output:
+                with target.open("r+b" if target.exists() else "wb") as output:
                     output.seek(0, os.SEEK_END)
                     for one in parts:
                         output.write(one.before)
@@ -74,14 +74,16 @@ def _copy(batch: list[Range]) -> None:
 
 
 def _copy_range(source: BinaryIO, output: BinaryIO, at: int, end: int) -> None:
-    try:
-        while at < end and (copied := os.copy_file_range(source.fileno(), output.fileno(), end - at, at)):
-            at += copied
-    except (AttributeError, OSError):
-        pass  # only Linux has it, and not between any two file systems; what else is wrong is met again below
+    if end - at > _CHUNK:  # for less, one write with what stands around it is faster
+        output.flush()
+        # Only Linux has it, and not between any two file systems; what else is wrong is met again below.
+        with suppress(AttributeError, OSError):
+            while at < end and (copied := os.copy_file_range(source.fileno(), output.fileno(), end - at, at)):
+                at += copied
+    source.seek(at)
     while at < end:
-        source.seek(at)
         text = source.read(min(_CHUNK, end - at))
         if not text:
             raise export_changed()
-        at += output.write(text)
+        output.write(text)
+        at += len(text)
