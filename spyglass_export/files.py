@@ -1,4 +1,4 @@
-"""Texts of files, written whole or not at all whatever stops the program; and SHA-256, in hexadecimal."""
+"""Files that are written whole or not at all, whatever stops the program; and SHA-256, in hexadecimal."""
 
 import hashlib
 import os

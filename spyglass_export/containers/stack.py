@@ -87,10 +87,15 @@ def check_folder(settings: Settings, docker: Docker) -> None:
     """
     folders = {one.folder for one in containers_of(docker).values()} if is_authors(settings, docker) else ()
     for folder in folders:
-        with suppress(FileNotFoundError, NotADirectoryError):  # it was moved
-            if not folder.samefile(settings.root):
-                hint = "remove them there by `invoke down`, or give this paper another PAPER_ID in .env"
-                raise UserError(f"the paper {settings.paper_id} has containers already, started in {folder}", hint)
+        try:
+            is_ours = folder.samefile(settings.root)
+        except (FileNotFoundError, NotADirectoryError):
+            continue  # it was moved
+        except PermissionError:
+            is_ours = False  # in the home of somebody else
+        if not is_ours:
+            hint = "remove them there by `invoke down`, or give this paper another PAPER_ID in .env"
+            raise UserError(f"the paper {settings.paper_id} has containers already, started in {folder}", hint)
 
 
 def start(settings: Settings, docker: Docker) -> None:

@@ -92,7 +92,7 @@ def read_head(path: Path) -> dict[str, Any]:
         with path.open(encoding="utf-8") as file:
             head: dict[str, Any] = json.loads(file.readline().rstrip("\n") + "]}")
         if head["format"] != FORMAT:
-            hint = "take its rows out by that version's `invoke unmerge`; a broken merge, its `invoke merge` finishes"
+            hint = "take its rows out by that version's `invoke unmerge`; if broken off, run its `invoke merge` first"
             raise UserError(f"{path} was written by another version of this project", hint)
         head["tables_made"] = [TableId(*name) for name in head["tables_made"]]
     except FileNotFoundError as error:

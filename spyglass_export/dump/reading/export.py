@@ -107,7 +107,7 @@ class _SourceReader:
                 self.completeness.end()
             except DamagedDumpError as error:
                 _refuse_message(self.source, error.offset)
-                near = f" (after the rows of {printable(self.decode(table))})" if table else ""
+                near = f" (in or after the rows of {printable(self.decode(table))})" if table else ""
                 raise self.error(error.offset, f"the dump {error.what}{near}") from error
             except UnsafeSettingError as error:
                 what = f"{self.source.name}: a dump in {error} cannot be read safely"

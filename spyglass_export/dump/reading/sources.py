@@ -22,7 +22,7 @@ COPY_AGAIN = "copy the file again from the machine that wrote the export, or dum
 def disk_error(error: OSError, place: Path) -> UserError:
     """What the operating system said, as a sentence; ``place`` is where something was to be written."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return UserError(f"the disk of {place} is full", "free as much space as the export takes: it is copied once")
+        return UserError(f"the disk of {place} is full", "free twice as much space as the export takes")
     what = f"{error.filename or place}: {error.strerror or error}"
     return UserError(what, "check that the file is there, and its permissions")
 

@@ -102,7 +102,7 @@ def test_docker_that_is_missing_is_for_others_to_tell(tmp_path: Path) -> None:
     assert stack.authors_docker(settings).environment["PAPER_ID"] == "Gu2026"
 
 
-def test_a_paper_that_runs_from_another_folder_is_not_replaced(tmp_path: Path) -> None:
+def test_a_paper_that_runs_from_another_folder_is_not_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     here, elsewhere, moved = (tmp_path / name for name in ("here", "elsewhere", "moved"))
     for folder in (here, elsewhere):
         folder.mkdir()
@@ -120,6 +120,13 @@ def test_a_paper_that_runs_from_another_folder_is_not_replaced(tmp_path: Path) -
     stack.check_folder(settings, engine(moved))
     with pytest.raises(UserError, match=r"the paper Gu2026 has containers already, started in .*elsewhere"):
         stack.check_folder(settings, engine(elsewhere))
+
+    def closed(*_: object) -> bool:
+        raise PermissionError
+
+    monkeypatch.setattr(Path, "samefile", closed)
+    with pytest.raises(UserError, match=r"the paper Gu2026 has containers already, started in .*home_of_another"):
+        stack.check_folder(settings, engine(tmp_path / "home_of_another"))
 
 
 def test_a_volume_is_superseded_only_where_it_is_known_what_is_current(tmp_path: Path) -> None:
