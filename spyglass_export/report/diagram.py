@@ -4,17 +4,11 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cache
-from pathlib import Path
-from typing import Any
-
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
-from rich import filesize
 
 from spyglass_export.dump.sql.table_id import TableId
 from spyglass_export.report.layout import Layout, Placed, place
 from spyglass_export.report.schema import Table, class_name
+from spyglass_export.report.template import fill
 
 # One diagram of all tables is read at a glance up to about this many; more get one for each family of schemas.
 TABLES_IN_ONE = 40
@@ -82,20 +76,6 @@ def draw(tables: Sequence[Table], counts: Mapping[str, int]) -> list[Diagram]:
     for name, members in sorted(families.items(), key=lambda pair: (-len(pair[1]), pair[0])):
         diagrams += _draw_tables(f"{name}: {_many(len(members), 'table')}", members, rows)
     return diagrams
-
-
-@cache
-def _templates() -> Environment:
-    loader = FileSystemLoader(Path(__file__).parent)
-    templates = Environment(loader=loader, autoescape=True, undefined=StrictUndefined)
-    templates.trim_blocks = templates.lstrip_blocks = True
-    templates.filters |= {"size": filesize.decimal, "class_name": class_name}
-    return templates
-
-
-def fill(name: str, **values: Any) -> Markup:
-    """Fill in a template beside this file, escaping all values; what comes of it is not escaped again."""
-    return Markup(_templates().get_template(name).render(values))  # noqa: S704
 
 
 def _family(table: TableId) -> str:

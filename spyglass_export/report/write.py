@@ -23,8 +23,9 @@ from spyglass_export.files import sha256, write_text
 from spyglass_export.notebooks.files import notebook_files
 from spyglass_export.notebooks.results import read_figures, read_results, sentence
 from spyglass_export.publishing import citation
-from spyglass_export.report.diagram import anchor, draw, fill
+from spyglass_export.report.diagram import anchor, draw
 from spyglass_export.report.schema import read_tables
+from spyglass_export.report.template import fill
 from spyglass_export.settings import Settings
 
 FILE = "report.html"
