@@ -71,9 +71,10 @@ def program_for(docker: Docker, image: str, account: Account, table: list[str]) 
             continue
         with ExitStack() as stack, tempfile.TemporaryFile() as output:
             try:
-                start = _on_machine(name, account)
                 if name in (image, OLDER_IMAGE):
                     start = stack.enter_context(_in_container(docker, name, account))
+                else:
+                    start = _on_machine(name, account)
                 problem = run(start, ["--no-data", *table], "", output)
             except (DockerError, OSError) as error:
                 problem = str(error)

@@ -200,8 +200,8 @@ class _Reader:
                 raise DamagedDumpError(scan.damage, first)
             self.at += looked_at
             if looked_at:
-                text, told = before + block[:looked_at], (head["table"], head["columns"], scan.may_have_late_year)
-                yield Statement(Kind.ROWS, start, self.offset, text, b";", *told)
+                told = head["table"], head["columns"], scan.may_have_late_year
+                yield Statement(Kind.ROWS, start, self.offset, before + block[:looked_at], b";", *told)
                 before, start = b"", self.offset
             window = min(2 * window, BLOCK) if looked_at else 2 * window
 

@@ -72,7 +72,6 @@ class TableDefinition:
     tokens: Tokens
     schema: str | None
     name: str
-    name_at: int
     columns: list[Column] = field(default_factory=list)
     indexes: list[Index] = field(default_factory=list)
     foreign_keys: list[ForeignKey] = field(default_factory=list)
@@ -163,7 +162,7 @@ def parse_table(tokens: Tokens) -> TableDefinition:
     cursor = Cursor(tokens)
     cursor.expect("CREATE", "TABLE")
     cursor.accept("IF", "NOT", "EXISTS")
-    table = TableDefinition(tokens, *cursor.qualified_name(), cursor.at - 1)
+    table = TableDefinition(tokens, *cursor.qualified_name())
     cursor.expect("(")
     while cursor.word(-1) != ")":
         if cursor.word() in _KEY_WORDS:
