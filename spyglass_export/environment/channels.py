@@ -100,6 +100,16 @@ def unreachable(addresses: Sequence[str], ca_bundle: Path | str | None) -> dict[
     }
 
 
+def answering(channels: Sequence[str], ca_bundle: Path | None) -> tuple[list[str], dict[str, str]]:
+    """Give those of the channels whose server answers, and the others, without a user, with the reason."""
+    silent = unreachable([f"{channel}/noarch/repodata.json" for channel in channels], ca_bundle)
+    reasons = {channel: silent.get(f"{channel}/noarch/repodata.json") for channel in channels}
+    return (
+        [channel for channel, why in reasons.items() if why is None],
+        {without_user(channel): why for channel, why in reasons.items() if why is not None},
+    )
+
+
 def gone(addresses: Sequence[str], ca_bundle: Path | str | None) -> list[str]:
     """Give those of the addresses where a server says that nothing is there any more."""
     return [address for address, answer in _answers(addresses, ca_bundle).items() if answer in (404, 410)]

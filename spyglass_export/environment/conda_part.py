@@ -4,33 +4,32 @@ import re
 import time
 from collections.abc import Callable, Sequence
 from functools import cache
-from typing import NamedTuple
 
 from rattler import RepoDataRecord, Version
-from rattler.exceptions import InvalidMatchSpecError, SolverError
+from rattler.exceptions import GatewayError, InvalidMatchSpecError, SolverError
 
 from spyglass_export.environment.installable import OVERRIDE_FILE
 from spyglass_export.environment.package_lists import GPU_ONLY
+from spyglass_export.environment.parts import CondaPart
 from spyglass_export.environment.problems import ENDED, SECONDS, Problem, at_fault, contradiction, lack
 from spyglass_export.environment.repodata import Channels
 from spyglass_export.environment.rules import is_gpu_build, matches, normalise, plain_name, spec_name, version_and_build
 from spyglass_export.errors import some
 
 
-class CondaPart(NamedTuple):
-    """The packages that were picked, Python's among them by version, or what keeps them from it.
-
-    ``unknown`` are specs that a channel may have which is silent.
-    """
-
-    packages: list[dict[str, str]]
-    brought: dict[str, str]
-    problems: list[Problem]
-    unknown: list[str]
-
-
 def solve(channels: Channels, specs: Sequence[str], glibc: str) -> CondaPart:
-    """Solve the specs; where that cannot be done, find every line that is missing or contradicts others."""
+    """Solve the specs; where that cannot be done, find every line that is missing or contradicts others.
+
+    Where a channel fails that had answered, it is `unreachable` then, and nothing is known of the specs.
+    """
+    try:
+        return _solve(channels, specs, glibc)
+    except GatewayError as error:
+        channels.unreachable["a channel"] = str(error).splitlines()[0]
+        return CondaPart([], {}, [], [*specs])
+
+
+def _solve(channels: Channels, specs: Sequence[str], glibc: str) -> CondaPart:
     problems, wanted, unknown = _missing(channels, specs)
     gpu = any(matches(spec_name(spec), GPU_ONLY) or is_gpu_build(version_and_build(spec)[1]) for spec in specs)
     excluded = [] if gpu else sorted(name for name in channels.names if matches(normalise(name), GPU_ONLY))

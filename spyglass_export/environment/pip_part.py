@@ -8,7 +8,6 @@ import tempfile
 import time
 import zipfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,6 +17,7 @@ from uv import find_uv_bin
 from spyglass_export.environment.channels import unreachable
 from spyglass_export.environment.credentials import without_user
 from spyglass_export.environment.package_lists import CONDA_NAMES, GPU_ONLY, PYTORCH_CPU_INDEX
+from spyglass_export.environment.parts import PipPart
 from spyglass_export.environment.problems import ENDED, SECONDS, Problem, at_fault, contradiction
 from spyglass_export.environment.rules import matches, normalise, requirement_name
 
@@ -51,17 +51,6 @@ def pip_configuration(ca_bundle: Path | None = None) -> dict[str, str]:
         "SSL_CERT_FILE": values.get("cert") or (str(ca_bundle) if ca_bundle else None),
     }
     return {name: value for name, value in found.items() if value}
-
-
-@dataclass
-class PipPart:
-    """What became of the pip part: packages as a lock has them, its indexes, and what did not answer and why."""
-
-    packages: list[dict[str, Any]] = field(default_factory=list)
-    problems: list[Problem] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
-    options: list[str] = field(default_factory=list)
-    unreachable: dict[str, str] = field(default_factory=dict)
 
 
 class _Resolver(NamedTuple):

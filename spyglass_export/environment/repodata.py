@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -10,7 +10,7 @@ import rattler
 from rattler.exceptions import GatewayError, SolverError
 from rattler.platform import SubdirLiteral
 
-from spyglass_export.environment.channels import unreachable, without_platform
+from spyglass_export.environment.channels import without_platform
 from spyglass_export.environment.credentials import without_user
 from spyglass_export.environment.installable import NO_EVIDENCE, Evidence
 from spyglass_export.environment.rules import normalise, plain_name, spec_name, version_and_build
@@ -27,10 +27,13 @@ LINUX_KERNEL = "5.10"
 class Channels:
     """The channels that can be read, by priority, and the names of all that they have for Linux.
 
-    ``lost`` are those where a server says that there is none, ``unreachable`` those that do not answer, and why.
+    ``lost`` are those where a server says that there is none, ``unreachable`` the ``silent`` ones and those that do
+    not answer after all, and why.
     """
 
-    def __init__(self, addresses: Sequence[str], cache: Path, ca_bundle: Path | None) -> None:
+    def __init__(
+        self, addresses: Sequence[str], silent: Mapping[str, str], cache: Path, ca_bundle: Path | None
+    ) -> None:
         if ca_bundle:
             os.environ["SSL_CERT_FILE"] = str(ca_bundle)  # where py-rattler looks
         # py-rattler 0.28 takes "not modified" for a failure where a channel has its list in pieces.
@@ -40,14 +43,10 @@ class Channels:
         self._gateway = rattler.Gateway(cache_dir=cache, client=rattler.Client.default_client(max_retries=1))
         self.addresses: list[str] = []
         self.lost: list[str] = []
-        self.unreachable: dict[str, str] = {}
+        self.unreachable = dict(silent)
         self.names: frozenset[str] = frozenset()
-        silent = unreachable([f"{address}/noarch/repodata.json" for address in addresses], ca_bundle)
         for address in addresses:
             shown = without_user(address)
-            if why := silent.get(f"{address}/noarch/repodata.json"):
-                self.unreachable[shown] = why
-                continue
             try:
                 found = asyncio.run(self._gateway.names([rattler.Channel(address)], PLATFORMS))
                 self.names |= {name.normalized for name in found}

@@ -1,29 +1,30 @@
 """From the export's environment.yml to one that is installable, solved and locked: the same for check and for build."""
 
-from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from platformdirs import user_cache_path
-from rattler.exceptions import GatewayError
 
 from spyglass_export.changes import Change
-from spyglass_export.environment import conda_part, pip_part
-from spyglass_export.environment.channels import channels_of, gone
-from spyglass_export.environment.conda_part import CondaPart
+from spyglass_export.environment import pip_part
+from spyglass_export.environment.channels import answering, channels_of, gone
 from spyglass_export.environment.credentials import kind_of_credential
 from spyglass_export.environment.file import load, packages_of
-from spyglass_export.environment.installable import FILE, Evidence, made_of, make_installable
+from spyglass_export.environment.installable import FILE, NO_EVIDENCE, Evidence, made_of, make_installable
 from spyglass_export.environment.lock import Lock
 from spyglass_export.environment.lock import read as read_lock
-from spyglass_export.environment.pip_part import PipPart, pip_configuration
+from spyglass_export.environment.parts import CondaPart, PipPart
+from spyglass_export.environment.pip_part import pip_configuration
 from spyglass_export.environment.problems import Problem
-from spyglass_export.environment.repodata import Channels, gather_evidence
 from spyglass_export.environment.rules import spec_name, version_and_build
 from spyglass_export.errors import UserError
 from spyglass_export.files import sha256_of
 from spyglass_export.settings import Settings
+
+if TYPE_CHECKING:
+    from spyglass_export.environment.repodata import Channels
 
 # That of Ubuntu 22.04, the oldest that current Jupyter images are built on: for where the base image is not here yet.
 OLDEST_GLIBC = "2.35"
@@ -45,7 +46,7 @@ class Prepared:
     is_new: bool = False
     problems: tuple[Problem, ...] = ()
     notes: tuple[str, ...] = ()
-    unreachable: Mapping[str, str] = field(default_factory=dict)
+    unreachable: dict[str, str] = field(default_factory=dict)
     unknown: tuple[str, ...] = ()
     channels_answer: bool = True
 
@@ -68,24 +69,38 @@ def prepare(settings: Settings, glibc: str | None = None) -> Prepared:
     with ThreadPoolExecutor(1) as pool:
         # pip takes half a second to tell
         asked = pool.submit(pip_configuration, settings.ca_bundle) if packages_of(content)[1] else None
-        cache = user_cache_path("spyglass-export", appauthor=False) / "repodata"
-        channels = Channels(channels_of(content), cache, settings.ca_bundle)
-        evidence = gather_evidence(channels, packages_of(load(text))[0])
+        addresses, silent = answering(channels_of(content), settings.ca_bundle)
+        channels, evidence = None, NO_EVIDENCE
+        if addresses:
+            # They load py-rattler, which takes as long as copying 70 MB, and is good for nothing without a channel.
+            from spyglass_export.environment.repodata import Channels, gather_evidence
+
+            cache = user_cache_path("spyglass-export", appauthor=False) / "repodata"
+            channels = Channels(addresses, silent, cache, settings.ca_bundle)
+            evidence = gather_evidence(channels, packages_of(load(text))[0])
         installable, changes = make_installable(text, **options, evidence=evidence)
-        prepared = Prepared(installable, changes, evidence, is_new=True, channels_answer=bool(channels.addresses))
+        prepared = Prepared(installable, changes, evidence, is_new=True, unreachable=silent, channels_answer=False)
         _solve(channels, prepared, source, glibc or OLDEST_GLIBC, asked)
     return prepared
 
 
 def _solve(
-    channels: Channels, prepared: Prepared, source: str, glibc: str, asked: Future[dict[str, str]] | None
+    channels: "Channels | None",
+    prepared: Prepared,
+    source: str,
+    glibc: str,
+    asked: Future[dict[str, str]] | None,
 ) -> None:
     specs, requirements = packages_of(load(prepared.text))
     conda = CondaPart([], {}, [], specs)
-    try:
-        conda = conda_part.solve(channels, specs, glibc) if channels.addresses else conda
-    except GatewayError as error:
-        channels.unreachable["a channel"] = str(error).splitlines()[0]
+    lost: list[str] = []
+    if channels:
+        from spyglass_export.environment import conda_part
+
+        if channels.addresses:
+            conda = conda_part.solve(channels, specs, glibc)
+        prepared.channels_answer = bool(channels.addresses)
+        prepared.unreachable, lost = channels.unreachable, channels.lost
     pins = {spec_name(spec): version_and_build(spec)[0] for spec in specs}
     picked = {one["name"]: one["version"] for one in conda.packages}
     python = picked.get("python") or pins.get("python") or USUAL_PYTHON
@@ -93,10 +108,10 @@ def _solve(
     pip = PipPart()
     if requirements and asked:
         pip = pip_part.solve(requirements, brought, [*pins], python=python, glibc=glibc, pip=asked.result())
-    lost = [Problem((), f"there is no channel at {one}", "correct `channels:`") for one in channels.lost]
-    prepared.problems = (*lost, *conda.problems, *pip.problems)
+    missing = [Problem((), f"there is no channel at {one}", "correct `channels:`") for one in lost]
+    prepared.problems = (*missing, *conda.problems, *pip.problems)
     prepared.notes, prepared.unknown = tuple(pip.notes), tuple(conda.unknown)
-    prepared.unreachable = channels.unreachable | pip.unreachable
+    prepared.unreachable |= pip.unreachable
     # Nobody else may see a credential in an address.
     addresses = [one["url"] for one in conda.packages] + [one["requirement"] for one in pip.packages] + pip.options
     if not (prepared.problems or prepared.unreachable or conda.unknown or kind_of_credential("\n".join(addresses))):

@@ -11,7 +11,7 @@ from typing import BinaryIO, NamedTuple
 from spyglass_export.dump.reading.sources import export_changed
 
 _CHUNK = 1 << 20
-BATCH = 1 << 22  # bytes at a time: each turn costs who goes on reading Python's lock
+BATCH = 1 << 25  # bytes at a time: each turn costs who goes on reading Python's lock
 
 
 class Range(NamedTuple):

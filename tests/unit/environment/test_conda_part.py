@@ -11,7 +11,9 @@ import pytest
 from rattler import Subdir
 from rattler.index import index_fs
 
-from spyglass_export.environment.conda_part import CondaPart, solve
+from spyglass_export.environment.channels import answering
+from spyglass_export.environment.conda_part import solve
+from spyglass_export.environment.parts import CondaPart
 from spyglass_export.environment.repodata import Channels, gather_evidence
 from tests.unit.environment.packages import Server, package, served, write_channel
 
@@ -50,9 +52,14 @@ def channel(folder: Path) -> Iterator[Server]:
         yield server
 
 
+def read(addresses: list[str], cache: Path) -> Channels:
+    """The channels as they are read, where their servers answer."""
+    return Channels(*answering(addresses, None), cache, None)
+
+
 @pytest.fixture(scope="module")
 def channels(channel: Server, tmp_path_factory: pytest.TempPathFactory) -> Channels:
-    return Channels([f"{channel.address}/lab"], tmp_path_factory.mktemp("cache"), None)
+    return read([f"{channel.address}/lab"], tmp_path_factory.mktemp("cache"))
 
 
 def picked(part: CondaPart) -> list[str]:
@@ -127,14 +134,14 @@ def test_a_line_that_is_no_spec_is_told(channels: Channels) -> None:
 
 def test_a_later_channel_serves_where_an_earlier_cannot(channel: Server, folder: Path, tmp_path: Path) -> None:
     write_channel(folder / "old", [package("numpy", "1.19.0", "py310h0_0")])
-    channels = Channels([f"{channel.address}/lab", f"{channel.address}/old"], tmp_path / "cache", None)
+    channels = read([f"{channel.address}/lab", f"{channel.address}/old"], tmp_path / "cache")
     assert picked(solve(channels, ["numpy=1.19.0"], "2.35")) == ["numpy=1.19.0=py310h0_0"]
     assert picked(solve(channels, ["old::numpy"], "2.35")) == ["numpy=1.19.0=py310h0_0"]
 
 
 def test_a_silent_channel_is_named_and_what_it_may_have_is_no_problem(channel: Server, tmp_path: Path) -> None:
     silent = "http://ada:secret@127.0.0.1:1/forge"
-    channels = Channels([silent, f"{channel.address}/lab"], tmp_path / "cache", None)
+    channels = read([silent, f"{channel.address}/lab"], tmp_path / "cache")
     part = solve(channels, ["python=3.10.6", "elsewhere=1.0", "numpy=1.23.5", "numpy=1.23.4", "scipy=1.9.0"], "2.35")
     assert [*channels.unreachable] == ["http://127.0.0.1:1/forge"]
     assert part.unknown == ["elsewhere=1.0"]
@@ -142,7 +149,7 @@ def test_a_silent_channel_is_named_and_what_it_may_have_is_no_problem(channel: S
 
 
 def test_an_address_without_a_channel_is_given(channel: Server, tmp_path: Path) -> None:
-    channels = Channels([f"{channel.address}/lab", f"{channel.address}/nobody"], tmp_path / "cache", None)
+    channels = read([f"{channel.address}/lab", f"{channel.address}/nobody"], tmp_path / "cache")
     assert channels.lost == [f"{channel.address}/nobody"]
     assert channels.addresses == [f"{channel.address}/lab"]
     assert solve(channels, ["elsewhere"], "2.35").unknown == ["elsewhere"]
@@ -162,7 +169,7 @@ def test_evidence_is_what_linux_lacks_and_where_it_is(channels: Channels) -> Non
 def test_what_a_channel_has_is_fetched_once(channel: Server, tmp_path: Path) -> None:
     channel.asked.clear()
     for _ in range(2):
-        channels = Channels([f"{channel.address}/lab"], tmp_path / "cache", None)
+        channels = read([f"{channel.address}/lab"], tmp_path / "cache")
         assert solve(channels, ["numpy"], "2.35").packages
     fetched = [line for line in channel.asked if line == "/lab/linux-64/repodata.json"]
     assert len(fetched) <= 2  # the second asks whether it has changed
@@ -181,7 +188,7 @@ def test_a_channel_that_has_its_list_in_pieces_is_read_again_and_again(tmp_path:
     asyncio.run(index_fs(tmp_path / "channels" / "lab", target_platform=Subdir("linux-64")))
     with served(tmp_path / "channels") as server:
         for _ in range(3):
-            channels = Channels([f"{server.address}/lab"], tmp_path / "cache", None)
+            channels = read([f"{server.address}/lab"], tmp_path / "cache")
             assert channels.lost == []
             assert picked(solve(channels, ["tool"], "2.35")) == ["tool=1.0=0"]
     assert any("shards" in line for line in server.asked)

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from spyglass_export.environment.channels import answering
 from spyglass_export.environment.installable import make_installable
 from spyglass_export.environment.repodata import Channels
 from tests.unit.environment.packages import Server, package, served, write_channel
@@ -46,7 +47,7 @@ def channel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 def picked(channel: Server, tmp_path: Path, *specs: str) -> dict[str, str]:
     """What can be had for these lines where the image's pins hold; gives builds by name."""
     pins = program("install_environment.py").pins(json.dumps({"dependencies": specs}))
-    channels = Channels([f"{channel.address}/lab"], tmp_path / "cache", None)
+    channels = Channels(*answering([f"{channel.address}/lab"], None), tmp_path / "cache", None)
     records = channels.solve(specs, [pin.removesuffix(" <0a0") for pin in pins], "2.35")
     return {record.name.normalized: str(record.build) for record in records}
 

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from spyglass_export.environment.pip_part import PipPart, pip_configuration, solve
+from spyglass_export.environment.parts import PipPart
+from spyglass_export.environment.pip_part import pip_configuration, solve
 from tests.unit.environment.packages import Server, served, write_wheel
 
 
