@@ -96,7 +96,6 @@ class Column:
     charset: str | None
     collation: str | None
     length: int | None
-    octets: int | None
     is_auto: bool
     is_generated: bool
 
@@ -104,7 +103,7 @@ class Column:
 _COLUMN = (
     "column_name, LOWER(data_type), column_type, is_nullable = 'YES',"
     " column_default IS NOT NULL OR is_nullable = 'YES' OR LOCATE('auto_increment', extra) > 0, character_set_name,"
-    " collation_name, character_maximum_length, character_octet_length, LOCATE('auto_increment', extra) > 0,"
+    " collation_name, character_maximum_length, LOCATE('auto_increment', extra) > 0,"
     " extra REGEXP 'VIRTUAL|STORED|PERSISTENT'"
 )
 

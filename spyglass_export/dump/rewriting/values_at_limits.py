@@ -45,8 +45,7 @@ def _widen_floats(export: Export, table: Table, floats: list[Column]) -> None:
     largest = {column.name: 0.0 for column in floats}
     for _, block in read_values(table, list(largest)):
         for name, literals in block.items():
-            values = (abs(float(literal)) for literal in literals if literal != b"NULL")
-            largest[name] = max(largest[name], max(values, default=0.0))
+            largest[name] = max(largest[name], *map(_magnitude, literals))
     texts = table.definition.tokens.texts
     for column in floats:
         at, _, decimals_at = column.arguments
@@ -56,6 +55,14 @@ def _widen_floats(export: Export, table: Table, floats: list[Column]) -> None:
             before, after = (f"{column.type.lower()}({number},{decimals})" for number in (digits, digits + 1))
             reason = "a value was rounded up to one digit more than MySQL takes back"
             export.note("column type", table.column_where(column.name), before, after, reason)
+
+
+def _magnitude(literal: bytes) -> float:
+    """The absolute value of a number; 0 for what is none, such as NULL and DEFAULT."""
+    try:
+        return abs(float(text_of(literal)))
+    except ValueError:
+        return 0.0
 
 
 def _refuse_late(table: Table, timestamps: list[str]) -> None:

@@ -18,7 +18,7 @@ from spyglass_export.merging.server import Column, ForeignKey, Table, in_order, 
 
 def column(name: str, type_: str, *, nullable: bool = True, charset: str | None = None, length: int = 0) -> Column:
     return Column(name, type_.split("(")[0].split()[0], type_, nullable, nullable, charset, charset, length,
-                  length * 4, False, False)  # fmt: skip
+                  False, False)  # fmt: skip
 
 
 def table(name: str, *columns: Column, key: str = "k", parents: tuple[str, ...] = (), engine: str = "innodb") -> Table:

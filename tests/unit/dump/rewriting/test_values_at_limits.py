@@ -16,6 +16,8 @@ ROWS = "INSERT INTO `t` VALUES (1,{}),(2,NULL);\n"
         ("float(10,2) DEFAULT NULL", "100000000.00", "float(11,2) DEFAULT NULL"),
         ("double(5,3) unsigned", "-100.000", "double(6,3) unsigned"),
         ("float(10,2)", "99999999.00", "float(10,2)"),
+        ("float(10,2)", "DEFAULT", "float(10,2)"),
+        ("float(10,2)", "'100000000.00'", "float(11,2)"),
         ("float", "3.40282e38", "float"),
     ],
 )
