@@ -22,11 +22,13 @@ def solve(channels: Channels, specs: Sequence[str], glibc: str) -> CondaPart:
 
     Where a channel fails that had answered, it is `unreachable` then, and nothing is known of the specs.
     """
+    part = CondaPart([], {}, [], [*specs])
     try:
-        return _solve(channels, specs, glibc)
+        part = _solve(channels, specs, glibc) if channels.addresses else part
     except GatewayError as error:
         channels.unreachable["a channel"] = str(error).splitlines()[0]
-        return CondaPart([], {}, [], [*specs])
+    lost = [Problem((), f"there is no channel at {one}", "correct `channels:`") for one in channels.lost]
+    return part._replace(problems=[*lost, *part.problems])
 
 
 def _solve(channels: Channels, specs: Sequence[str], glibc: str) -> CondaPart:

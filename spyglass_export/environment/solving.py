@@ -1,5 +1,6 @@
 """From the export's environment.yml to one that is installable, solved and locked: the same for check and for build."""
 
+from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -46,7 +47,7 @@ class Prepared:
     is_new: bool = False
     problems: tuple[Problem, ...] = ()
     notes: tuple[str, ...] = ()
-    unreachable: dict[str, str] = field(default_factory=dict)
+    unreachable: Mapping[str, str] = field(default_factory=dict)
     unknown: tuple[str, ...] = ()
     channels_answer: bool = True
 
@@ -79,28 +80,22 @@ def prepare(settings: Settings, glibc: str | None = None) -> Prepared:
             channels = Channels(addresses, silent, cache, settings.ca_bundle)
             evidence = gather_evidence(channels, packages_of(load(text))[0])
         installable, changes = make_installable(text, **options, evidence=evidence)
-        prepared = Prepared(installable, changes, evidence, is_new=True, unreachable=silent, channels_answer=False)
+        prepared = Prepared(installable, changes, evidence, is_new=True, unreachable=silent)
+        prepared.channels_answer = bool(channels and channels.addresses)
         _solve(channels, prepared, source, glibc or OLDEST_GLIBC, asked)
     return prepared
 
 
 def _solve(
-    channels: "Channels | None",
-    prepared: Prepared,
-    source: str,
-    glibc: str,
-    asked: Future[dict[str, str]] | None,
+    channels: "Channels | None", prepared: Prepared, source: str, glibc: str, asked: Future[dict[str, str]] | None
 ) -> None:
     specs, requirements = packages_of(load(prepared.text))
     conda = CondaPart([], {}, [], specs)
-    lost: list[str] = []
     if channels:
         from spyglass_export.environment import conda_part
 
-        if channels.addresses:
-            conda = conda_part.solve(channels, specs, glibc)
-        prepared.channels_answer = bool(channels.addresses)
-        prepared.unreachable, lost = channels.unreachable, channels.lost
+        conda = conda_part.solve(channels, specs, glibc)
+        prepared.unreachable = channels.unreachable
     pins = {spec_name(spec): version_and_build(spec)[0] for spec in specs}
     picked = {one["name"]: one["version"] for one in conda.packages}
     python = picked.get("python") or pins.get("python") or USUAL_PYTHON
@@ -108,10 +103,9 @@ def _solve(
     pip = PipPart()
     if requirements and asked:
         pip = pip_part.solve(requirements, brought, [*pins], python=python, glibc=glibc, pip=asked.result())
-    missing = [Problem((), f"there is no channel at {one}", "correct `channels:`") for one in lost]
-    prepared.problems = (*missing, *conda.problems, *pip.problems)
+    prepared.problems = (*conda.problems, *pip.problems)
     prepared.notes, prepared.unknown = tuple(pip.notes), tuple(conda.unknown)
-    prepared.unreachable |= pip.unreachable
+    prepared.unreachable = {**prepared.unreachable, **pip.unreachable}
     # Nobody else may see a credential in an address.
     addresses = [one["url"] for one in conda.packages] + [one["requirement"] for one in pip.packages] + pip.options
     if not (prepared.problems or prepared.unreachable or conda.unknown or kind_of_credential("\n".join(addresses))):
